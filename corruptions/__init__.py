@@ -1,0 +1,39 @@
+"""The common corruptions of ImageNet-C as a library of its own.
+
+    >>> import corruptions
+    >>> corruptions.names("blur")
+    ('defocus_blur', 'glass_blur', 'motion_blur', 'zoom_blur')
+
+`corrupt(image, name, severity, seed=..., key=...)` corrupts one image; every pixel is a
+function of those arguments alone. The package knows nothing of networks, databases or
+the application that uses it, and importing it loads no numerical library.
+
+Reference: Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common
+Corruptions and Perturbations", ICLR 2019.
+"""
+
+from corruptions.engine import corrupt, engine_version
+from corruptions.errors import (
+    CorruptionError,
+    EngineUnavailableError,
+    InvalidImageError,
+    InvalidSeverityError,
+    UnknownCorruptionError,
+)
+from corruptions.registry import GROUPS, SEVERITIES, group_of, names
+from corruptions.seeding import image_seed
+
+__all__ = [
+    "GROUPS",
+    "SEVERITIES",
+    "CorruptionError",
+    "EngineUnavailableError",
+    "InvalidImageError",
+    "InvalidSeverityError",
+    "UnknownCorruptionError",
+    "corrupt",
+    "engine_version",
+    "group_of",
+    "image_seed",
+    "names",
+]

@@ -1,0 +1,102 @@
+"""One call for every corruption: check the request once, then hand it to an engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from corruptions.errors import InvalidImageError, UnknownCorruptionError
+from corruptions.registry import check_severity, group_of
+from corruptions.seeding import image_seed
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MINIMUM_SIDE = 32  # pixels; the package's own limit, below which snow and frost have no meaning
+ENGINES = ("imagecorruptions",)
+
+
+def corrupt(
+    image: NDArray[np.uint8],
+    name: str,
+    severity: int,
+    *,
+    seed: int = 0,
+    key: str = "",
+    engine: str = "imagecorruptions",
+) -> NDArray[np.uint8]:
+    """Corrupt one image.
+
+    Args:
+        image: uint8 of shape (H, W, 3), RGB, both sides at least 32 pixels. Left unchanged.
+        name: One of `names("all")`.
+        severity: 1 (mild) to 5 (strong).
+        seed: The experiment's seed.
+        key: What tells this image from others, `<class folder>/<file name>` in a data set.
+        engine: Who makes the pixels; `imagecorruptions` is the package of that name.
+
+    Returns:
+        A new uint8 array of shape (H, W, 3): a function of the arguments alone. The global
+        random state of NumPy is left as it was found.
+
+    Raises:
+        UnknownCorruptionError: No corruption or engine has that name.
+        InvalidSeverityError: The severity is not an integer from 1 to 5.
+        InvalidImageError: The array is not such an image.
+        EngineUnavailableError: The engine's libraries cannot be loaded.
+    """
+    group_of(name)
+    severity = check_severity(severity)
+    _check_engine(engine)
+    _check_image(image)
+    from corruptions import package
+
+    return package.corrupt(image, name, severity, image_seed(seed, key, name, severity))
+
+
+def engine_version(engine: str = "imagecorruptions") -> str:
+    """The version that stands in a protocol; it changes whenever a pixel may change.
+
+    Raises:
+        UnknownCorruptionError: No engine has that name.
+        EngineUnavailableError: The engine is not installed.
+    """
+    _check_engine(engine)
+    from corruptions import package
+
+    return package.version()
+
+
+def _check_engine(engine: str) -> None:
+    if engine not in ENGINES:
+        raise UnknownCorruptionError(
+            f"unknown engine {engine!r}; expected one of {', '.join(ENGINES)}"
+        )
+
+
+def _check_image(image: Any) -> None:
+    import numpy as np
+
+    if not isinstance(image, np.ndarray):
+        raise InvalidImageError(
+            f"expected a numpy array of dtype uint8 and shape (H, W, 3), got {type(image).__name__}"
+        )
+    if image.dtype != np.uint8:
+        raise InvalidImageError(
+            f"expected dtype uint8 with values 0 to 255, got {image.dtype}; scale and convert it"
+        )
+    if image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1):
+        raise InvalidImageError(
+            f"expected 3 channels, got a grey image of shape {image.shape}; "
+            "repeat it: numpy.repeat(image.reshape(H, W, 1), 3, axis=2)"
+        )
+    if image.ndim == 3 and image.shape[2] == 4:
+        raise InvalidImageError(
+            f"expected 3 channels, got {image.shape}; drop the alpha channel: image[..., :3]"
+        )
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise InvalidImageError(f"expected shape (H, W, 3), got {image.shape}")
+    if min(image.shape[:2]) < MINIMUM_SIDE:
+        raise InvalidImageError(
+            f"expected sides of at least {MINIMUM_SIDE} pixels, got {image.shape[:2]}; enlarge it"
+        )

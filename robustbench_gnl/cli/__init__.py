@@ -1,0 +1,5 @@
+"""The command line. Each module adds one command; heavy imports wait inside them."""
+
+from robustbench_gnl.cli._app import app
+
+__all__ = ["app"]

@@ -1,0 +1,67 @@
+"""The one boundary where errors become a sentence on stderr and an exit code."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from corruptions import CorruptionError, EngineUnavailableError
+from robustbench_gnl.errors import GnlbenchError, UsageError
+
+EXIT_FAULT = 70
+EXIT_INTERRUPTED = 130
+
+
+@contextmanager
+def error_boundary() -> Iterator[None]:
+    """Turn what a command raises into one message and the exit code of its kind."""
+    try:
+        yield
+    except GnlbenchError as error:
+        _fail(str(error), error.exit_code)
+    except EngineUnavailableError as error:
+        _fail(str(error), UsageError.exit_code)
+    except CorruptionError as error:
+        _fail(str(error), UsageError.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command resumes where this one stopped", EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output (head, less) has seen enough. Point stdout elsewhere, or the
+        # interpreter complains once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise typer.Exit(0) from None
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        if _is_ours_to_explain(error):
+            raise
+        report = _write_traceback()
+        _fail(
+            f"a fault in gnlbench: {type(error).__name__}: {error}. "
+            f"The traceback is in {report}; please report it",
+            EXIT_FAULT,
+        )
+
+
+def _is_ours_to_explain(error: Exception) -> bool:
+    """Typer's own exceptions (usage, missing options) carry their message and code."""
+    return any(base.__name__ == "ClickException" for base in type(error).__mro__)
+
+
+def _fail(message: str, code: int) -> None:
+    typer.echo(f"Error: {message}", err=True)
+    raise typer.Exit(code) from None
+
+
+def _write_traceback() -> Path:
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="gnlbench-traceback-", suffix=".txt", delete=False
+    ) as file:
+        traceback.print_exc(file=file)
+    return Path(file.name)

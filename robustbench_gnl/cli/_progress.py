@@ -1,0 +1,100 @@
+"""Progress on stderr: a live display in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class _RateColumn(ProgressColumn):
+    """Images a second, over the last half minute."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f} images/s" if speed else "")
+
+
+class EvaluationProgress:
+    """Told of every batch; shows the condition at work, the rate and the time left."""
+
+    def __init__(self, total: int, console: Console | None = None, label: str = "") -> None:
+        self._total = total
+        self._done = 0
+        self._label = label
+        self._console = console or Console(stderr=True)
+        self._started = self._last_line = time.monotonic()
+        self._live: Progress | None = None
+        if self._console.is_terminal:
+            self._live = Progress(
+                TextColumn("{task.description:<20}"),
+                BarColumn(),
+                TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+                _RateColumn(),
+                TimeRemainingColumn(),
+                TextColumn("left"),
+                console=self._console,
+                speed_estimate_period=30.0,
+            )
+            self._task = self._live.add_task(label, total=total)
+
+    def __enter__(self) -> EvaluationProgress:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+        elif kind is None and self._done:
+            self._line("done")
+
+    def advance(self, what: object, n_images: int) -> None:
+        """`n_images` more are done, of the condition `what`."""
+        self._done += n_images
+        if self._live is not None:
+            self._live.update(self._task, advance=n_images, description=str(what))
+            return
+        now = time.monotonic()
+        if now - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._last_line = now
+            self._line(str(what))
+
+    def _line(self, what: str) -> None:
+        elapsed = max(time.monotonic() - self._started, 1e-9)
+        rate = self._done / elapsed
+        left = (self._total - self._done) / rate if rate else 0.0
+        print(
+            f"{what:<20} {self._done:,}/{self._total:,} images  {rate:,.1f} images/s  "
+            f"{duration(left)} left",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def duration(seconds: float) -> str:
+    """`1:02:03`, `2:03` or `3 s`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,139 @@
+"""What an evaluation was asked to do, checked as far as it can be without loading torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from robustbench_gnl.errors import DataError, UsageError
+from robustbench_gnl.records import CLEAN, Condition, conditions_of
+
+if TYPE_CHECKING:
+    from robustbench_gnl.data import Source
+
+NO_DATA = (
+    "no data was given. Three ways on: --data FOLDER with the ImageNet-C tree or with ImageNet's "
+    "validation folders (corruptions are then made on the fly); the environment variable "
+    "GNLBENCH_DATA with such a folder; or --data sample for the 20 built-in photographs"
+)
+NO_WEIGHTS = (
+    "no weights were given; random weights are never evaluated. Give --ckpt FILE (a checkpoint "
+    "or a training folder), or --pretrained for timm's own weights"
+)
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """One --model with its weights; `name` None is the demonstration's network."""
+
+    name: str | None
+    checkpoint: Path | None = None
+    pretrained: bool = False
+    ema: bool = False
+    best: bool = False
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """Which images, and how corruptions are made from clean ones."""
+
+    data: str | None
+    clean_data: Path | None = None
+    kind: str | None = None
+    corruptions: tuple[str, ...] = ()
+    severities: tuple[int, ...] = ()
+    corruptions_were_named: bool = False
+    limit: int | None = None
+    seed: int = 0
+    jpeg_quality: int | None = 85
+    engine: str = "imagecorruptions"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to work; only `input_size` and `precision` are part of the protocol."""
+
+    device: str = "auto"
+    precision: str = "fp32"
+    batch_size: int = 64
+    workers: int | None = None
+    input_size: int = 224
+    skip_bad_images: bool = False
+    rerun: bool = False
+    tags: tuple[str, ...] = ()
+
+
+def pair_models(
+    names: list[str], checkpoints: list[Path], *, pretrained: bool, ema: bool, best: bool,
+    mean: tuple[float, ...] | None, std: tuple[float, ...] | None,
+) -> list[ModelRequest]:  # fmt: skip
+    """Each --model with its --ckpt, in the order they were given.
+
+    Raises:
+        UsageError: No model, no weights, or numbers of the two that do not match.
+    """
+    if not names:
+        raise UsageError("no model was given; name one with --model, see: gnlbench models")
+    if not checkpoints and not pretrained:
+        raise UsageError(NO_WEIGHTS)
+    if checkpoints and pretrained:
+        raise UsageError("give --ckpt or --pretrained, not both")
+    if checkpoints and len(names) == 1:
+        names = names * len(checkpoints)
+    if checkpoints and len(names) != len(checkpoints):
+        raise UsageError(
+            f"{len(names)} --model and {len(checkpoints)} --ckpt were given; "
+            "give one --ckpt for each --model, in the same order"
+        )
+    pairs: list[Path | None] = [*checkpoints] if checkpoints else [None] * len(names)
+    return [
+        ModelRequest(name, checkpoint, pretrained, ema, best, mean, std)
+        for name, checkpoint in zip(names, pairs, strict=True)
+    ]
+
+
+def open_requested(request: DataRequest) -> tuple[Source, tuple[Condition, ...]]:
+    """The source and the conditions to evaluate, clean first where there are clean images.
+
+    Raises:
+        UsageError: No data was given.
+        DataError: The data is not there, or lacks a corruption that was asked for by name.
+    """
+    from robustbench_gnl.data import Recipe, open_sample, open_source
+
+    if not request.data:
+        raise UsageError(NO_DATA)
+    recipe = Recipe(engine=request.engine, seed=request.seed, jpeg_quality=request.jpeg_quality)
+    if request.data == "sample":
+        source = open_sample(recipe)
+    else:
+        source = open_source(
+            Path(request.data), kind=request.kind, clean_root=request.clean_data, recipe=recipe
+        )
+    source = source.first(request.limit)
+    asked = conditions_of(request.corruptions, request.severities)
+    there = tuple(condition for condition in asked if source.has(condition))
+    absent = [condition for condition in asked if not source.has(condition)]
+    if absent and (request.corruptions_were_named or not there):
+        raise DataError(
+            f"{source.root} has no images for {_some(absent)}; complete the tree, or leave "
+            "them out with --corruptions and --severities",
+            path=source.root,
+        )
+    if absent:
+        typer.echo(
+            f"Warning: {source.root} has no images for {_some(absent)}; "
+            "without them there is no mCE",
+            err=True,
+        )
+    return source, ((CLEAN, *there) if source.has(CLEAN) else there)
+
+
+def _some(conditions: list[Condition]) -> str:
+    text = ", ".join(str(condition) for condition in conditions[:3])
+    return text + (f" and {len(conditions) - 3} more" if len(conditions) > 3 else "")

@@ -1,0 +1,47 @@
+"""Where images come from: sources, labels, pixels, and the workers that make them."""
+
+from robustbench_gnl.data.labels import IMAGENET, imagenet_labels, labels_of_folders
+from robustbench_gnl.data.pixels import (
+    CROP,
+    RELEASE_JPEG_QUALITY,
+    BadImageError,
+    Recipe,
+    clean_crop,
+    jpeg_step,
+)
+from robustbench_gnl.data.sample import open_sample
+from robustbench_gnl.data.scan import find_bad_images
+from robustbench_gnl.data.sources import SOURCE_KINDS, Source, check_trees, open_source
+from robustbench_gnl.data.stream import BatchOfImages, ImageStream, Layout, Work
+from robustbench_gnl.data.workers import (
+    TASKS_AHEAD_PER_WORKER,
+    default_workers,
+    result_of,
+    start_workers,
+)
+
+__all__ = [
+    "CROP",
+    "IMAGENET",
+    "RELEASE_JPEG_QUALITY",
+    "SOURCE_KINDS",
+    "TASKS_AHEAD_PER_WORKER",
+    "BadImageError",
+    "BatchOfImages",
+    "ImageStream",
+    "Layout",
+    "Recipe",
+    "Source",
+    "Work",
+    "check_trees",
+    "clean_crop",
+    "default_workers",
+    "find_bad_images",
+    "imagenet_labels",
+    "jpeg_step",
+    "labels_of_folders",
+    "open_sample",
+    "open_source",
+    "result_of",
+    "start_workers",
+]

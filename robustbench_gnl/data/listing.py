@@ -1,0 +1,73 @@
+"""What lies in a folder of class folders: names only, nothing is opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from robustbench_gnl.errors import DataError
+from robustbench_gnl.records import image_key
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpeg", ".jpg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+)
+
+
+def subfolders(folder: Path) -> list[str]:
+    """Names of the visible folders in `folder`, sorted.
+
+    Raises:
+        DataError: The folder is missing or cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+    except NotADirectoryError:
+        raise DataError(
+            f"{folder} is a file; expected a folder of class folders", path=folder
+        ) from None
+    except FileNotFoundError:
+        raise DataError(f"{folder} does not exist; check the path", path=folder) from None
+    except OSError as error:
+        raise DataError(f"cannot read {folder}: {error.strerror}", path=folder) from error
+
+
+def image_files(folder: Path) -> list[str]:
+    """Names of the files in `folder` whose suffix is that of an image, sorted."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(
+                entry.name
+                for entry in entries
+                if not entry.name.startswith(".")
+                and os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES
+                and entry.is_file()
+            )
+    except OSError as error:
+        raise DataError(f"cannot read {folder}: {error.strerror}", path=folder) from error
+
+
+def list_images(folder: Path, class_folders: Sequence[str]) -> dict[str, str]:
+    """Image key to path below `folder`, sorted by key.
+
+    Raises:
+        DataError: No image is there, or two files share a key.
+    """
+    found: dict[str, str] = {}
+    for class_folder in class_folders:
+        for name in image_files(folder / class_folder):
+            key, path = image_key(class_folder, name), f"{class_folder}/{name}"
+            if key in found:
+                raise DataError(
+                    f"{folder} holds {found[key]} and {path}, which share the key {key}; "
+                    "an image is known by its name without the suffix: keep one of the two",
+                    path=folder,
+                )
+            found[key] = path
+    if not found:
+        raise DataError(
+            f"{folder} holds no images; expected class folders with image files in them",
+            path=folder,
+        )
+    return dict(sorted(found.items()))

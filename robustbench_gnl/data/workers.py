@@ -1,0 +1,93 @@
+"""The pool of processes that decode and corrupt while the network computes.
+
+Zero workers means the calling process: slower, and friendly to notebooks and debuggers.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, ParamSpec, TypeVar
+
+from robustbench_gnl.errors import DataError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# Enough waiting tasks to keep a worker busy while the network is at its batch, few enough
+# that the images in flight stay a handful of batches whatever the size of the data.
+TASKS_AHEAD_PER_WORKER = 3
+
+
+def default_workers() -> int:
+    """The processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class InlineExecutor(Executor):
+    """Runs a task when it is submitted, in this process."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def start_workers(n_workers: int) -> Executor:
+    """A pool of `n_workers` processes, or the calling process for 0.
+
+    The processes come from a clean server process, never by forking this one, whose torch
+    threads and CUDA context would not survive it.
+    """
+    if n_workers == 0:
+        return InlineExecutor()
+    method = "forkserver" if sys.platform.startswith("linux") else "spawn"
+    context = multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload(["robustbench_gnl.data.pixels", "imagecorruptions"])
+    return ProcessPoolExecutor(n_workers, mp_context=context, initializer=_prepare_worker)
+
+
+def result_of(future: Future[T]) -> T:
+    """The result of a task.
+
+    Raises:
+        DataError: A worker process died (out of memory, most often); also what it raised.
+    """
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise DataError(
+            "a worker process died, most likely for lack of memory; "
+            "repeat the command with fewer --workers: finished pieces are kept"
+        ) from error
+
+
+def _prepare_worker() -> None:
+    # Ctrl-C reaches the whole group; the parent decides when to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    if hasattr(os, "nice"):
+        os.nice(5)  # the network goes first: without batches in wait it would be idle anyway
+    cv2: Any = sys.modules.get("cv2")
+    if cv2 is not None:
+        cv2.setNumThreads(0)  # one process a core already
+
+
+def _die_with_parent() -> None:
+    """A killed parent cannot tell its workers, which would wait for tasks for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

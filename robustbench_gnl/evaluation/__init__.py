@@ -1,0 +1,31 @@
+"""Judging a network: any module, any source; no database, no registry of models."""
+
+from robustbench_gnl.evaluation.api import IMAGENET_MEAN, IMAGENET_STD, evaluate
+from robustbench_gnl.evaluation.cells import cells_of
+from robustbench_gnl.evaluation.device import PRECISIONS, check_precision, resolve_device
+from robustbench_gnl.evaluation.environment import environment
+from robustbench_gnl.evaluation.loop import (
+    BATCH_SIZE,
+    BLOCK_SIZE,
+    Judged,
+    evaluate_pieces,
+    remaining_work,
+)
+from robustbench_gnl.evaluation.network import Network
+
+__all__ = [
+    "BATCH_SIZE",
+    "BLOCK_SIZE",
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "PRECISIONS",
+    "Judged",
+    "Network",
+    "cells_of",
+    "check_precision",
+    "environment",
+    "evaluate",
+    "evaluate_pieces",
+    "remaining_work",
+    "resolve_device",
+]

@@ -1,0 +1,75 @@
+"""From logits to the facts of a piece: counts, sums and one bit an image."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from robustbench_gnl.records import N_CALIBRATION_BINS, Calibration, Condition, Piece
+
+
+@dataclass
+class PieceFacts:
+    """Adds up the batches of one block under one condition."""
+
+    block: int
+    condition: Condition
+    correct: list[NDArray[np.bool_]] = field(default_factory=list)
+    n_top5: int = 0
+    negative_log_likelihood_sum: float = 0.0
+    bins: NDArray[np.float64] = field(
+        default_factory=lambda: np.zeros((3, N_CALIBRATION_BINS), np.float64)
+    )
+    """Rows: images, right answers, sum of the confidences."""
+    digests: list[bytes] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def add(self, logits: Tensor, labels: Tensor, digests: list[bytes], seconds: float) -> None:
+        """Add a batch: logits (N, C) finite, labels (N,) class indices."""
+        # Sums over 50,000 images need more than float32; mps has no float64.
+        log_probabilities = torch.log_softmax(_as_float64(logits), dim=1)  # (N, C)
+        labels = labels.to(log_probabilities.device)
+        top = log_probabilities.topk(min(5, logits.shape[1]), dim=1)
+        hits = top.indices == labels[:, None]  # (N, 5)
+        correct = hits[:, 0].cpu().numpy()
+        confidence = top.values[:, 0].exp().cpu().numpy()
+        chosen = log_probabilities.gather(1, labels[:, None])
+        self.correct.append(correct)
+        self.n_top5 += int(hits.sum())
+        self.negative_log_likelihood_sum += float(-chosen.sum())
+        self.digests += digests
+        self.seconds += seconds
+        index = np.clip(np.ceil(confidence * N_CALIBRATION_BINS).astype(int) - 1, 0, None)
+        index = np.minimum(index, N_CALIBRATION_BINS - 1)
+        for row, weights in enumerate((None, correct, confidence)):
+            self.bins[row] += np.bincount(index, weights, minlength=N_CALIBRATION_BINS)
+
+    def piece(self) -> Piece:
+        """The finished record."""
+        correct = np.concatenate(self.correct)
+        n_images, n_right, confidence = self.bins
+        return Piece(
+            block=self.block,
+            condition=self.condition,
+            n_images=len(correct),
+            n_top1=int(correct.sum()),
+            n_top5=self.n_top5,
+            negative_log_likelihood_sum=self.negative_log_likelihood_sum,
+            calibration=Calibration(
+                n_images=tuple(int(count) for count in n_images),
+                n_top1=tuple(int(count) for count in n_right),
+                confidence_sum=tuple(float(value) for value in confidence),
+            ),
+            correct=np.packbits(correct).tobytes(),
+            digest=hashlib.sha256(b"".join(self.digests)).hexdigest(),
+            seconds=self.seconds,
+        )
+
+
+def _as_float64(logits: Tensor) -> Tensor:
+    return (logits.cpu() if logits.device.type == "mps" else logits).double()

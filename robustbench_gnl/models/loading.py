@@ -1,0 +1,222 @@
+"""From a name and weights to a model that is ready to be judged."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from torch import nn
+
+from robustbench_gnl.errors import UsageError
+from robustbench_gnl.models import catalogue, checkpoints, fitting, hub
+
+ChannelValues = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A network with its weights, and what a run must say about it.
+
+    Attributes:
+        module: The network in eval mode.
+        name: As it was asked for.
+        checkpoint_sha256: Of the checkpoint's bytes; of the state dict (every key, then its
+            raw bytes, in order) where the weights came from timm.
+        weights: Entry of the checkpoint ("state_dict", "state_dict_ema", ...) or
+            "pretrained:<tag>".
+        n_params: All parameters, the frozen ones included.
+        num_classes: Logits.
+        mean: Subtracted from images in [0, 1].
+        std: Then divided by.
+        mean_source: "given", "checkpoint" or "timm".
+        input_size: Preferred (channels, height, width).
+        fixed_input_size: Whether it can take no other size.
+        notes: What the reader of a result should know.
+    """
+
+    module: nn.Module
+    name: str
+    checkpoint_sha256: str
+    weights: str
+    n_params: int
+    num_classes: int
+    mean: ChannelValues
+    std: ChannelValues
+    mean_source: str
+    input_size: tuple[int, int, int]
+    fixed_input_size: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def create_model(
+    name: str,
+    checkpoint: str | Path | None = None,
+    *,
+    pretrained: bool = False,
+    ema: bool = False,
+    best: bool = False,
+    num_classes: int | None = None,
+    **kwargs: Any,
+) -> nn.Module:
+    """The network of `load_model`, in eval mode, without the facts around it."""
+    return load_model(
+        name,
+        checkpoint,
+        pretrained=pretrained,
+        ema=ema,
+        best=best,
+        num_classes=num_classes,
+        **kwargs,
+    ).module
+
+
+def load_model(
+    name: str,
+    checkpoint: str | Path | None = None,
+    *,
+    pretrained: bool = False,
+    ema: bool = False,
+    best: bool = False,
+    num_classes: int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    **kwargs: Any,
+) -> LoadedModel:
+    """Build a model by name and give it weights.
+
+    Args:
+        name: Any name of ours or of timm, with or without timm's tag.
+        checkpoint: A file or a training folder.
+        pretrained: Take timm's published weights instead.
+        ema: Take the checkpoint's averaged weights.
+        best: Take the best checkpoint of a training folder, not the last.
+        num_classes: Logits; by default as many as the checkpoint has.
+        mean: For normalisation, one number a channel; goes with `std`.
+        std: Likewise.
+        **kwargs: Handed on to `timm.create_model`.
+
+    Raises:
+        UsageError: Unknown name, or no weights asked for.
+        ModelError: The weights cannot be had or do not fit.
+    """
+    catalogue.check_name(name)
+    given = _given_normalisation(mean, std)
+    if checkpoint is not None and pretrained:
+        raise UsageError("Got both a checkpoint and pretrained; give only one of them.", name=name)
+    if pretrained:
+        return _load_pretrained(name, ema or best, num_classes, given, kwargs)
+    if checkpoint is None:
+        raise UsageError(
+            f"{name} needs weights: give --ckpt FILE or --pretrained; "
+            "random weights are never evaluated.",
+            name=name,
+        )
+    found = checkpoints.read_checkpoint(checkpoint, ema=ema, best=best)
+    cfg = timm.get_pretrained_cfg(name)
+    if num_classes is None:
+        names = (cfg.classifier,) if isinstance(cfg.classifier, str) else cfg.classifier or ()
+        num_classes = checkpoints.classifier_rows(found.state_dict, tuple(names))
+    module = timm.create_model(name, num_classes=num_classes, **kwargs)
+    fitting.load_into(module, found)
+    return describe(
+        module, name, found.sha256, found.entry, given, found, notes=_notes(name, found)
+    )
+
+
+def describe(
+    module: nn.Module,
+    name: str,
+    sha256: str,
+    weights: str,
+    given: tuple[ChannelValues, ChannelValues] | None = None,
+    checkpoint: checkpoints.Checkpoint | None = None,
+    notes: tuple[str, ...] = (),
+) -> LoadedModel:
+    """Put `module` into eval mode and gather what a run must say about it."""
+    cfg: dict[str, Any] = module.pretrained_cfg  # type: ignore[assignment]
+    mean, std, source = cfg["mean"], cfg["std"], "timm"
+    if given is not None:
+        (mean, std), source = given, "given"
+    elif checkpoint is not None and (checkpoint.mean or checkpoint.std):
+        mean, std, source = checkpoint.mean or mean, checkpoint.std or std, "checkpoint"
+    return LoadedModel(
+        module=module.eval(),
+        name=name,
+        checkpoint_sha256=sha256,
+        weights=weights,
+        n_params=sum(parameter.numel() for parameter in module.parameters()),
+        num_classes=int(module.num_classes),  # type: ignore[arg-type]
+        mean=_three(mean),
+        std=_three(std),
+        mean_source=source,
+        input_size=tuple(cfg["input_size"]),
+        fixed_input_size=bool(cfg.get("fixed_input_size", False)),
+        notes=notes,
+    )
+
+
+def state_dict_sha256(module: nn.Module) -> str:
+    """sha256 over every key of the state dict and the raw bytes of its tensor, in order."""
+    digest = hashlib.sha256()
+    for key, tensor in module.state_dict().items():
+        digest.update(key.encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _load_pretrained(
+    name: str,
+    of_checkpoint: bool,
+    num_classes: int | None,
+    given: tuple[ChannelValues, ChannelValues] | None,
+    kwargs: dict[str, Any],
+) -> LoadedModel:
+    if of_checkpoint:
+        raise UsageError("ema and best choose within a checkpoint; pretrained has none.", name=name)
+    published = timm.get_pretrained_cfg(name).num_classes
+    if num_classes is not None and num_classes != published:
+        raise UsageError(
+            f"The pretrained {name} has {published} classes, got num_classes={num_classes}: the "
+            "classifier would be random. Leave num_classes out, or give a checkpoint.",
+            name=name,
+        )
+    module = hub.create_pretrained(name, **kwargs)
+    cfg: dict[str, Any] = module.pretrained_cfg  # type: ignore[assignment]
+    weights = f"pretrained:{cfg.get('tag') or 'default'}"
+    return describe(module, name, state_dict_sha256(module), weights, given)
+
+
+def _notes(name: str, checkpoint: checkpoints.Checkpoint) -> tuple[str, ...]:
+    notes = []
+    if checkpoint.ema_available and checkpoint.entry not in ("state_dict_ema", "model_ema"):
+        notes.append("the checkpoint also holds averaged weights (EMA), which were not taken")
+    if checkpoint.arch is not None and checkpoint.arch != name.partition(".")[0]:
+        notes.append(f"the checkpoint says it is a {checkpoint.arch}")
+    return tuple(notes)
+
+
+def _given_normalisation(
+    mean: Sequence[float] | None, std: Sequence[float] | None
+) -> tuple[ChannelValues, ChannelValues] | None:
+    if mean is None and std is None:
+        return None
+    valid = mean is not None and std is not None and len(mean) == len(std) == 3
+    if not valid or min(std or ()) <= 0:
+        raise UsageError(
+            "Normalisation needs a mean and a std above 0, three numbers each, "
+            f"got mean={mean} and std={std}.",
+            mean=mean,
+            std=std,
+        )
+    return _three(mean or ()), _three(std or ())
+
+
+def _three(values: Sequence[float]) -> ChannelValues:
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue

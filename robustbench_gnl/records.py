@@ -1,0 +1,212 @@
+"""The words of the benchmark as plain records: facts only, nothing derived.
+
+Nothing here imports a numerical library, so that reading commands start at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+import corruptions
+
+N_CALIBRATION_BINS = 15
+SCHEMA_VERSION = 1
+"""Version of the JSON that commands print and exchange."""
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Condition:
+    """One corruption at one severity (1 to 5), or `clean` (severity 0)."""
+
+    corruption: str
+    severity: int
+
+    def __str__(self) -> str:
+        return self.corruption if self.is_clean else f"{self.corruption}/{self.severity}"
+
+    @property
+    def is_clean(self) -> bool:
+        return self.corruption == "clean"
+
+
+CLEAN = Condition("clean", 0)
+
+
+def conditions_of(names: tuple[str, ...], severities: tuple[int, ...]) -> tuple[Condition, ...]:
+    """Every severity of every corruption, corruption by corruption."""
+    return tuple(Condition(name, severity) for name in names for severity in severities)
+
+
+COMMON_CONDITIONS = conditions_of(corruptions.names("common"), corruptions.SEVERITIES)
+"""The 75 cells that mCE is made of."""
+
+
+def image_key(class_folder: str, file_name: str) -> str:
+    """`<class folder>/<file name without suffix>`, in Unicode NFC."""
+    stem = file_name.rsplit(".", 1)[0] if "." in file_name[1:] else file_name
+    return unicodedata.normalize("NFC", f"{class_folder}/{stem}")
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """The sorted (key, label) pairs that a run judges.
+
+    Labels are class indices of the label set: `imagenet-1k` (by WordNet id), or
+    `folders-<fingerprint>` (by the order of the class folders' names).
+    """
+
+    name: str
+    label_set: str
+    keys: tuple[str, ...]
+    labels: tuple[int, ...]
+
+    @property
+    def n_images(self) -> int:
+        return len(self.keys)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of the sorted list, one `key TAB label` a line."""
+        lines = (f"{key}\t{label}\n" for key, label in zip(self.keys, self.labels, strict=True))
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def fingerprint_of(kind: str, fields: Mapping[str, Any]) -> str:
+    """sha256 of the canonical JSON of `fields`, told apart by `kind`."""
+    text = json.dumps(dict(fields), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(f"{kind}\n{text}".encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Everything besides the model that can move a number.
+
+    Two runs are comparable when their protocols have the same fingerprint. The name is
+    for people and is not part of it.
+    """
+
+    name: str
+    source: str
+    """`released`, `released-layout` (unverified), `generated` or `sample`."""
+    image_set: str
+    n_images: int
+    label_set: str
+    crop: str
+    resampling: str
+    jpeg_quality: int | None
+    """Of the JPEG step after a generated corruption; None where there is none."""
+    engine: str | None
+    engine_version: str | None
+    seed: int | None
+    precision: str
+    jpeg_decoder: str
+    skipped_images: int = 0
+    """Images left out because they could not be read: the protocol is then partial."""
+
+    def fields(self) -> dict[str, Any]:
+        """All that the fingerprint is made of."""
+        return {name: value for name, value in asdict(self).items() if name != "name"}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return fingerprint_of("gnlbench-protocol-1", self.fields())
+
+    @property
+    def is_demonstration(self) -> bool:
+        """The built-in sample shows how things work; it judges nothing."""
+        return self.source == "sample"
+
+    def differences(self, other: Protocol) -> dict[str, tuple[Any, Any]]:
+        """The fields that differ, each with both values."""
+        mine, theirs = self.fields(), other.fields()
+        return {key: (mine[key], theirs[key]) for key in mine if mine[key] != theirs[key]}
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is judged: an architecture, its weights, and how its input is normalised."""
+
+    name: str
+    checkpoint_sha256: str
+    weights: str
+    """The entry of the file that was used (`state_dict`, `state_dict_ema`), or its origin."""
+    n_params: int
+    n_classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A run is found again by this and the protocol's."""
+        return fingerprint_of("gnlbench-model-1", asdict(self))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Counts by confidence: bin b holds the images whose top probability lies in
+    (b/15, (b+1)/15], as in Guo et al., "On Calibration of Modern Neural Networks", 2017."""
+
+    n_images: tuple[int, ...]
+    n_top1: tuple[int, ...]
+    confidence_sum: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The facts of one block of images under one condition."""
+
+    block: int
+    condition: Condition
+    n_images: int
+    n_top1: int
+    n_top5: int
+    negative_log_likelihood_sum: float
+    calibration: Calibration
+    correct: bytes
+    """One bit an image in key order, most significant first, zero-padded: 1 is right."""
+    digest: str
+    """sha256 over the sha256 of each file read, in key order."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The facts of one condition over all its blocks."""
+
+    n_images: int
+    n_top1: int
+    n_top5: int
+    negative_log_likelihood_sum: float
+
+    @property
+    def error(self) -> float:
+        """Top-1 error in [0, 1]."""
+        return (self.n_images - self.n_top1) / self.n_images
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model under one protocol."""
+
+    id: str
+    model: Model
+    protocol: Protocol
+    block_size: int
+    created_at: str
+    """UTC, ISO 8601, to the second."""
+    cells: Mapping[Condition, Cell]
+    """Complete cells only."""
+    n_unfinished_cells: int = 0
+    finished_at: str | None = None
+    tags: tuple[str, ...] = ()
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    """Versions, device, command, git commit, host-independent facts."""
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Image key and the reason it was left out."""
+    seconds: float = 0.0

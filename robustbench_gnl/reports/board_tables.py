@@ -1,0 +1,207 @@
+"""How boards look: a terminal's tables, and csv, json, markdown and latex."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import corruptions
+from robustbench_gnl.errors import UsageError, did_you_mean
+from robustbench_gnl.metrics import GROUPS
+from robustbench_gnl.records import SCHEMA_VERSION
+from robustbench_gnl.reports.formats import (
+    as_count,
+    as_fraction_percent,
+    as_millions,
+    as_percent,
+)
+from robustbench_gnl.reports.leaderboard import Board
+from robustbench_gnl.reports.run_parts import demonstration_sentence
+from robustbench_gnl.reports.tables import Column, fit, render, rich_tables
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+COLUMN_SETS = ("groups", "all", "min")
+"""What `--columns` takes: the CE of four groups, of all 15 corruptions, or of none."""
+NARROWEST_NAME = 36
+"""A name longer than this may fold, where the terminal leaves it no more."""
+
+RANK = Column("rank", "rank")
+MODEL = Column("model", "model", "left", fold_at=NARROWEST_NAME)
+CHECKPOINT = Column("checkpoint", "checkpoint", "left")
+N_PARAMS = Column("n_params", "parameters", format=as_millions, droppable="parameters")
+NUMBERS = (
+    Column("clean_error", "clean error %", format=as_fraction_percent, head="clean\nerror\n%"),
+    Column("mce", "mCE", format=as_percent),
+    Column("relative_mce", "relative mCE", format=as_percent, head="relative\nmCE"),
+    Column(
+        "mean_corruption_error",
+        "mean corruption error %",
+        format=as_fraction_percent,
+        head="mean\ncorr.\nerr. %",
+    ),
+)
+N_IMAGES = Column("n_images", "images", format=as_count, droppable="images")
+CREATED = Column("created_at", "date", "left", format=lambda text: str(text)[:10], droppable="date")
+TAGS = Column("tags", "tags", "left", droppable="tags")
+REMARK = Column("remark", "remark", "left", fold_at=30)
+RAW_COLUMNS = tuple(
+    Column(key, key)
+    for key in (
+        "kind",
+        "run_id",
+        "checkpoint_sha256",
+        "weights",
+        "stated_protocol",
+        "source_url",
+    )
+)
+PROTOCOL_COLUMNS = tuple(Column(key, key) for key in ("protocol", "protocol_fingerprint"))
+
+
+def check_columns(columns: str) -> None:
+    """Refuse a set of columns that does not exist.
+
+    Raises:
+        UsageError: `columns` names no set.
+    """
+    if columns not in COLUMN_SETS:
+        raise UsageError(
+            f"unknown set of columns {columns!r}{did_you_mean(columns, COLUMN_SETS)}; "
+            f"expected one of {', '.join(COLUMN_SETS)}",
+            columns=columns,
+        )
+
+
+def _corruption_columns(columns: str) -> tuple[Column, ...]:
+    names = {"all": corruptions.names("common"), "groups": GROUPS, "min": ()}[columns]
+    return tuple(
+        Column(
+            f"ce_{name}",
+            f"{name.replace('_', ' ')} CE",
+            format=as_percent,
+            droppable="groups" if columns == "groups" else "",
+            head="\n".join((*name.split("_"), "CE")),
+        )
+        for name in names
+    )
+
+
+def board_columns(board: Board, columns: str = "groups") -> list[Column]:
+    """The columns that people see of a board; those that would be empty are left out."""
+    wanted = (N_PARAMS, *NUMBERS, *_corruption_columns(columns), N_IMAGES, CREATED, TAGS, REMARK)
+    maybe = {CHECKPOINT.key, N_PARAMS.key, N_IMAGES.key, CREATED.key, TAGS.key, REMARK.key}
+    # The reference's remark stands once below the table.
+    rows = [row for row in board.rows if row["kind"] != "reference"]
+    return [
+        column
+        for column in (RANK, MODEL, CHECKPOINT, *wanted)
+        if column.key not in maybe or any(row.get(column.key) for row in rows)
+    ]
+
+
+def title_of(board: Board) -> str:
+    """What a board compares, and by what."""
+    protocol = board.protocol
+    if protocol is None:
+        return f"Published results, as reported, ranked by {_label(board.sort)}"
+    named = f"{protocol.name} [{protocol.fingerprint[:8]}]"
+    if board.is_demonstration:
+        return f"Demonstration {named}. {demonstration_sentence(protocol.n_images)}"
+    return f"{named}: {as_count(protocol.n_images)} images, ranked by {_label(board.sort)}"
+
+
+def _label(sort: str) -> str:
+    """What people call a key that boards are sorted by."""
+    titles = {column.key: column.title for column in (N_PARAMS, *NUMBERS)}
+    return titles.get(sort, f"{sort.replace('_', ' ')} CE").removesuffix(" %")
+
+
+def boards_document(boards: Sequence[Board]) -> dict[str, Any]:
+    """All boards as JSON: raw numbers, whatever columns people see."""
+    return {"schema_version": SCHEMA_VERSION, "boards": [_document(board) for board in boards]}
+
+
+def _document(board: Board) -> dict[str, Any]:
+    protocol = board.protocol
+    return {
+        "title": title_of(board),
+        "protocol": (
+            None
+            if protocol is None
+            else {"name": protocol.name, "fingerprint": protocol.fingerprint, **protocol.fields()}
+        ),
+        "demonstration": board.is_demonstration,
+        "sort": board.sort,
+        "reference": board.reference,
+        "rows": [_row_document(row) for row in board.rows],
+    }
+
+
+def _row_document(row: dict[str, Any]) -> dict[str, Any]:
+    plain = (RANK, MODEL, N_PARAMS, *NUMBERS, N_IMAGES, CREATED, TAGS, REMARK, *RAW_COLUMNS)
+    return {
+        **{column.key: row.get(column.key) for column in plain},
+        "groups": {group: row.get(f"ce_{group}") for group in GROUPS},
+        "ce": {name: row.get(f"ce_{name}") for name in corruptions.names("common")},
+    }
+
+
+def render_boards(boards: Sequence[Board], format: str, columns: str = "groups") -> str:
+    """All boards as csv, json, markdown or latex, without a final line break."""
+    check_columns(columns)
+    if format == "json":
+        return json.dumps(boards_document(boards), indent=2)
+    if format == "csv":
+        return _render_csv(boards, columns)
+    blocks = []
+    for board in boards:
+        table = render(_for_people(board), board_columns(board, columns), format, title_of(board))
+        blocks.append(f"{table}\n\n{'% ' if format == 'latex' else ''}{board.reference}")
+    return "\n\n".join(blocks)
+
+
+def _render_csv(boards: Sequence[Board], columns: str) -> str:
+    rows = [
+        {
+            **row,
+            "protocol": board.protocol.name if board.protocol else None,
+            "protocol_fingerprint": board.protocol.fingerprint if board.protocol else None,
+        }
+        for board in boards
+        for row in board.rows
+    ]
+    numbers = (N_PARAMS, *NUMBERS, *_corruption_columns(columns))
+    rest = (N_IMAGES, CREATED, TAGS, REMARK, *RAW_COLUMNS)
+    return render(rows, (*PROTOCOL_COLUMNS, RANK, MODEL, *numbers, *rest), "csv")
+
+
+def _for_people(board: Board) -> list[dict[str, Any]]:
+    """The rows with the reference's remark taken out: it stands below the table."""
+    return [{**row, "remark": None} if row["kind"] == "reference" else row for row in board.rows]
+
+
+def board_tables(board: Board, columns: str = "groups", *, width: int = 80) -> list[RenderableType]:
+    """One board for a terminal of that width."""
+    from rich.text import Text
+
+    check_columns(columns)
+    rows, shown = _for_people(board), board_columns(board, columns)
+    apart = sum(column in shown for column in (RANK, MODEL, CHECKPOINT))
+    if fit(rows, shown, width=width, n_fixed=apart) != [shown]:
+        rows = [{**row, "model": _under_one_another(row)} for row in rows]
+        shown = [column for column in shown if column not in (CHECKPOINT, REMARK)]
+        apart = 2
+    return [
+        Text(title_of(board), style="bold"),
+        *rich_tables(rows, shown, width=width, n_fixed=apart),
+        Text(board.reference, style="dim"),
+    ]
+
+
+def _under_one_another(row: dict[str, Any]) -> str:
+    """The model, its checkpoint and the remark in one cell, for a narrow terminal."""
+    lines = (row["model"], row.get("checkpoint"), row.get("remark"))
+    return "\n".join(line for line in lines if line)

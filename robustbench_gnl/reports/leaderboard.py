@@ -1,0 +1,236 @@
+"""Who is best under which protocol: one board a protocol, never two protocols on one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import corruptions
+from robustbench_gnl.errors import UsageError, did_you_mean
+from robustbench_gnl.metrics import GROUPS, Summary, summarize
+from robustbench_gnl.records import Protocol, Run
+from robustbench_gnl.reference import Published, Reference, load_alexnet
+from robustbench_gnl.reports.reported import (
+    is_comparable,
+    reference_row,
+    reported_row,
+    takes_reported,
+)
+from robustbench_gnl.reports.run_parts import cells_phrase
+
+SORT_KEYS: dict[str, str] = {
+    key: key for key in ("mce", "relative_mce", "clean_error", "mean_corruption_error", "n_params")
+} | {name: f"ce_{name}" for name in (*GROUPS, *corruptions.names("common"))}
+"""What `--sort` takes, and the key of a row that it stands for. Lower is better."""
+
+TIE_DECIMALS = 9
+"""Numbers that differ by less came from the same counts in another order of adding."""
+
+BoardRow = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Board:
+    """The rows of one protocol, best first; those without a rank come last."""
+
+    protocol: Protocol | None
+    """None: published results, each with the protocol that it states."""
+    sort: str
+    rows: tuple[BoardRow, ...]
+    reference: str
+    """The reference and how it was measured, as a sentence."""
+
+    @property
+    def is_demonstration(self) -> bool:
+        return self.protocol is not None and self.protocol.is_demonstration
+
+
+def boards(
+    runs: Sequence[Run],
+    *,
+    sort: str = "mce",
+    published: Sequence[Published] = (),
+    reference: Reference | None = None,
+    limit: int | None = None,
+) -> list[Board]:
+    """A board for each protocol among `runs`, real ones with most images first.
+
+    Published results rank on the boards whose protocol they state; the others stand on
+    a board of their own, at the end.
+
+    Raises:
+        UsageError: Nothing can be sorted by `sort`.
+    """
+    check_sort(sort)
+    reference = reference or load_alexnet()
+    by_protocol: dict[str, list[Run]] = {}
+    for run in runs:
+        by_protocol.setdefault(run.protocol.fingerprint, []).append(run)
+    # The reference has its own line on every board.
+    reported = [one for one in published if one.kind != "reference"]
+    groups = sorted(by_protocol.values(), key=_board_order)
+    result = [_board_of_runs(group, sort, reported, reference) for group in groups]
+    taken = any(takes_reported(group[0].protocol) for group in groups)
+    left = [one for one in reported if not (taken and is_comparable(one))]
+    if left:
+        result.append(_board_of_reported(left, sort, reference))
+    return [_limited(board, limit) for board in result]
+
+
+def check_sort(sort: str) -> None:
+    """Refuse what no column is called.
+
+    Raises:
+        UsageError: Nothing can be sorted by `sort`.
+    """
+    if sort not in SORT_KEYS:
+        raise UsageError(
+            f"cannot sort by {sort!r}{did_you_mean(sort, SORT_KEYS)}; "
+            f"expected one of {', '.join(SORT_KEYS)}",
+            sort=sort,
+        )
+
+
+def select_protocol(runs: Sequence[Run], wanted: str) -> list[Run]:
+    """The runs whose protocol has that name, or a fingerprint that begins so.
+
+    Raises:
+        UsageError: There are runs, but none under that protocol.
+    """
+    selected = [
+        run
+        for run in runs
+        if run.protocol.name == wanted or run.protocol.fingerprint.startswith(wanted)
+    ]
+    if runs and not selected:
+        known = {run.protocol.name: run.protocol.fingerprint[:8] for run in runs}
+        listed = ", ".join(f"{name} [{fingerprint}]" for name, fingerprint in known.items())
+        raise UsageError(
+            f"no run under a protocol {wanted!r}{did_you_mean(wanted, known)}; "
+            f"the store has {listed}",
+            protocol=wanted,
+        )
+    return selected
+
+
+def _board_order(runs: Sequence[Run]) -> tuple[bool, int, str, str]:
+    protocol = runs[0].protocol
+    return (
+        protocol.is_demonstration,
+        -protocol.n_images,
+        protocol.name,
+        protocol.fingerprint,
+    )
+
+
+def _board_of_runs(
+    runs: Sequence[Run], sort: str, reported: Sequence[Published], reference: Reference
+) -> Board:
+    protocol = runs[0].protocol
+    rows = _name_apart([_run_row(*chosen) for chosen in _one_a_model(runs, reference)])
+    candidates = [row for row in rows if not row["remark"]]
+    unfinished = [row for row in rows if row["remark"]]
+    if takes_reported(protocol):
+        candidates += [reported_row(one) for one in reported if is_comparable(one)]
+    return _board(protocol, sort, candidates, unfinished, reference)
+
+
+def _board_of_reported(reported: Sequence[Published], sort: str, reference: Reference) -> Board:
+    return _board(
+        None,
+        sort,
+        [reported_row(one) for one in reported if is_comparable(one)],
+        [reported_row(one) for one in reported if not is_comparable(one)],
+        reference,
+    )
+
+
+def _board(
+    protocol: Protocol | None,
+    sort: str,
+    candidates: Sequence[BoardRow],
+    unranked: Sequence[BoardRow],
+    reference: Reference,
+) -> Board:
+    key = SORT_KEYS[sort]
+    ranked = _rank([row for row in candidates if row.get(key) is not None], key)
+    rest = [row for row in candidates if row.get(key) is None]
+    # Side by side only with those of the same protocol: no order across protocols.
+    rest += sorted(
+        unranked, key=lambda row: (str(row.get("stated_protocol")), _or_last(row.get(key)))
+    )
+    rows = (*ranked, reference_row(reference), *({**row, "rank": None} for row in rest))
+    return Board(protocol, sort, rows, f"reference: {reference.name}, {reference.protocol}")
+
+
+def _rank(rows: Iterable[BoardRow], key: str) -> list[BoardRow]:
+    """Best first; equal numbers share a rank and the next one counts them all."""
+    ordered = sorted(rows, key=lambda row: (round(row[key], TIE_DECIMALS), str(row["model"])))
+    values = [round(row[key], TIE_DECIMALS) for row in ordered]
+    return [{**row, "rank": values.index(round(row[key], TIE_DECIMALS)) + 1} for row in ordered]
+
+
+def _or_last(value: Any) -> float:
+    return math.inf if value is None else float(value)
+
+
+def _one_a_model(runs: Sequence[Run], reference: Reference) -> list[tuple[Run, Summary]]:
+    """The newest complete run of each model, or its newest, where none is complete.
+
+    A rerun that has only begun must not hide the result that is there.
+    """
+    chosen: dict[str, tuple[Run, Summary]] = {}
+    for run in sorted(runs, key=lambda run: run.created_at, reverse=True):
+        summary = summarize(run.cells, reference)
+        before = chosen.get(run.model.fingerprint)
+        if before is None or (summary.is_complete and not before[1].is_complete):
+            chosen[run.model.fingerprint] = (run, summary)
+    return list(chosen.values())
+
+
+def _run_row(run: Run, summary: Summary) -> BoardRow:
+    return {
+        "kind": "run",
+        "model": run.model.name,
+        "checkpoint_sha256": run.model.checkpoint_sha256,
+        "weights": run.model.weights,
+        "n_params": run.model.n_params,
+        "clean_error": summary.clean_error,
+        "mce": summary.mce,
+        "relative_mce": summary.relative_mce,
+        "mean_corruption_error": summary.mean_corruption_error,
+        **{f"ce_{group}": value for group, value in summary.groups.items()},
+        **{f"ce_{name}": summary.corruptions[name].ce for name in corruptions.names("common")},
+        "n_images": run.protocol.n_images,
+        "created_at": run.created_at,
+        "tags": list(run.tags),
+        "run_id": run.id,
+        "remark": None if summary.is_complete else cells_phrase(summary),
+    }
+
+
+def _name_apart(rows: Sequence[BoardRow]) -> list[BoardRow]:
+    """Give rows that share a model's name their checkpoint, and the entry of it if need be."""
+    names = [row["model"] for row in rows]
+    files = [(row["model"], row["checkpoint_sha256"]) for row in rows]
+    named = []
+    for row, file in zip(rows, files, strict=True):
+        checkpoint = None
+        if names.count(row["model"]) > 1:
+            checkpoint = row["checkpoint_sha256"][:8]
+        if files.count(file) > 1:
+            checkpoint = f"{checkpoint} {row['weights']}"
+        named.append({**row, "checkpoint": checkpoint})
+    return named
+
+
+def _limited(board: Board, limit: int | None) -> Board:
+    """The first rows, and the reference whatever its place."""
+    if limit is None:
+        return board
+    others = [row for row in board.rows if row["kind"] != "reference"]
+    kept = {id(row) for row in others[:limit]}
+    rows = tuple(row for row in board.rows if row["kind"] == "reference" or id(row) in kept)
+    return replace(board, rows=rows)

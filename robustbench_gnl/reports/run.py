@@ -1,0 +1,140 @@
+"""One model's results: the JSON document, and the table for people."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from robustbench_gnl.metrics import summarize
+from robustbench_gnl.records import SCHEMA_VERSION, Run
+from robustbench_gnl.reference import Reference, load_alexnet
+from robustbench_gnl.reports.run_parts import (
+    COLUMNS,
+    common_and_extra,
+    corruption_rows,
+    demonstration_sentence,
+    foot_lines,
+    head_lines,
+    remark_lines,
+    total_rows,
+)
+from robustbench_gnl.reports.tables import Column, render, rich_tables
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+RAW_COLUMNS = (
+    Column("run_id", "run"),
+    Column("model", "model"),
+    Column("protocol", "protocol"),
+    *COLUMNS,
+    Column("relative_ce", "relative CE"),
+)
+"""csv says in each row whose it is, so that files of several runs can be joined."""
+TABLE_TITLE = "Top-1 error in percent at severity 1 to 5, their mean, and CE"
+EXTRA_TITLE = "Extra corruptions: part of no mean over the 15"
+
+
+def run_document(run: Run, reference: Reference | None = None) -> dict[str, Any]:
+    """The run as `eval --format json` prints it; raw numbers, None where there is none."""
+    reference = reference or load_alexnet()
+    summary = summarize(run.cells, reference)
+    model, protocol = run.model, run.protocol
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": run.id,
+        "model": {
+            "name": model.name,
+            "checkpoint_sha256": model.checkpoint_sha256,
+            "weights": model.weights,
+            "n_params": model.n_params,
+            "n_classes": model.n_classes,
+            "mean": list(model.mean),
+            "std": list(model.std),
+            "fingerprint": model.fingerprint,
+        },
+        "protocol": protocol_document(run),
+        "n_images": protocol.n_images,
+        "n_skipped": max(len(run.skipped), protocol.skipped_images),
+        "n_common_cells": summary.n_common_cells,
+        "clean_error": summary.clean_error,
+        "mean_corruption_error": summary.mean_corruption_error,
+        "mce": summary.mce,
+        "relative_mce": summary.relative_mce,
+        "mean_error_19": summary.mean_error_19,
+        "groups": dict(summary.groups),
+        "corruptions": {
+            name: {
+                "error": one.error,
+                "ce": one.ce,
+                "relative_ce": one.relative_ce,
+                "severities": list(one.severities),
+            }
+            for name, one in summary.corruptions.items()
+        },
+        "reasons": dict(summary.reasons),
+        "reference": {"name": reference.name, "protocol": reference.protocol},
+        "demonstration": (
+            demonstration_sentence(protocol.n_images) if protocol.is_demonstration else None
+        ),
+        "tags": list(run.tags),
+        "created_at": run.created_at,
+        "finished_at": run.finished_at,
+    }
+
+
+def protocol_document(run: Run) -> dict[str, Any]:
+    """Name, fingerprint, and every field that the fingerprint is made of."""
+    protocol = run.protocol
+    return {"name": protocol.name, "fingerprint": protocol.fingerprint, **protocol.fields()}
+
+
+def render_run(run: Run, format: str, reference: Reference | None = None) -> str:
+    """The run as csv, json, markdown or latex, without a final line break.
+
+    csv has a row for each corruption, one for clean, and a last one, `mean`, over the 15
+    common corruptions, whose ce is mCE and whose relative_ce is relative mCE.
+    """
+    import json
+
+    reference = reference or load_alexnet()
+    if format == "json":
+        return json.dumps(run_document(run, reference), indent=2)
+    summary = summarize(run.cells, reference)
+    if format == "csv":
+        own = {"run_id": run.id, "model": run.model.name, "protocol": run.protocol.name}
+        rows = [{**own, **row} for row in (*corruption_rows(summary), *total_rows(summary))]
+        return render(rows, RAW_COLUMNS, "csv")
+    common, extra = common_and_extra(summary)
+    head, notes = head_lines(run), [*foot_lines(summary, reference), *remark_lines(run, summary)]
+    if format == "latex":
+        # A caption is all the text that a LaTeX table has.
+        blocks = [render(common, COLUMNS, format, title=". ".join((*head, TABLE_TITLE, *notes)))]
+    else:
+        blocks = [
+            render(common, COLUMNS, format, title=run.model.name),
+            "\n".join(f"- {line}" for line in (*head, *notes)),
+        ]
+    if extra:
+        blocks.append(render(extra, COLUMNS, format, title=EXTRA_TITLE))
+    return "\n\n".join(blocks)
+
+
+def run_table(run: Run, reference: Reference | None = None, *, width: int = 80) -> RenderableType:
+    """The run for a terminal of that width: head, common and extra corruptions, foot."""
+    from rich.console import Group
+    from rich.text import Text
+
+    reference = reference or load_alexnet()
+    summary = summarize(run.cells, reference)
+    common, extra = common_and_extra(summary)
+    tables = partial(rich_tables, columns=COLUMNS, width=width, n_fixed=1, section_by="group")
+    model, *head = head_lines(run)
+    parts: list[RenderableType] = [Text(model, style="bold"), *(Text(line) for line in head)]
+    if common:
+        parts += [Text(), *tables(common, title=TABLE_TITLE)]
+    if extra:
+        parts += [Text(), *tables(extra, title=EXTRA_TITLE)]
+    parts += [Text(), *(Text(line) for line in foot_lines(summary, reference))]
+    parts += [Text(line, style="dim") for line in remark_lines(run, summary)]
+    return Group(*parts)

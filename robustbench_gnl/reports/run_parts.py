@@ -1,0 +1,160 @@
+"""The rows and sentences that every view of one run is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import corruptions
+from robustbench_gnl.metrics import Summary
+from robustbench_gnl.records import COMMON_CONDITIONS, Run
+from robustbench_gnl.reference import Reference
+from robustbench_gnl.reports.formats import (
+    as_count,
+    as_fraction_percent,
+    as_millions,
+    as_percent,
+)
+from robustbench_gnl.reports.tables import DASH, Column, Row
+
+SEVERITY_COLUMNS = tuple(
+    Column(f"severity_{severity}", str(severity), format=as_fraction_percent)
+    for severity in corruptions.SEVERITIES
+)
+COLUMNS = (
+    Column("corruption", "corruption", "left"),
+    Column("group", "group", "left", droppable="group"),
+    *SEVERITY_COLUMNS,
+    Column("error", "mean", format=as_fraction_percent),
+    Column("ce", "CE", format=as_percent),
+)
+
+
+def demonstration_sentence(n_images: int) -> str:
+    """What stands beside every number of the built-in sample."""
+    return (
+        f"{as_count(n_images)} images are a demonstration: they show how the program works "
+        "and do not measure the model."
+    )
+
+
+def corruption_rows(summary: Summary) -> list[Row]:
+    """A row for each corruption that was evaluated, in the order of the paper."""
+    return [
+        {
+            "corruption": name,
+            "group": corruptions.group_of(name),
+            "error": one.error,
+            "ce": one.ce,
+            "relative_ce": one.relative_ce,
+        }
+        | {
+            column.key: value
+            for column, value in zip(SEVERITY_COLUMNS, one.severities, strict=True)
+        }
+        for name, one in summary.corruptions.items()
+        if one.error is not None
+    ]
+
+
+def common_and_extra(summary: Summary) -> tuple[list[Row], list[Row]]:
+    rows = corruption_rows(summary)
+    return (
+        [row for row in rows if row["group"] != "extra"],
+        [row for row in rows if row["group"] == "extra"],
+    )
+
+
+def total_rows(summary: Summary) -> list[Row]:
+    return [
+        {"corruption": "clean", "group": "clean", "error": summary.clean_error},
+        {
+            "corruption": "mean",
+            "group": "common",
+            "error": summary.mean_corruption_error,
+            "ce": summary.mce,
+            "relative_ce": summary.relative_mce,
+        },
+    ]
+
+
+def head_lines(run: Run) -> list[str]:
+    model, protocol = run.model, run.protocol
+    images = f"{as_count(protocol.n_images)} images"
+    if run.skipped or protocol.skipped_images:
+        skipped = max(len(run.skipped), protocol.skipped_images)
+        images += f", {as_count(skipped)} left out because they could not be read"
+    lines = [
+        f"{model.name} ({as_millions(model.n_params)} parameters)",
+        f"checkpoint {model.checkpoint_sha256[:12]} ({model.weights})",
+        f"normalised by mean {_triple(model.mean)} std {_triple(model.std)}",
+        f"protocol {protocol.name} [{protocol.fingerprint[:8]}], {images}",
+    ]
+    if protocol.is_demonstration:
+        lines.append(demonstration_sentence(protocol.n_images))
+    return lines
+
+
+def _triple(values: tuple[float, ...]) -> str:
+    return "/".join(f"{value:.4g}" for value in values)
+
+
+def _headline(reference: Reference) -> dict[str, tuple[str, Any]]:
+    """The numbers under the table: label with unit, and how people see it."""
+    ratio = f"{reference.name} = 100"
+    return {
+        "clean_error": ("clean error, %", as_fraction_percent),
+        "mean_corruption_error": (
+            "mean corruption error over the 15, %, not normalised",
+            as_fraction_percent,
+        ),
+        "mce": (f"mCE, {ratio}", as_percent),
+        "relative_mce": (f"relative mCE, {ratio}", as_percent),
+        "mean_error_19": ("mean error over all 19, %, not normalised", as_fraction_percent),
+    }
+
+
+def foot_lines(summary: Summary, reference: Reference) -> list[str]:
+    """The four numbers, each with its name, and the mean over 19 where there is one."""
+    lines = []
+    for key, (label, format_value) in _headline(reference).items():
+        value = getattr(summary, key)
+        if value is not None or key != "mean_error_19":
+            lines.append(f"{label}: {DASH if value is None else format_value(value)}")
+    return lines
+
+
+def remark_lines(run: Run, summary: Summary) -> list[str]:
+    """Why a number is a dash, and which means stand on fewer than five severities."""
+    by_reason: dict[str, list[str]] = {}
+    for key in ("clean_error", "mean_corruption_error", "mce", "relative_mce"):
+        if key in summary.reasons:
+            by_reason.setdefault(summary.reasons[key], []).append(_LABELS[key])
+    lines = [f"no {' and no '.join(fields)}: {reason}" for reason, fields in by_reason.items()]
+    partial_means = [
+        name
+        for name, one in summary.corruptions.items()
+        if one.error is not None and None in one.severities
+    ]
+    if partial_means:
+        lines.append(
+            f"the mean of {', '.join(partial_means)} is over the severities shown, "
+            "not comparable with one over five"
+        )
+    if not summary.is_complete:
+        how = "" if run.n_unfinished_cells else ", with `--corruptions common --severities 1-5`,"
+        lines.append(f"{cells_phrase(summary)} complete: the same command{how} adds the others")
+    return lines
+
+
+def cells_phrase(summary: Summary) -> str:
+    """How far a run is, as `31/75 cells`."""
+    return f"{summary.n_common_cells}/{len(COMMON_CONDITIONS)} cells"
+
+
+_LABELS: Mapping[str, str] = {
+    "clean_error": "clean error",
+    "mean_corruption_error": "mean corruption error",
+    "mce": "mCE",
+    "relative_mce": "relative mCE",
+}

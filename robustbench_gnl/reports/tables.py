@@ -1,0 +1,232 @@
+"""One renderer for every table: raw numbers for machines, rounded ones for people.
+
+A row is a mapping of raw values; columns say how people see them. pandas and rich are
+loaded only by the formats that need them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from robustbench_gnl.errors import UsageError
+from robustbench_gnl.reports.formats import as_text
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+Row = Mapping[str, Any]
+DASH = "-"
+"""Stands where there is no number; the reason stands elsewhere."""
+CELL_PADDING = 2
+"""Blank columns between two columns of a rich table."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: where its value stands in a row and how people see it."""
+
+    key: str
+    title: str
+    justify: Literal["left", "right"] = "right"
+    format: Callable[[Any], str] = as_text
+    droppable: str = ""
+    """Columns of one such word leave a terminal that is too narrow together; every other
+    format keeps them."""
+    fold_at: int | None = None
+    """Text longer than this may fold in a terminal; None: it stays on one line."""
+    head: str = ""
+    """The title over a terminal's column, where it is another."""
+
+    def text(self, row: Row) -> str:
+        """What people see; a dash where there is no value."""
+        value = row.get(self.key)
+        missing = value is None or (isinstance(value, float) and math.isnan(value))
+        return DASH if missing else self.format(value)
+
+
+def render(
+    rows: Sequence[Row], columns: Sequence[Column], format: str, title: str | None = None
+) -> str:
+    """The table as csv, json, markdown or latex, without a final line break.
+
+    csv and json carry raw values under the columns' keys, markdown and latex rounded
+    ones under their titles.
+
+    Raises:
+        UsageError: The format is none of the four.
+    """
+    renderers = {"csv": _csv, "json": _json, "markdown": _markdown, "latex": _latex}
+    if format not in renderers:
+        raise UsageError(
+            f"unknown format {format!r}; expected one of {', '.join(renderers)}", format=format
+        )
+    return renderers[format](rows, columns, title)
+
+
+def _json(rows: Sequence[Row], columns: Sequence[Column], title: str | None) -> str:
+    del title
+    return json.dumps([{c.key: row.get(c.key) for c in columns} for row in rows], indent=2)
+
+
+def _csv(rows: Sequence[Row], columns: Sequence[Column], title: str | None) -> str:
+    import pandas as pd
+
+    del title
+    data = [[_csv_value(row.get(column.key)) for column in columns] for row in rows]
+    # object keeps a count a count: an integer column with a gap would turn into floats.
+    frame = pd.DataFrame(data, columns=[column.key for column in columns], dtype=object)
+    text: str = frame.to_csv(index=False, lineterminator="\n")
+    return text.rstrip("\n")
+
+
+def _csv_value(value: Any) -> Any:
+    return as_text(value) if isinstance(value, (list, tuple)) else value
+
+
+def _markdown(rows: Sequence[Row], columns: Sequence[Column], title: str | None) -> str:
+    texts = [[text.replace("|", "\\|") for text in row] for row in _texts(rows, columns)]
+    table = _frame(texts, columns).to_markdown(
+        index=False, disable_numparse=True, colalign=[column.justify for column in columns]
+    )
+    return f"### {title}\n\n{table}" if title else str(table)
+
+
+def _latex(rows: Sequence[Row], columns: Sequence[Column], title: str | None) -> str:
+    frame = _frame(_texts(rows, columns), columns)
+    # pandas escapes the cells and the head, and leaves the caption to its caller.
+    caption = escape_latex(title) if title else None
+    layout = "".join(column.justify[0] for column in columns)
+    text: str = frame.to_latex(index=False, escape=True, column_format=layout, caption=caption)
+    return text.rstrip("\n")
+
+
+def escape_latex(text: str) -> str:
+    """Text whose special characters LaTeX prints instead of obeying."""
+    special = {c: f"\\{c}" for c in "&%$#_{}"}
+    special |= {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
+    return "".join(special.get(character, character) for character in text)
+
+
+def _texts(rows: Sequence[Row], columns: Sequence[Column]) -> list[list[str]]:
+    return [[column.text(row) for column in columns] for row in rows]
+
+
+def _frame(texts: Sequence[Sequence[str]], columns: Sequence[Column]) -> Any:
+    import pandas as pd
+
+    return pd.DataFrame(texts, columns=[column.title for column in columns], dtype=object)
+
+
+def rich_table(
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    *,
+    width: int | None = None,
+    title: str | None = None,
+    section_by: str | None = None,
+) -> Table:
+    """The table for a terminal; a line is left where the value of `section_by` changes."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=Text(title) if title else None,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    widths = _widths(rows, columns, width)
+    for column in columns:
+        # Text folds at exact widths; left to itself rich cuts, and a cut name is a wrong one.
+        table.add_column(
+            Text(column.head or column.title),
+            justify=column.justify,
+            width=widths[column.key],
+            overflow="fold",
+        )
+    for position, row in enumerate(rows):
+        if section_by and position and row.get(section_by) != rows[position - 1].get(section_by):
+            table.add_section()
+        # Text, not str: a model's name may hold square brackets, which rich reads as markup.
+        table.add_row(*(Text(column.text(row)) for column in columns))
+    return table
+
+
+def rich_tables(
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    *,
+    width: int,
+    n_fixed: int,
+    title: str | None = None,
+    section_by: str | None = None,
+) -> list[RenderableType]:
+    """The table in as many pieces as the width asks for; nothing in it is cut.
+
+    Droppable columns go first, the last of them before the others. If the rest is still
+    too wide, it continues below, and each piece repeats the first `n_fixed` columns.
+    """
+    pieces = fit(rows, columns, width=width, n_fixed=n_fixed)
+    return [
+        rich_table(rows, piece, width=width, title=None if index else title, section_by=section_by)
+        for index, piece in enumerate(pieces)
+    ]
+
+
+def fit(
+    rows: Sequence[Row], columns: Sequence[Column], *, width: int, n_fixed: int
+) -> list[list[Column]]:
+    """The columns of each piece of a table that is `width` characters wide."""
+    widths = _widths(rows, columns, 0)
+    kept = list(columns)
+    for column in reversed(columns):
+        if _total(kept, widths) <= width:
+            break
+        if column.droppable:
+            kept = [other for other in kept if other.droppable != column.droppable]
+    fixed, rest = kept[:n_fixed], kept[n_fixed:]
+    pieces = [list(fixed)]
+    for column in rest:
+        fits = _total([*pieces[-1], column], widths) <= width
+        if not fits and len(pieces[-1]) > n_fixed:
+            pieces.append(list(fixed))
+        pieces[-1].append(column)
+    return pieces
+
+
+def _widths(rows: Sequence[Row], columns: Sequence[Column], width: int | None) -> dict[str, int]:
+    """The width of each column by key: what its text needs, less where it may fold.
+
+    `width` is what the table may take; None: as much as it needs.
+    """
+    from rich.cells import cell_len
+
+    natural = {}
+    for column in columns:
+        texts = [column.head or column.title, *(column.text(row) for row in rows)]
+        natural[column.key] = max(cell_len(line) for text in texts for line in text.split("\n"))
+    if width is None:
+        return natural
+    narrow = {
+        column.key: min(natural[column.key], column.fold_at or natural[column.key])
+        for column in columns
+    }
+    spare = max(0, width - _total(columns, narrow))
+    for key, wanted in natural.items():
+        more = min(spare, wanted - narrow[key])
+        narrow[key] += more
+        spare -= more
+    return narrow
+
+
+def _total(columns: Sequence[Column], widths: Mapping[str, int]) -> int:
+    return sum(widths[column.key] for column in columns) + CELL_PADDING * (len(columns) - 1)

@@ -1,0 +1,15 @@
+"""The database of runs: SQLite with nothing to start, or any server SQLAlchemy knows.
+
+    with open_store("results/gnlbench.sqlite", write=True) as store:
+        run_id = store.create_run(model, protocol, image_set, block_size=512)
+        with store.lock_run(run_id):
+            store.add_piece(run_id, piece)
+
+Only facts are stored. A store that does not exist reads as an empty one.
+"""
+
+from robustbench_gnl.store.documents import StoredRun
+from robustbench_gnl.store.opening import open_store
+from robustbench_gnl.store.store import Store
+
+__all__ = ["Store", "StoredRun", "open_store"]

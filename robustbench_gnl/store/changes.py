@@ -1,0 +1,166 @@
+"""Writing: records into rows. Each function works inside its caller's transaction."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
+
+from robustbench_gnl.errors import StoreError
+from robustbench_gnl.records import Condition, Piece
+from robustbench_gnl.store import schema
+from robustbench_gnl.store.documents import StoredRun
+from robustbench_gnl.store.pack import (
+    pack_image_set,
+    pack_model,
+    pack_piece,
+    pack_protocol,
+    to_json,
+)
+from robustbench_gnl.store.queries import load_stored, run_key
+
+_SUMMED = ("n_images", "n_top1", "n_top5", "negative_log_likelihood_sum", "seconds")
+
+
+def now() -> str:
+    """UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def new_run_id(connection: Connection, created_at: str) -> str:
+    """Time, so that ids sort by age, and chance, so that two hosts do not meet."""
+    stamp = datetime.fromisoformat(created_at).strftime("%Y%m%d-%H%M%S")
+    while True:
+        run_id = f"{stamp}-{secrets.token_hex(3)}"
+        if not _has_run(connection, run_id):
+            return run_id
+
+
+def insert_run(connection: Connection, stored: StoredRun) -> None:
+    """Write a checked run with all its pieces."""
+    _insert_once(connection, schema.image_sets, pack_image_set(stored.image_set))
+    _insert_once(connection, schema.protocols, pack_protocol(stored.protocol))
+    head = stored.head
+    values = {
+        **pack_model(stored.model),
+        "id": head.id,
+        "protocol": stored.protocol.fingerprint,
+        "image_set": stored.image_set.fingerprint,
+        "block_size": head.block_size,
+        "created_at": head.created_at,
+        "finished_at": head.finished_at,
+        "environment": to_json(dict(head.environment)),
+        "skipped": to_json(dict(head.skipped)),
+    }
+    connection.execute(insert(schema.runs), [values])
+    insert_tags(connection, head.id, head.tags)
+    key = run_key(connection, head.id)
+    rows = [{"run": key, **pack_piece(piece)} for piece in stored.pieces]
+    if rows:
+        connection.execute(insert(schema.pieces), rows)
+    for condition in {piece.condition for piece in stored.pieces}:
+        _sum_cell(connection, key, condition)
+
+
+def insert_unless_there(connection: Connection, stored: StoredRun) -> bool:
+    """Write a run that came from elsewhere; False where the same run is there already.
+
+    Raises:
+        StoreError: Another run has this id.
+    """
+    run_id = stored.head.id
+    if not _has_run(connection, run_id):
+        insert_run(connection, stored)
+        return True
+    if not load_stored(connection, run_id).has_facts_of(stored):
+        raise StoreError(
+            f"the store holds another run {run_id} with different facts; nothing was imported; "
+            f"delete it first with `gnlbench runs delete {run_id}` if it is out of date",
+            run_id=run_id,
+        )
+    insert_tags(connection, run_id, stored.head.tags)
+    return False
+
+
+def insert_tags(connection: Connection, run_id: str, tags: Iterable[str]) -> None:
+    key = run_key(connection, run_id, lock=True)
+    table = schema.tags
+    there = set(connection.execute(select(table.c.tag).where(table.c.run == key)).scalars())
+    rows = [{"run": key, "tag": tag} for tag in dict.fromkeys(tags) if tag not in there]
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+def insert_piece(connection: Connection, run_id: str, piece: Piece) -> None:
+    """Write a checked piece and the sums of its cell.
+
+    Raises:
+        StoreError: It is stored already.
+    """
+    # The lock keeps two writers of one cell from summing without each other's piece.
+    key = run_key(connection, run_id, lock=True)
+    table = schema.pieces
+    same = select(table.c.digest).where(
+        table.c.run == key,
+        table.c.corruption == piece.condition.corruption,
+        table.c.severity == piece.condition.severity,
+        table.c.block == piece.block,
+    )
+    if connection.execute(same).first() is not None:
+        raise StoreError(
+            f"run {run_id} already holds {piece.condition}, block {piece.block}; "
+            "expected each piece once",
+            run_id=run_id,
+            condition=piece.condition,
+            block=piece.block,
+        )
+    connection.execute(insert(table), [{"run": key, **pack_piece(piece)}])
+    _sum_cell(connection, key, piece.condition)
+
+
+def set_finished(connection: Connection, run_id: str) -> None:
+    key = run_key(connection, run_id)
+    connection.execute(
+        update(schema.runs).where(schema.runs.c.key == key).values(finished_at=now())
+    )
+
+
+def remove_run(connection: Connection, run_id: str) -> None:
+    """Remove a run, and what nothing else refers to any more."""
+    runs = schema.runs
+    connection.execute(delete(runs).where(runs.c.key == run_key(connection, run_id)))
+    for table, column in (
+        (schema.protocols, runs.c.protocol),
+        (schema.image_sets, runs.c.image_set),
+    ):
+        connection.execute(delete(table).where(table.c.fingerprint.not_in(select(column))))
+
+
+def _has_run(connection: Connection, run_id: str) -> bool:
+    found = select(schema.runs.c.key).where(schema.runs.c.id == run_id)
+    return connection.execute(found).first() is not None
+
+
+def _insert_once(connection: Connection, table: Table, values: Mapping[str, Any]) -> None:
+    """Written under its fingerprint by whoever comes first; equal fingerprints, equal content."""
+    same = select(table.c.fingerprint).where(table.c.fingerprint == values["fingerprint"])
+    if connection.execute(same).first() is None:
+        connection.execute(insert(table), [dict(values)])
+
+
+def _sum_cell(connection: Connection, key: int, condition: Condition) -> None:
+    """Sum the cell anew, in the order of its blocks: the order they came in leaves no trace."""
+    cells, pieces = schema.cells, schema.pieces
+    place = {"run": key, "corruption": condition.corruption, "severity": condition.severity}
+    connection.execute(delete(cells).where(*(cells.c[k] == v for k, v in place.items())))
+    by_cell = [pieces.c[name] for name in place]
+    sums = [func.sum(pieces.c[name]) for name in _SUMMED]
+    summed = select(*by_cell, func.count(), *sums).where(
+        *(pieces.c[name] == value for name, value in place.items())
+    )
+    connection.execute(
+        insert(cells).from_select([*place, "n_blocks", *_SUMMED], summed.group_by(*by_cell))
+    )

@@ -1,0 +1,128 @@
+"""What a run and its pieces must satisfy before they are written."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import corruptions
+from robustbench_gnl.errors import StoreError
+from robustbench_gnl.records import N_CALIBRATION_BINS, Condition, ImageSet, Piece, Protocol
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def n_blocks_of(n_images: int, block_size: int) -> int:
+    """How many blocks a run has."""
+    return -(-n_images // block_size)
+
+
+def check_run(protocol: Protocol, image_set: ImageSet, block_size: int) -> None:
+    """Refuse a run whose protocol and images do not belong together."""
+    if block_size < 1:
+        raise StoreError(f"expected a block size of at least 1, got {block_size}")
+    if image_set.n_images < 1 or len(image_set.labels) != image_set.n_images:
+        raise StoreError(
+            f"expected an image set with one label an image, got {image_set.n_images} keys "
+            f"and {len(image_set.labels)} labels"
+        )
+    if protocol.n_images != image_set.n_images:
+        raise StoreError(
+            f"the protocol {protocol.name!r} is over {protocol.n_images} images, "
+            f"the image set {image_set.name!r} has {image_set.n_images}: expected the same"
+        )
+    for before, after in zip(image_set.keys, image_set.keys[1:], strict=False):
+        if before >= after:  # The bits of a piece follow the keys.
+            raise StoreError(
+                f"the image set {image_set.name!r} is not sorted: {after!r} follows {before!r}"
+            )
+    if protocol.image_set != image_set.fingerprint:
+        raise StoreError(
+            f"the protocol {protocol.name!r} is over the image set {protocol.image_set!r}, "
+            f"the fingerprint of {image_set.name!r} is {image_set.fingerprint}: expected the same"
+        )
+    if protocol.label_set != image_set.label_set:
+        raise StoreError(
+            f"the protocol {protocol.name!r} has the label set {protocol.label_set!r}, "
+            f"the image set {image_set.name!r} {image_set.label_set!r}: expected the same"
+        )
+
+
+def check_condition(condition: Condition) -> None:
+    """Refuse what is neither `clean` nor a known corruption at severity 1 to 5."""
+    name, severity = condition.corruption, condition.severity
+    known = severity == 0 if condition.is_clean else severity in corruptions.SEVERITIES
+    if not known or not (condition.is_clean or name in corruptions.names("all")):
+        raise StoreError(
+            f"expected `clean` at severity 0, or one of {', '.join(corruptions.names('all'))} "
+            f"at severity 1 to 5, got {name!r} at severity {severity}"
+        )
+
+
+def check_piece(piece: Piece, protocol: Protocol, block_size: int) -> None:
+    """Refuse a piece whose numbers contradict each other or the run it belongs to."""
+    check_condition(piece.condition)
+    n_blocks = n_blocks_of(protocol.n_images, block_size)
+    if not 0 <= piece.block < n_blocks:
+        raise _refusal(piece, f"expected a block from 0 to {n_blocks - 1}")
+    expected = min(block_size, protocol.n_images - piece.block * block_size)
+    if piece.n_images != expected:
+        raise _refusal(piece, f"expected {expected} images, got {piece.n_images}")
+    if not 0 <= piece.n_top1 <= piece.n_top5 <= piece.n_images:
+        raise _refusal(
+            piece,
+            f"expected 0 <= top-1 <= top-5 <= images, got {piece.n_top1}, {piece.n_top5} "
+            f"and {piece.n_images}",
+        )
+    for name in ("negative_log_likelihood_sum", "seconds"):
+        value = getattr(piece, name)
+        if not (math.isfinite(value) and value >= 0):
+            raise _refusal(piece, f"expected a finite {name} of at least 0, got {value}")
+    if not _SHA256.fullmatch(piece.digest):
+        raise _refusal(
+            piece, f"expected a sha256 digest of 64 hexadecimal digits, got {piece.digest!r}"
+        )
+    _check_bits(piece)
+    _check_calibration(piece)
+
+
+def _check_bits(piece: Piece) -> None:
+    n_bytes = -(-piece.n_images // 8)
+    if len(piece.correct) != n_bytes:
+        raise _refusal(
+            piece,
+            f"expected {n_bytes} bytes for the bits of {piece.n_images} images, "
+            f"got {len(piece.correct)}",
+        )
+    bits = int.from_bytes(piece.correct, "big")
+    if bits & ((1 << (8 * n_bytes - piece.n_images)) - 1):
+        raise _refusal(piece, "expected zeros after the last image's bit, found a one")
+    if bits.bit_count() != piece.n_top1:
+        raise _refusal(
+            piece, f"{piece.n_top1} images are counted right, {bits.bit_count()} bits say so"
+        )
+
+
+def _check_calibration(piece: Piece) -> None:
+    bins = piece.calibration
+    lengths = {len(bins.n_images), len(bins.n_top1), len(bins.confidence_sum)}
+    if lengths != {N_CALIBRATION_BINS}:
+        raise _refusal(piece, f"expected {N_CALIBRATION_BINS} calibration bins, got {lengths}")
+    if any(not 0 <= right <= n for right, n in zip(bins.n_top1, bins.n_images, strict=True)):
+        raise _refusal(piece, "a calibration bin holds more right images than images")
+    if (sum(bins.n_images), sum(bins.n_top1)) != (piece.n_images, piece.n_top1):
+        raise _refusal(
+            piece,
+            f"the calibration bins add up to {sum(bins.n_images)} images and "
+            f"{sum(bins.n_top1)} right, expected {piece.n_images} and {piece.n_top1}",
+        )
+    if any(not (math.isfinite(value) and value >= 0) for value in bins.confidence_sum):
+        raise _refusal(piece, "expected finite confidence sums of at least 0")
+
+
+def _refusal(piece: Piece, reason: str) -> StoreError:
+    return StoreError(
+        f"the piece {piece.condition}, block {piece.block}, is refused: {reason}",
+        condition=piece.condition,
+        block=piece.block,
+    )

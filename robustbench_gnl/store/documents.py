@@ -1,0 +1,218 @@
+"""A whole run as one document that travels between stores, checked when it arrives."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from robustbench_gnl.errors import StoreError
+from robustbench_gnl.records import (
+    SCHEMA_VERSION,
+    Calibration,
+    Condition,
+    ImageSet,
+    Model,
+    Piece,
+    Protocol,
+)
+from robustbench_gnl.store.checks import check_piece, check_run
+from robustbench_gnl.store.typed import build, take
+
+_Record = TypeVar("_Record", Model, Protocol, ImageSet)
+_DOCUMENT_TYPES: dict[str, Any] = {
+    "schema_version": int,
+    "run": Mapping,
+    "model": Mapping,
+    "protocol": Mapping,
+    "image_set": Mapping,
+    "pieces": list,
+}
+_RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
+
+
+@dataclass(frozen=True)
+class RunHead:
+    """What a run is besides its model, protocol, images and pieces."""
+
+    id: str
+    block_size: int
+    created_at: str
+    finished_at: str | None
+    tags: tuple[str, ...]
+    environment: Mapping[str, Any]
+    skipped: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """Everything that a store holds about one run."""
+
+    head: RunHead
+    model: Model
+    protocol: Protocol
+    image_set: ImageSet
+    pieces: tuple[Piece, ...]
+
+    def has_facts_of(self, other: StoredRun) -> bool:
+        """Whether both are the same run: tags and the names people gave are no facts."""
+        return self._facts() == other._facts()
+
+    def _facts(self) -> tuple[Any, ...]:
+        return (
+            replace(self.head, tags=()),
+            self.model.fingerprint,
+            self.protocol.fingerprint,
+            self.image_set.fingerprint,
+            sorted(self.pieces, key=lambda piece: (piece.condition, piece.block)),
+        )
+
+
+def to_document(stored: StoredRun) -> dict[str, Any]:
+    """The run as values that JSON can hold."""
+    head = asdict(stored.head)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run": {**head, "tags": list(stored.head.tags)},
+        "model": _with_fingerprint(stored.model),
+        "protocol": _with_fingerprint(stored.protocol),
+        "image_set": _with_fingerprint(stored.image_set),
+        "pieces": [_piece_document(piece) for piece in stored.pieces],
+    }
+
+
+def from_document(document: Any) -> StoredRun:
+    """Read a document and check that nothing in it contradicts anything else.
+
+    Raises:
+        StoreError: It is no run that this program wrote, or it was changed since.
+    """
+    version = document.get("schema_version") if isinstance(document, Mapping) else None
+    if version != SCHEMA_VERSION:
+        raise StoreError(
+            f"expected a run exported with schema_version {SCHEMA_VERSION}, got {version!r}; "
+            "write one with `gnlbench runs export RUN -o FILE`",
+            schema_version=version,
+        )
+    parts = take(document, _DOCUMENT_TYPES, "the document")
+    stored = StoredRun(
+        head=build(RunHead, parts["run"], "run"),
+        model=_checked(Model, parts["model"], "model"),
+        protocol=_checked(Protocol, parts["protocol"], "protocol"),
+        image_set=_checked(ImageSet, parts["image_set"], "image_set"),
+        pieces=tuple(_piece(value, f"pieces[{i}]") for i, value in enumerate(parts["pieces"])),
+    )
+    check_stored(stored)
+    return stored
+
+
+def check_stored(stored: StoredRun) -> None:
+    """Refuse a run that no store of ours could hold."""
+    head = stored.head
+    # The id becomes the name of a lock file.
+    if not _RUN_ID.fullmatch(head.id):
+        raise StoreError(
+            f"expected a run id such as 20261123-142530-a1b2c3, got {head.id!r}", run_id=head.id
+        )
+    for name in ("created_at", "finished_at"):
+        check_time(getattr(head, name), name)
+    if not all(isinstance(reason, str) for reason in head.skipped.values()):
+        raise StoreError(f"expected a reason in words for every skipped image of run {head.id}")
+    if not all(head.tags):
+        raise StoreError(f"expected tags with at least one letter in run {head.id}")
+    check_run(stored.protocol, stored.image_set, head.block_size)
+    seen = set()
+    for piece in stored.pieces:
+        check_piece(piece, stored.protocol, head.block_size)
+        if (piece.condition, piece.block) in seen:
+            raise StoreError(
+                f"run {head.id} holds {piece.condition}, block {piece.block}, more than once"
+            )
+        seen.add((piece.condition, piece.block))
+
+
+def check_time(value: str | None, name: str) -> None:
+    """Refuse what is no UTC time in ISO 8601."""
+    if value is None and name == "finished_at":
+        return
+    try:
+        parsed = datetime.fromisoformat(value or "")
+    except ValueError:
+        parsed = None
+    offset = parsed.utcoffset() if parsed else None
+    if offset is None or offset.total_seconds() != 0:
+        raise StoreError(
+            f"expected {name} as a UTC time such as 2026-11-23T14:25:30+00:00, got {value!r}"
+        )
+
+
+def _with_fingerprint(record: Model | Protocol | ImageSet) -> dict[str, Any]:
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    listed = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+    return {**listed, "fingerprint": record.fingerprint}
+
+
+def _checked(kind: type[_Record], value: Mapping[str, Any], where: str) -> _Record:
+    """The record, whose fingerprint must be the one that the document states."""
+    stated = value.get("fingerprint")
+    bare = {name: entry for name, entry in value.items() if name != "fingerprint"}
+    record = build(kind, bare, where)
+    if record.fingerprint != stated:
+        raise StoreError(
+            f"the {where} has the fingerprint {record.fingerprint}, the document states "
+            f"{stated!r}: it was changed after it was written",
+            stated=stated,
+            computed=record.fingerprint,
+        )
+    return record
+
+
+def _piece_document(piece: Piece) -> dict[str, Any]:
+    bins = piece.calibration
+    return {
+        "corruption": piece.condition.corruption,
+        "severity": piece.condition.severity,
+        "block": piece.block,
+        "n_images": piece.n_images,
+        "n_top1": piece.n_top1,
+        "n_top5": piece.n_top5,
+        "negative_log_likelihood_sum": piece.negative_log_likelihood_sum,
+        "calibration": {
+            "n_images": list(bins.n_images),
+            "n_top1": list(bins.n_top1),
+            "confidence_sum": list(bins.confidence_sum),
+        },
+        "correct": base64.b64encode(piece.correct).decode("ascii"),
+        "digest": piece.digest,
+        "seconds": piece.seconds,
+    }
+
+
+_PIECE_TYPES: dict[str, Any] = {
+    "corruption": str,
+    "severity": int,
+    "block": int,
+    "n_images": int,
+    "n_top1": int,
+    "n_top5": int,
+    "negative_log_likelihood_sum": float,
+    "calibration": Mapping,
+    "correct": str,
+    "digest": str,
+    "seconds": float,
+}
+
+
+def _piece(value: Any, where: str) -> Piece:
+    parts = take(value, _PIECE_TYPES, where)
+    try:
+        correct = base64.b64decode(parts.pop("correct"), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise StoreError(f"expected base64 in {where}.correct: {error}") from error
+    condition = Condition(parts.pop("corruption"), parts.pop("severity"))
+    calibration = build(Calibration, parts.pop("calibration"), f"{where}.calibration")
+    return Piece(condition=condition, correct=correct, calibration=calibration, **parts)

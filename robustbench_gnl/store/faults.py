@@ -1,0 +1,78 @@
+"""The one place where a database's complaint becomes a plain sentence."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from robustbench_gnl.errors import StoreError
+
+BUSY_SECONDS = 90
+"""How long a writer waits for the others before it gives up."""
+
+# SQLite's names of its result codes, by prefix: SQLITE_READONLY_DIRECTORY is a READONLY.
+_SENTENCES = {
+    "SQLITE_BUSY": (
+        f"is busy: another process has held it for more than {BUSY_SECONDS} seconds; "
+        "wait for it, or end it, and try again"
+    ),
+    "SQLITE_LOCKED": "is busy: another connection holds it; try again",
+    "SQLITE_NOTADB": (
+        "is not a database: expected a SQLite file written by gnlbench; "
+        "name another file with --db, or move this one away"
+    ),
+    "SQLITE_CORRUPT": (
+        "is damaged: SQLite cannot read it; restore a copy, or try `sqlite3 FILE .recover`"
+    ),
+    "SQLITE_READONLY": (
+        "is read-only: this command writes; make the file and its folder writable, "
+        "or copy the file and name the copy with --db"
+    ),
+    "SQLITE_FULL": (
+        "cannot grow: the disk is full. What was committed is safe; free some space and run "
+        "the same command again"
+    ),
+    "SQLITE_CANTOPEN": "cannot be opened: expected a file in a folder that can be read and written",
+    "SQLITE_IOERR": "cannot be read or written: the disk or network drive reports an error",
+    "SQLITE_PERM": "cannot be opened: permission denied",
+    "SQLITE_CONSTRAINT": "refuses what was written, because it contradicts what is stored",
+    "SQLITE_TOOBIG": "refuses what was written: a value is too large for SQLite",
+}
+
+
+@contextmanager
+def store_errors(where: str) -> Iterator[None]:
+    """Turn every error of the database below into a StoreError that names `where`."""
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise explain(error, where) from error
+
+
+def explain(error: BaseException, where: str) -> StoreError:
+    """The StoreError for what SQLAlchemy or the driver raised."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    code = sqlite_code(error)
+    for prefix in _SENTENCES:
+        if code.startswith(prefix):
+            return refusal(prefix, where, str(cause))
+    first_line = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+    return StoreError(
+        f"the store {where} cannot be used: {first_line}", location=where, reason=code or "other"
+    )
+
+
+def refusal(code: str, where: str, cause: str) -> StoreError:
+    """The StoreError for one of SQLite's result codes."""
+    return StoreError(
+        f"the store {where} {_SENTENCES[code]} ({cause})", location=where, reason=code
+    )
+
+
+def sqlite_code(error: BaseException) -> str:
+    """SQLite's own name of what went wrong, `""` where there is none."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    return getattr(cause, "sqlite_errorname", "")

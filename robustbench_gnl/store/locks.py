@@ -1,0 +1,78 @@
+"""The lock on a run: held by the process that writes it, gone when that process dies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Engine, text
+
+from robustbench_gnl.errors import StoreError
+from robustbench_gnl.store.location import Location
+
+
+@contextmanager
+def run_lock(engine: Engine, location: Location, run_id: str) -> Iterator[None]:
+    """Hold the run's lock.
+
+    Raises:
+        StoreError: Another process holds it.
+    """
+    if location.path is not None:
+        with _file_lock(lock_path(location.path, run_id), run_id):
+            yield
+    elif engine.dialect.name == "postgresql":
+        with _server_lock(engine, run_id):
+            yield
+    else:
+        yield  # In memory: no other process can see it.
+
+
+def lock_path(store: Path, run_id: str) -> Path:
+    """`<store>.locks/<run id>.lock`; it stays, so that nobody locks a file being removed."""
+    return store.with_name(store.name + ".locks") / f"{run_id}.lock"
+
+
+@contextmanager
+def _file_lock(path: Path, run_id: str) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    try:
+        path.parent.mkdir(exist_ok=True)
+        lock = FileLock(path, timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        raise _busy(run_id) from error
+    except (OSError, NotImplementedError) as error:
+        raise StoreError(
+            f"the lock of run {run_id} cannot be taken at {path}: {error}; expected a folder "
+            "that can be written, on a file system with locks",
+            run_id=run_id,
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _server_lock(engine: Engine, run_id: str) -> Iterator[None]:
+    # The server frees the lock when the connection ends, however it ends.
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        key = {"run_id": f"gnlbench {run_id}"}
+        held = text("SELECT pg_try_advisory_lock(hashtextextended(:run_id, 0))")
+        if not connection.execute(held, key).scalar():
+            raise _busy(run_id)
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(hashtextextended(:run_id, 0))"), key)
+
+
+def _busy(run_id: str) -> StoreError:
+    return StoreError(
+        f"run {run_id} is being written by another process; wait for it to end, or end it",
+        run_id=run_id,
+        reason="busy",
+    )

@@ -1,0 +1,1 @@
+"""Alembic's script folder: one file a revision under `versions`, run by `store.versions`."""

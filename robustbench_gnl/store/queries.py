@@ -1,0 +1,226 @@
+"""Reading: rows into records. Each function works inside its caller's transaction."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, select
+
+import corruptions
+from robustbench_gnl.errors import StoreError, UsageError, did_you_mean
+from robustbench_gnl.records import CLEAN, Cell, Condition, ImageSet, Model, Piece, Protocol, Run
+from robustbench_gnl.store import schema
+from robustbench_gnl.store.checks import n_blocks_of
+from robustbench_gnl.store.documents import RunHead, StoredRun
+from robustbench_gnl.store.pack import unpack_image_set, unpack_model, unpack_piece, unpack_protocol
+
+_runs, _tags, _cells, _pieces = schema.runs, schema.tags, schema.cells, schema.pieces
+_POSITION = {name: i for i, name in enumerate((CLEAN.corruption, *corruptions.names("all")))}
+
+
+def load_runs(
+    connection: Connection, *where: ColumnElement[bool], limit: int | None = None
+) -> list[Run]:
+    """The runs that meet the conditions, newest first, with their complete cells."""
+    keys = _newest(select(_runs.c.key), *where, limit=limit)
+    protocols = schema.protocols
+    rows = connection.execute(
+        _newest(
+            select(_runs, protocols.c.name.label("protocol_name"), protocols.c.fields).join(
+                protocols, protocols.c.fingerprint == _runs.c.protocol
+            ),
+            *where,
+            limit=limit,
+        )
+    ).mappings()
+    tags = _tags_of(connection, keys)
+    cells: dict[int, list[Any]] = defaultdict(list)
+    for cell in connection.execute(select(_cells).where(_cells.c.run.in_(keys))):
+        cells[cell[0]].append(cell)
+    return [_run(row, tags[row["key"]], cells[row["key"]]) for row in rows]
+
+
+def load_run(connection: Connection, run_id: str) -> Run:
+    found = load_runs(connection, _runs.c.id == run_id)
+    if not found:
+        raise no_such_run(connection, run_id)
+    return found[0]
+
+
+def find_run_id(connection: Connection, model: Model, protocol: Protocol) -> str | None:
+    """The newest run of this model under this protocol."""
+    found: str | None = connection.execute(
+        _newest(
+            select(_runs.c.id),
+            _runs.c.model_fingerprint == model.fingerprint,
+            _runs.c.protocol == protocol.fingerprint,
+            limit=1,
+        )
+    ).scalar()
+    return found
+
+
+def run_key(connection: Connection, run_id: str, *, lock: bool = False) -> int:
+    """The key of a run in other tables. `lock` makes other writers of the run wait."""
+    query = select(_runs.c.key).where(_runs.c.id == run_id)
+    key: int | None = connection.execute(query.with_for_update() if lock else query).scalar()
+    if key is None:
+        raise no_such_run(connection, run_id)
+    return key
+
+
+def load_pieces(
+    connection: Connection, run_id: str, condition: Condition | None = None
+) -> Iterator[Piece]:
+    """The pieces by condition and block; fetched now, made into records one by one."""
+    query = select(_pieces).where(_pieces.c.run == run_key(connection, run_id))
+    if condition is not None:
+        query = query.where(
+            _pieces.c.corruption == condition.corruption, _pieces.c.severity == condition.severity
+        )
+    ordered = query.order_by(_pieces.c.corruption, _pieces.c.severity, _pieces.c.block)
+    rows = connection.execute(ordered).mappings().all()
+    return (unpack_piece(dict(row)) for row in rows)
+
+
+def load_digests(connection: Connection, run_id: str) -> dict[tuple[int, Condition], str]:
+    query = select(_pieces.c.block, _pieces.c.corruption, _pieces.c.severity, _pieces.c.digest)
+    rows = connection.execute(query.where(_pieces.c.run == run_key(connection, run_id)))
+    return {
+        (block, Condition(corruption, severity)): digest
+        for block, corruption, severity, digest in rows
+    }
+
+
+def load_image_set(connection: Connection, fingerprint: str) -> ImageSet:
+    table = schema.image_sets
+    row = (
+        connection.execute(select(table).where(table.c.fingerprint == fingerprint))
+        .mappings()
+        .first()
+    )
+    if row is None:
+        raise StoreError(f"the store holds no image set {fingerprint}", fingerprint=fingerprint)
+    return unpack_image_set(dict(row))
+
+
+def load_stored(connection: Connection, run_id: str) -> StoredRun:
+    """Everything about a run, as an export holds it."""
+    run = load_run(connection, run_id)
+    image_set = connection.execute(select(_runs.c.image_set).where(_runs.c.id == run_id)).scalar()
+    return StoredRun(
+        head=RunHead(
+            id=run.id,
+            block_size=run.block_size,
+            created_at=run.created_at,
+            finished_at=run.finished_at,
+            tags=run.tags,
+            environment=run.environment,
+            skipped=run.skipped,
+        ),
+        model=run.model,
+        protocol=run.protocol,
+        image_set=load_image_set(connection, str(image_set)),
+        pieces=tuple(load_pieces(connection, run_id)),
+    )
+
+
+def resolve_run_id(connection: Connection, selector: str) -> str:
+    """The run that a person means: an id, the start of one, a tag or a model's name.
+
+    Raises:
+        UsageError: None, or more than one.
+    """
+    ids: list[str] = list(connection.execute(_newest(select(_runs.c.id))).scalars())
+    if selector in ids:
+        return selector
+    begun = [id for id in ids if selector and id.startswith(selector)]
+    if len(begun) == 1:
+        return begun[0]
+    tagged = select(_tags.c.run).where(_tags.c.tag == selector)
+    for chosen in (
+        _runs.c.key.in_(tagged),
+        (_runs.c.model_name == selector) & _runs.c.finished_at.is_not(None),
+    ):
+        newest: str | None = connection.execute(
+            _newest(select(_runs.c.id), chosen, limit=1)
+        ).scalar()
+        if newest is not None:
+            return newest
+    if begun:
+        raise UsageError(
+            f"{selector!r} is the start of {len(begun)} run ids: {', '.join(begun[:5])}; "
+            "expected enough letters to tell them apart",
+            selector=selector,
+            ids=tuple(begun),
+        )
+    raise no_such_run(connection, selector)
+
+
+def no_such_run(connection: Connection, selector: str) -> UsageError:
+    """The error for a run that is not there, with what is near."""
+    unfinished = connection.execute(
+        _newest(select(_runs.c.id), _runs.c.model_name == selector, limit=1)
+    ).scalar()
+    if unfinished is not None:
+        return UsageError(
+            f"no run of the model {selector!r} is finished; name one by its id, "
+            f"such as {unfinished}",
+            selector=selector,
+        )
+    known = [
+        *connection.execute(select(_runs.c.id)).scalars(),
+        *connection.execute(select(_tags.c.tag).distinct()).scalars(),
+        *connection.execute(select(_runs.c.model_name).distinct()).scalars(),
+    ]
+    near = did_you_mean(selector, known)
+    hint = near or "; `gnlbench runs list` shows what is there" if known else "; the store is empty"
+    return UsageError(
+        f"no run {selector!r}: expected a run id, the start of one, a tag or a model name{hint}",
+        selector=selector,
+    )
+
+
+def _newest(
+    query: Select[Any], *where: ColumnElement[bool], limit: int | None = None
+) -> Select[Any]:
+    return query.where(*where).order_by(_runs.c.created_at.desc(), _runs.c.key.desc()).limit(limit)
+
+
+def _tags_of(connection: Connection, keys: Select[Any]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = defaultdict(list)
+    for run, tag in connection.execute(
+        select(_tags.c.run, _tags.c.tag).where(_tags.c.run.in_(keys))
+    ):
+        found[run].append(tag)
+    return found
+
+
+def _run(row: Any, tags: list[str], cells: list[Any]) -> Run:
+    protocol = unpack_protocol(row["protocol_name"], row["fields"])
+    n_blocks = n_blocks_of(protocol.n_images, row["block_size"])
+    cells.sort(key=lambda cell: (_POSITION[cell.corruption], cell.severity))
+    complete = {
+        Condition(cell.corruption, cell.severity): Cell(
+            cell.n_images, cell.n_top1, cell.n_top5, cell.negative_log_likelihood_sum
+        )
+        for cell in cells
+        if cell.n_blocks == n_blocks
+    }
+    return Run(
+        id=row["id"],
+        model=unpack_model(row),
+        protocol=protocol,
+        block_size=row["block_size"],
+        created_at=row["created_at"],
+        cells=complete,
+        n_unfinished_cells=len(cells) - len(complete),
+        finished_at=row["finished_at"],
+        tags=tuple(sorted(tags)),
+        environment=json.loads(row["environment"]),
+        skipped=json.loads(row["skipped"]),
+        seconds=sum(cell.seconds for cell in cells),
+    )

@@ -1,0 +1,240 @@
+"""The store: every question and every change, each in a transaction of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from robustbench_gnl.errors import StoreError
+from robustbench_gnl.records import Condition, ImageSet, Model, Piece, Protocol, Run
+from robustbench_gnl.store import changes, queries
+from robustbench_gnl.store.checks import check_piece
+from robustbench_gnl.store.connect import WRITES
+from robustbench_gnl.store.documents import (
+    RunHead,
+    StoredRun,
+    check_stored,
+    from_document,
+    to_document,
+)
+from robustbench_gnl.store.faults import store_errors
+from robustbench_gnl.store.location import Location
+from robustbench_gnl.store.locks import lock_path, run_lock
+
+
+class Store:
+    """An open store. Close it, or use it in a `with` statement."""
+
+    def __init__(self, engine: Engine, location: Location, *, writable: bool) -> None:
+        self._engine = engine
+        self._location = location
+        self._writable = writable
+        self._checked_against: dict[str, tuple[Protocol, int]] = {}
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    # Reading
+
+    def runs(self, *, limit: int | None = None) -> list[Run]:
+        """The runs, newest first, with their complete cells."""
+        with self._reading() as connection:
+            return queries.load_runs(connection, limit=limit)
+
+    def run(self, run_id: str) -> Run:
+        """The run of this id.
+
+        Raises:
+            UsageError: There is none.
+        """
+        with self._reading() as connection:
+            return queries.load_run(connection, run_id)
+
+    def resolve(self, selector: str) -> Run:
+        """The run that a person means: its id, the unambiguous start of one, a tag (the newest
+        run that has it), or a model's name (its newest finished run).
+
+        Raises:
+            UsageError: None, or more than one.
+        """
+        with self._reading() as connection:
+            return queries.load_run(connection, queries.resolve_run_id(connection, selector))
+
+    def find_run(self, model: Model, protocol: Protocol) -> Run | None:
+        """The newest run of this model under this protocol."""
+        with self._reading() as connection:
+            run_id = queries.find_run_id(connection, model, protocol)
+            return queries.load_run(connection, run_id) if run_id is not None else None
+
+    def stored_pieces(self, run_id: str) -> dict[tuple[int, Condition], str]:
+        """The digest of each (block, condition) that is stored: what a resumed run skips."""
+        with self._reading() as connection:
+            return queries.load_digests(connection, run_id)
+
+    def pieces(self, run_id: str, condition: Condition | None = None) -> Iterator[Piece]:
+        """The run's pieces by condition and block."""
+        with self._reading() as connection:
+            return queries.load_pieces(connection, run_id, condition)
+
+    def image_set(self, fingerprint: str) -> ImageSet:
+        """The images behind a fingerprint."""
+        with self._reading() as connection:
+            return queries.load_image_set(connection, fingerprint)
+
+    def export_run(self, run_id: str) -> dict[str, Any]:
+        """Everything about a run as values that JSON can hold; `import_run` takes it."""
+        with self._reading() as connection:
+            return to_document(queries.load_stored(connection, run_id))
+
+    # Writing
+
+    def create_run(
+        self,
+        model: Model,
+        protocol: Protocol,
+        image_set: ImageSet,
+        *,
+        block_size: int,
+        tags: Iterable[str] = (),
+        environment: Mapping[str, Any] | None = None,
+        skipped: Mapping[str, str] | None = None,
+    ) -> str:
+        """Begin a run without pieces, and return its id."""
+        with self._writing() as connection:
+            created_at = changes.now()
+            head = RunHead(
+                id=changes.new_run_id(connection, created_at),
+                block_size=block_size,
+                created_at=created_at,
+                finished_at=None,
+                tags=tuple(tags),
+                environment=dict(environment or {}),
+                skipped=dict(skipped or {}),
+            )
+            stored = StoredRun(head, model, protocol, image_set, pieces=())
+            check_stored(stored)
+            changes.insert_run(connection, stored)
+        return head.id
+
+    def add_tags(self, run_id: str, tags: Iterable[str]) -> None:
+        """Add tags to a run; those it has already stay."""
+        with self._writing() as connection:
+            changes.insert_tags(connection, run_id, tags)
+
+    def add_piece(self, run_id: str, piece: Piece) -> None:
+        """Commit one piece.
+
+        Raises:
+            StoreError: It is stored already, or its numbers contradict each other.
+        """
+        if run_id not in self._checked_against:
+            run = self.run(run_id)
+            self._checked_against[run_id] = (run.protocol, run.block_size)
+        check_piece(piece, *self._checked_against[run_id])
+        with self._writing() as connection:
+            changes.insert_piece(connection, run_id, piece)
+
+    def finish_run(self, run_id: str) -> None:
+        """Note that everything that was asked of the run is done."""
+        with self._writing() as connection:
+            changes.set_finished(connection, run_id)
+
+    def delete_run(self, run_id: str) -> None:
+        """Remove a run and its pieces.
+
+        Raises:
+            StoreError: A process is writing it.
+        """
+        with self.lock_run(run_id):
+            with self._writing() as connection:
+                changes.remove_run(connection, run_id)
+            if self._location.path is not None:
+                lock_path(self._location.path, run_id).unlink(missing_ok=True)
+
+    @contextmanager
+    def lock_run(self, run_id: str) -> Iterator[None]:
+        """Keep other processes from writing the run. The lock dies with this process.
+
+        Raises:
+            StoreError: Another process has it.
+        """
+        self._check_writable()
+        with self._reading() as connection:
+            queries.run_key(connection, run_id)
+        with (
+            store_errors(self._location.name),
+            run_lock(self._engine, self._location, run_id),
+        ):
+            yield
+
+    # Between stores
+
+    def import_run(self, document: Mapping[str, Any]) -> str:
+        """Add an exported run, and return its id; nothing changes when it is there already.
+
+        Raises:
+            StoreError: The document is damaged, or another run has its id.
+        """
+        stored = from_document(document)
+        self.import_stored([stored])
+        return stored.head.id
+
+    def import_stored(self, runs: Iterable[StoredRun]) -> list[str]:
+        """Add runs, all or none, and return the ids of those that were not there."""
+        with self._writing() as connection:
+            added = []
+            for stored in runs:
+                check_stored(stored)
+                if changes.insert_unless_there(connection, stored):
+                    added.append(stored.head.id)
+        return added
+
+    def stored_runs(self) -> Iterator[StoredRun]:
+        """Everything in the store, oldest run first."""
+        ids = [run.id for run in reversed(self.runs())]
+        for run_id in ids:
+            with self._reading() as connection:
+                stored = queries.load_stored(connection, run_id)
+            yield stored
+
+    def merge(self, other: Store) -> list[str]:
+        """Add the runs of another store, all or none; returns the ids of those added."""
+        return self.import_stored(other.stored_runs())
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with store_errors(self._location.name), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        self._check_writable()
+        with (
+            store_errors(self._location.name),
+            self._engine.connect().execution_options(**{WRITES: True}) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def _check_writable(self) -> None:
+        if not self._writable:
+            raise StoreError(
+                f"the store {self._location.name} was opened for reading; "
+                "expected `open_store(..., write=True)`",
+                location=self._location.name,
+            )

@@ -1,0 +1,65 @@
+"""Reading values from JSON into records, refusing every other shape."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Hashable, Mapping
+from dataclasses import fields
+from functools import cache
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from robustbench_gnl.errors import StoreError
+
+_Record = TypeVar("_Record")
+
+
+def build(kind: type[_Record], value: Any, where: str) -> _Record:
+    """A record of exactly its own fields, each of the type its annotation states."""
+    record: Hashable = kind
+    parts = take(value, _hints(record), where)
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in parts.items()})
+
+
+def take(value: Any, hints: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The entries of a mapping that has exactly these, each of its type.
+
+    Raises:
+        StoreError: An entry is missing, unknown or of another type.
+    """
+    if not isinstance(value, Mapping):
+        raise StoreError(f"expected an object in {where}, got {type(value).__name__}")
+    if value.keys() != hints.keys():
+        missing = ", ".join(sorted(hints.keys() - value.keys())) or "none"
+        unknown = ", ".join(sorted(map(str, value.keys() - hints.keys()))) or "none"
+        raise StoreError(
+            f"{where} does not have the entries it should: missing {missing}; unknown {unknown}"
+        )
+    for name, hint in hints.items():
+        if not _fits(value[name], hint):
+            raise StoreError(
+                f"expected {getattr(hint, '__name__', hint)} in {where}.{name}, "
+                f"got {str(value[name])[:80]!r}"
+            )
+    return dict(value)
+
+
+@cache
+def _hints(kind: Hashable) -> dict[str, Any]:
+    record: Any = kind
+    hints = get_type_hints(record)
+    return {field.name: hints[field.name] for field in fields(record)}
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, one) for one in get_args(hint))
+    if origin is tuple:
+        item = get_args(hint)[0]
+        return isinstance(value, list) and all(_fits(one, item) for one in value)
+    # True is an int to Python, 1 is a float to JSON.
+    if isinstance(value, bool):
+        return hint is bool
+    if hint is float:
+        return isinstance(value, (int, float))
+    return isinstance(value, origin or hint)
