@@ -64,7 +64,7 @@ def corrupt(
                 result = function(_as_pil(image), severity)
         finally:
             np.random.set_state(state)
-    return np.uint8(result)  # truncates towards zero, as the release did
+    return np.asarray(result).astype(np.uint8)  # truncates towards zero, as the release did
 
 
 def _as_pil(image: NDArray[np.uint8]) -> Any:

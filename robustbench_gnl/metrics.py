@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import corruptions
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Cell, Condition
+from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Cell, Condition, conditions_of
 from robustbench_gnl.reference import Reference
 
 Cells = Mapping[Condition, Cell]
@@ -19,6 +19,10 @@ GROUPS = ("noise", "blur", "weather", "digital")
 """The groups of the paper that the 15 common corruptions fall into."""
 MOST_NAMES = 6
 """A reason that would name more corruptions than this counts them instead."""
+
+_CONDITIONS = {
+    name: conditions_of((name,), corruptions.SEVERITIES) for name in corruptions.names("all")
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def error(cells: Cells, condition: Condition) -> float | None:
 
 def severity_errors(cells: Cells, corruption: str) -> tuple[float | None, ...]:
     """Errors at severity 1 to 5; None where a severity was not evaluated."""
-    return tuple(error(cells, Condition(corruption, s)) for s in corruptions.SEVERITIES)
+    return tuple(error(cells, condition) for condition in _CONDITIONS[corruption])
 
 
 def corruption_error(errors: Sequence[float], reference_sum: float) -> float | None:
@@ -118,7 +122,9 @@ def summarize(cells: Cells, reference: Reference) -> Summary:
         groups=groups,
         corruptions=shown,
         reasons=_reasons(numbers, groups, shown, reference),
-        n_common_cells=sum(error(cells, condition) is not None for condition in COMMON_CONDITIONS),
+        n_common_cells=sum(
+            value is not None for name in common for value in by_name[name].severities
+        ),
     )
 
 

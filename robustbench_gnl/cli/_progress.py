@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from types import TracebackType
 
+import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -78,15 +78,21 @@ class EvaluationProgress:
             self._last_line = now
             self._line(str(what))
 
+    def show(self, n_done: int, n_total: int) -> None:
+        """`n_done` of `n_total` are done: for work whose size is found on the way."""
+        self._total = n_total
+        if self._live is not None:
+            self._live.update(self._task, total=n_total)
+        self.advance(self._label, n_done - self._done)
+
     def _line(self, what: str) -> None:
         elapsed = max(time.monotonic() - self._started, 1e-9)
         rate = self._done / elapsed
         left = (self._total - self._done) / rate if rate else 0.0
-        print(
+        typer.echo(
             f"{what:<20} {self._done:,}/{self._total:,} images  {rate:,.1f} images/s  "
             f"{duration(left)} left",
-            file=sys.stderr,
-            flush=True,
+            err=True,
         )
 
 

@@ -60,7 +60,7 @@ class Settings:
 
     device: str = "auto"
     precision: str = "fp32"
-    batch_size: int = 64
+    batch_size: int | None = None
     workers: int | None = None
     input_size: int = 224
     skip_bad_images: bool = False

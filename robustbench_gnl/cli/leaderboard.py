@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._options import DEFAULT_STORE, Format, FormatOption, StoreOption
+from robustbench_gnl.cli._output import print_parts
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from robustbench_gnl.reports import Board
 
-UNLIMITED_WIDTH = 10_000
-"""A file or a pipe is as wide as its longest line."""
-
-HELP = """Rank the stored runs: one table for each protocol, never two protocols in one.
-
-A model stands with its newest complete run. Runs without all 75 cells, and AlexNet, which
-CE divides by, have no rank. A narrow terminal shows fewer columns; csv and json show all.
-
-Examples:
-
-    gnlbench leaderboard
-
-    gnlbench leaderboard --published --sort clean_error --columns all --format csv
-"""
+HELP = (
+    "Rank the stored runs: one table for each protocol, never two protocols in one.\n\n"
+    "A model stands with its newest complete run. Runs without all 75 cells have no rank, nor "
+    "has AlexNet, which CE divides by. A narrow terminal shows fewer columns; csv and json "
+    "show all.\n\n"
+    "Example: `gnlbench leaderboard --published --sort clean_error --format csv`"
+)
 
 
 @app.command(help=HELP)
@@ -70,38 +65,30 @@ def leaderboard(
     check_columns(columns)
     with open_store(db) as store:
         runs = store.runs()
-    if not runs:
-        typer.echo(
-            f"No runs in {db} yet. Make the first with `gnlbench demo`, or with "
-            "`gnlbench eval --model NAME --ckpt FILE --data FOLDER`.",
-            err=True,
-        )
     if protocol is not None:
         runs = select_protocol(runs, protocol)
     found = boards(runs, sort=sort, published=load_published() if published else (), limit=limit)
     if protocol is not None:
         found = [board for board in found if board.protocol is not None]
+    if not found:
+        typer.echo(
+            f"No runs in {db} yet. Make the first with `gnlbench demo`, or with "
+            "`gnlbench eval --model NAME --ckpt FILE --data FOLDER`.",
+            err=True,
+        )
     if format is not Format.table:
         text = render_boards(found, format.value, columns)
         if text:
             typer.echo(text)
     elif found:
-        typer.echo(_for_terminal(found, columns), nl=False)
+        print_parts(lambda width: _parts(found, columns, width))
 
 
-def _for_terminal(found: Sequence[Board], columns: str) -> str:
-    """All tables as text: rich would exit with 1 if `head` had enough and it printed itself."""
-    from rich.console import Console
-
+def _parts(found: Sequence[Board], columns: str, width: int) -> Iterator[RenderableType]:
+    """All tables for a terminal of that width, an empty line between two."""
     from robustbench_gnl.reports import board_tables
 
-    console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = UNLIMITED_WIDTH
-    with console.capture() as capture:
-        for index, board in enumerate(found):
-            if index:
-                console.print()
-            for part in board_tables(board, columns, width=console.width):
-                console.print(part)
-    return capture.get()
+    for index, board in enumerate(found):
+        if index:
+            yield ""
+        yield from board_tables(board, columns, width=width)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, features
+from PIL import Image, UnidentifiedImageError, features
 
 import corruptions
 from robustbench_gnl.errors import DataError
@@ -85,7 +85,7 @@ def read_image(path: Path) -> tuple[Image.Image, bytes]:
 
 
 def reason_of(error: Exception) -> str:
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "it is no image that Pillow knows"
     return str(error).rstrip(".") or type(error).__name__
 

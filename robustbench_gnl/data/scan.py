@@ -33,9 +33,7 @@ def find_bad_images(
     where the format allows it.
     """
     keys = tuple(source.files)
-    folders = {
-        CLEAN if source.is_made_here(condition) else condition for condition in conditions
-    }
+    folders = {CLEAN if source.is_made_here(condition) else condition for condition in conditions}
     tasks = [
         (condition, keys[start : start + SCAN_BATCH])
         for condition in sorted(folders)

@@ -4,8 +4,8 @@ from robustbench_gnl.evaluation.api import IMAGENET_MEAN, IMAGENET_STD, evaluate
 from robustbench_gnl.evaluation.cells import cells_of
 from robustbench_gnl.evaluation.device import PRECISIONS, check_precision, resolve_device
 from robustbench_gnl.evaluation.environment import environment
+from robustbench_gnl.evaluation.lanes import default_batch_size, keep_freed_memory
 from robustbench_gnl.evaluation.loop import (
-    BATCH_SIZE,
     BLOCK_SIZE,
     Judged,
     evaluate_pieces,
@@ -14,7 +14,6 @@ from robustbench_gnl.evaluation.loop import (
 from robustbench_gnl.evaluation.network import Network
 
 __all__ = [
-    "BATCH_SIZE",
     "BLOCK_SIZE",
     "IMAGENET_MEAN",
     "IMAGENET_STD",
@@ -23,9 +22,11 @@ __all__ = [
     "Network",
     "cells_of",
     "check_precision",
+    "default_batch_size",
     "environment",
     "evaluate",
     "evaluate_pieces",
+    "keep_freed_memory",
     "remaining_work",
     "resolve_device",
 ]

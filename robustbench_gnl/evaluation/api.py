@@ -15,7 +15,8 @@ from robustbench_gnl.errors import UsageError
 from robustbench_gnl.evaluation.cells import cells_of
 from robustbench_gnl.evaluation.device import check_precision, resolve_device
 from robustbench_gnl.evaluation.environment import environment
-from robustbench_gnl.evaluation.loop import BATCH_SIZE, BLOCK_SIZE, Judged, evaluate_pieces
+from robustbench_gnl.evaluation.lanes import default_batch_size
+from robustbench_gnl.evaluation.loop import BLOCK_SIZE, Judged, evaluate_pieces
 from robustbench_gnl.evaluation.network import Network
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, Model, Piece, Run
 
@@ -35,7 +36,7 @@ def evaluate(
     device: str = "auto",
     precision: str = "fp32",
     input_size: int = CROP,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     block_size: int = BLOCK_SIZE,
     workers: int = 0,
     on_piece: Callable[[Piece], None] = lambda piece: None,
@@ -52,6 +53,7 @@ def evaluate(
         limit: Only the first images of the sorted keys.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         precision: `fp32`, `bf16` or `fp16`.
+        batch_size: Default: 16 on a CPU, 256 on a GPU.
         workers: Processes that make the images; 0 makes them in this one. With more, the
             calling script needs the usual `if __name__ == "__main__":`.
         on_piece: Called with each finished piece.
@@ -79,7 +81,7 @@ def evaluate(
     with network, open_workers(workers) as executor:
         n_classes = network.check(input_size)
         image_set = source.image_set(n_classes)
-        layout = Layout(image_set.n_images, block_size, batch_size)
+        layout = Layout(image_set.n_images, block_size, batch_size or default_batch_size(resolved))
         check_trees(source, wanted)
         evaluate_pieces(
             [Judged(network, image_set, keep)], source, wanted, layout, executor,

@@ -23,7 +23,9 @@ def resolve_device(name: str) -> torch.device:
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     family, _, index = name.partition(":")
-    if family not in ("cpu", "cuda", "mps") or (index and not (family == "cuda" and index.isdigit())):
+    if family not in ("cpu", "cuda", "mps") or (
+        index and not (family == "cuda" and index.isdigit())
+    ):
         hint = did_you_mean(name, ("auto", "cpu", "cuda", "mps"))
         raise UsageError(
             f"unknown device {name!r}; expected auto, cpu, cuda, cuda:N or mps{hint}", device=name

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from robustbench_gnl.data import (
     TASKS_AHEAD_PER_WORKER,
+    BatchOfImages,
     ImageStream,
     Layout,
     Source,
 )
 from robustbench_gnl.errors import DataError
 from robustbench_gnl.evaluation.facts import PieceFacts
+from robustbench_gnl.evaluation.lanes import lanes
 from robustbench_gnl.evaluation.network import Network, check_finite
 from robustbench_gnl.records import Condition, ImageSet, Piece
 
-BATCH_SIZE = 64
 BLOCK_SIZE = 512
 
 
@@ -60,31 +63,56 @@ def evaluate_pieces(
         DataError: An image cannot be used, or the images changed since the run began.
         ModelError: Outputs that are not finite.
     """
-    work = remaining_work(judged, conditions, layout)
-    ahead = max(1, n_workers * TASKS_AHEAD_PER_WORKER)
     stream = ImageStream(
-        source, layout, work, executor, input_size=input_size, ahead=ahead
+        source,
+        layout,
+        remaining_work(judged, conditions, layout),
+        executor,
+        input_size=input_size,
+        ahead=max(1, n_workers * TASKS_AHEAD_PER_WORKER),
     )
-    keys = judged[0].image_set.keys
     labels = [torch.tensor(each.image_set.labels) for each in judged]
     open_facts: dict[int, PieceFacts] = {}
-    before = time.perf_counter()
-    for batch in stream:
-        stop = batch.start + len(batch.images)
-        for index, each in enumerate(judged):
-            if not each.needs(batch.block, batch.condition):
-                continue
+    clock = time.perf_counter()
+    for batch, outputs in _forward(judged, stream):
+        now = time.perf_counter()
+        seconds, clock = (now - clock) / len(outputs), now
+        images = slice(batch.start, batch.start + len(batch.images))
+        for index, logits in outputs.items():
+            check_finite(logits, batch.condition, judged[index].image_set.keys[batch.start])
             facts = open_facts.setdefault(index, PieceFacts(batch.block, batch.condition))
-            logits = each.network.logits(batch.images)
-            check_finite(logits, batch.condition, keys[batch.start])
-            now = time.perf_counter()
-            facts.add(logits, labels[index][batch.start : stop], batch.digests, now - before)
-            before = now
+            facts.add(logits, labels[index][images], batch.digests, seconds)
             if batch.ends_piece:
                 piece = open_facts.pop(index).piece()
-                _check_unchanged(piece, each.stored, source)
-                each.on_piece(piece)
+                _check_unchanged(piece, judged[index].stored, source)
+                judged[index].on_piece(piece)
         on_batch(batch.condition, len(batch.images))
+
+
+def _forward(
+    judged: Sequence[Judged], stream: Iterable[BatchOfImages]
+) -> Iterator[tuple[BatchOfImages, dict[int, Tensor]]]:
+    """Each batch with the logits of the networks (by index) that need it, in order."""
+    waiting: deque[tuple[BatchOfImages, dict[int, Future[Tensor]]]] = deque()
+    with lanes(judged[0].network.device) as (executor, n_lanes):
+        for batch in stream:
+            futures = {
+                index: executor.submit(each.network.logits, batch.images)
+                for index, each in enumerate(judged)
+                if each.needs(batch.block, batch.condition)
+            }
+            waiting.append((batch, futures))
+            # One more than run at once, so that no lane waits for the sums of a batch.
+            if len(waiting) > n_lanes:
+                yield _results(*waiting.popleft())
+        while waiting:
+            yield _results(*waiting.popleft())
+
+
+def _results(
+    batch: BatchOfImages, futures: Mapping[int, Future[Tensor]]
+) -> tuple[BatchOfImages, dict[int, Tensor]]:
+    return batch, {index: future.result() for index, future in futures.items()}
 
 
 def remaining_work(

@@ -1,26 +1,24 @@
 """Read a checkpoint file or a training folder without running anything it holds.
 
 The formats are those of timm's training script, which the authors of GroupNL (Ding et al.,
-IEEE TMC 2026, doi 10.1109/TMC.2026.3655770) use, of torchvision's, and plain state dicts.
-A pickle can run any program, so only tensors, plain containers and `argparse.Namespace`
-(timm keeps its options in one) are let through.
-"""
+IEEE TMC 2026, doi 10.1109/TMC.2026.3655770) use, of torchvision's, and plain state dicts."""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import safetensors.torch
 import torch
 from torch import Tensor
 
 from robustbench_gnl.errors import ModelError, UsageError
+from robustbench_gnl.models.safe_reading import deserialise
 
 PLAIN_ENTRY = "plain"
 _WEIGHT_ENTRIES = ("state_dict", "model")
@@ -117,7 +115,7 @@ def read_checkpoint(path: str | Path, *, ema: bool = False, best: bool = False) 
         with file.open("rb") as handle:
             sha256 = hashlib.file_digest(handle, "sha256").hexdigest()
             handle.seek(0)
-            content = _deserialise(file, handle)
+            content = deserialise(file, handle)
     except OSError as error:
         raise ModelError(
             f"Cannot read the checkpoint {file}: {error.strerror or error}.", path=file
@@ -154,31 +152,6 @@ def classifier_rows(state_dict: Mapping[str, Tensor], names: tuple[str, ...]) ->
     return None
 
 
-def _deserialise(file: Path, handle: BinaryIO) -> Any:
-    """The file's content; every failure but the system's becomes a ModelError."""
-    try:
-        if file.suffix == ".safetensors":
-            return safetensors.torch.load(handle.read())
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(handle, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # damaged bytes make the readers raise almost anything
-        forbidden = re.search(r"(?:GLOBAL|function|class|global) `?([\w.]+\.[\w.]+)", str(error))
-        if "weights_only" in str(error) and forbidden is not None:
-            raise ModelError(
-                f"Refused to load {file}: it holds more than weights ({forbidden[1]}), and "
-                "loading that could run a program. Save model.state_dict() alone.",
-                path=file,
-                forbidden=forbidden[1],
-            ) from error
-        raise ModelError(
-            f"{file} is no readable checkpoint ({type(error).__name__}): expected a file by "
-            "torch.save or safetensors; it may be cut short or of another kind.",
-            path=file,
-        ) from error
-
-
 def _choose_entry(file: Path, content: Mapping[Any, Any], *, ema: bool) -> str:
     averaged = [name for name in _EMA_ENTRIES if isinstance(content.get(name), Mapping)]
     if ema:
@@ -212,6 +185,13 @@ def _clean(file: Path, entry: str, weights: Mapping[Any, Any]) -> dict[str, Tens
                 path=file,
                 key=key,
             )
+        if value.layout != torch.strided or value.is_quantized or value.is_complex():
+            raise ModelError(
+                f"{file} should hold dense real tensors, but {key!r} is sparse, quantised or "
+                "complex; save the weights of the plain network.",
+                path=file,
+                key=key,
+            )
     cleaned: dict[str, Tensor] = dict(weights)
     if entry in _EMA_ENTRIES:
         cleaned.pop("n_averaged", None)  # the step count of torch's AveragedModel
@@ -240,4 +220,6 @@ def _channel_values(value: Any) -> tuple[float, ...] | None:
     if not all(isinstance(number, int | float) for number in value):
         return None
     numbers = tuple(float(number) for number in value)
+    if not all(math.isfinite(number) for number in numbers):
+        return None
     return numbers if len(numbers) == 3 else numbers * 3

@@ -90,5 +90,5 @@ def _cause(
     cfg = getattr(model, "pretrained_cfg", None) or {}
     expected = cfg.get("architecture") or type(model).__name__
     if checkpoint.arch is not None and checkpoint.arch != expected:
-        return f"The checkpoint says it is a {checkpoint.arch}, not a {expected}; name that model."
-    return f"It is probably not a {expected}: name the model that was trained."
+        return f"The checkpoint says it is {checkpoint.arch}, not {expected}; name that model."
+    return f"It is probably not {expected}: name the model that was trained."

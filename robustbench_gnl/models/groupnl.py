@@ -11,37 +11,15 @@ import math
 from typing import TypeAlias
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.models.seed_conv import SeedConv2d, split_channels
 
 IntPair: TypeAlias = int | tuple[int, int]
 
 # Below it a pixel counts as all zero; the original's value.
 NORM_EPS = 1e-12
-
-
-class SeedConv2d(nn.Conv2d):
-    """A convolution that can borrow the depthwise kernel where each output has two inputs.
-
-    Grouped kernels are slow for so few channels. The same sums, as a depthwise convolution
-    whose pairs of outputs are then added, take about two thirds of the time of a whole
-    MobileNet on a CPU; wide, few-pixel ResNet blocks lose a little, so it is opt-in.
-    """
-
-    pair_depthwise = False
-
-    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        two_each = self.in_channels == 2 * self.groups and self.out_channels == self.groups
-        if not (self.pair_depthwise and two_each and bias is None and input.device.type == "cpu"):
-            return super()._conv_forward(input, weight, bias)
-        single = weight.reshape(self.in_channels, 1, *self.kernel_size)
-        maps = F.conv2d(
-            input, single, None, self.stride, self.padding, self.dilation, self.in_channels
-        )
-        pairs = maps.unflatten(1, (self.out_channels, 2))
-        return pairs[:, :, 0] + pairs[:, :, 1]
 
 
 class GroupNLConv2d(nn.Module):
@@ -139,12 +117,12 @@ class GroupNLConv2d(nn.Module):
         The result has the wider of the convolution's and the parameters' types, so that it
         is float32 under autocast, as in the original.
         """
-        seeds = self.conv1(x)
+        seeds: Tensor = self.conv1(x)
         out_dtype = torch.promote_types(seeds.dtype, self.periods.dtype)
         # The eps underflows in float16 and an empty pixel would become 0/0.
         work_dtype = torch.promote_types(out_dtype, torch.float32)
         seeds = seeds.to(work_dtype)
-        norm = torch.linalg.vector_norm(seeds, dim=1, keepdim=True).clamp_min(NORM_EPS)
+        norm: Tensor = torch.linalg.vector_norm(seeds, dim=1, keepdim=True).clamp_min(NORM_EPS)
         if self.reduction == 1:
             return (seeds / norm).to(out_dtype)
         periods = self._wave_grid(self.periods, work_dtype)
@@ -158,7 +136,7 @@ class GroupNLConv2d(nn.Module):
         out = torch.empty(
             shape, dtype=work_dtype, device=seeds.device, memory_format=_memory_format(seeds)
         )
-        u, generated = out.split((self.seed_channels, self.out_channels - self.seed_channels), 1)
+        u, generated = out[:, : self.seed_channels], out[:, self.seed_channels :]
         torch.div(seeds, norm, out=u)
         waves = self._wave_view(generated)
         torch.sub(self._by_term(u), shifts, out=waves)
@@ -171,7 +149,7 @@ class GroupNLConv2d(nn.Module):
 
     def _by_term(self, u: Tensor) -> Tensor:
         """(B, s, H, W) seeds as (B, T, 1, w, H, W), ready to meet the e repeats."""
-        return u.unflatten(1, (self.num_terms, 1, -1))
+        return split_channels(u, self.num_terms, 1, -1)
 
     def _to_channels(self, waves: Tensor) -> Tensor:
         """(B, T, e, w, H, W) waves as (B, s*e, H, W), shuffled if asked."""
@@ -182,11 +160,11 @@ class GroupNLConv2d(nn.Module):
 
     def _wave_view(self, generated: Tensor) -> Tensor:
         """The inverse of `_to_channels` as a view, through which it can be written."""
-        repeats = self.reduction - 1
+        repeats, per_term = self.reduction - 1, self.seed_channels // self.num_terms
         if self.shuffle:
-            split = generated.unflatten(1, (-1, self.num_terms)).transpose(1, 2)
-            return split.unflatten(2, (repeats, -1))
-        return generated.unflatten(1, (self.num_terms, repeats, -1))
+            split = split_channels(generated, repeats, per_term, self.num_terms)
+            return split.movedim(3, 1)
+        return split_channels(generated, self.num_terms, repeats, per_term)
 
     def extra_repr(self) -> str:
         """What `print(model)` shows beside the seed convolution."""

@@ -7,6 +7,7 @@ import socket
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from unittest import mock
 from urllib.parse import urlsplit
 
@@ -19,7 +20,7 @@ from robustbench_gnl.models import catalogue
 _CONNECT_SECONDS = 5.0
 
 
-def create_pretrained(name: str, **kwargs: object) -> nn.Module:
+def create_pretrained(name: str, **kwargs: Any) -> nn.Module:
     """timm's model with its published weights, from the cache or the hub.
 
     Raises:
@@ -34,8 +35,11 @@ def create_pretrained(name: str, **kwargs: object) -> nn.Module:
         )
     try:
         with _no_waiting():
-            return timm.create_model(name, pretrained=True, **kwargs)
-    except (OSError, RuntimeError) as error:
+            module: nn.Module = timm.create_model(name, pretrained=True, **kwargs)
+            return module
+    except (TypeError, ValueError):
+        raise  # a wrong argument, nothing to do with the network
+    except Exception as error:  # whatever the hub's client raises, which changes by version
         raise ModelError(
             f"The pretrained weights of {name} are neither in the cache nor can they be "
             f"downloaded here ({type(error).__name__}). Download them on a machine with a network "

@@ -117,10 +117,10 @@ def load_model(
             name=name,
         )
     found = checkpoints.read_checkpoint(checkpoint, ema=ema, best=best)
-    cfg = timm.get_pretrained_cfg(name)
     if num_classes is None:
-        names = (cfg.classifier,) if isinstance(cfg.classifier, str) else cfg.classifier or ()
-        num_classes = checkpoints.classifier_rows(found.state_dict, tuple(names))
+        classifier = getattr(timm.get_pretrained_cfg(name), "classifier", None) or ()
+        names = (classifier,) if isinstance(classifier, str) else tuple(classifier)
+        num_classes = checkpoints.classifier_rows(found.state_dict, names)
     module = timm.create_model(name, num_classes=num_classes, **kwargs)
     fitting.load_into(module, found)
     return describe(
@@ -179,7 +179,7 @@ def _load_pretrained(
 ) -> LoadedModel:
     if of_checkpoint:
         raise UsageError("ema and best choose within a checkpoint; pretrained has none.", name=name)
-    published = timm.get_pretrained_cfg(name).num_classes
+    published = getattr(timm.get_pretrained_cfg(name), "num_classes", None)
     if num_classes is not None and num_classes != published:
         raise UsageError(
             f"The pretrained {name} has {published} classes, got num_classes={num_classes}: the "
@@ -197,7 +197,7 @@ def _notes(name: str, checkpoint: checkpoints.Checkpoint) -> tuple[str, ...]:
     if checkpoint.ema_available and checkpoint.entry not in ("state_dict_ema", "model_ema"):
         notes.append("the checkpoint also holds averaged weights (EMA), which were not taken")
     if checkpoint.arch is not None and checkpoint.arch != name.partition(".")[0]:
-        notes.append(f"the checkpoint says it is a {checkpoint.arch}")
+        notes.append(f"the checkpoint says it is {checkpoint.arch}")
     return tuple(notes)
 
 

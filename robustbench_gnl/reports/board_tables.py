@@ -69,8 +69,8 @@ def check_columns(columns: str) -> None:
     """
     if columns not in COLUMN_SETS:
         raise UsageError(
-            f"unknown set of columns {columns!r}{did_you_mean(columns, COLUMN_SETS)}; "
-            f"expected one of {', '.join(COLUMN_SETS)}",
+            f"unknown set of columns {columns!r}; expected one of {', '.join(COLUMN_SETS)}"
+            f"{did_you_mean(columns, COLUMN_SETS)}",
             columns=columns,
         )
 

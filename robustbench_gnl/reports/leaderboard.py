@@ -87,8 +87,8 @@ def check_sort(sort: str) -> None:
     """
     if sort not in SORT_KEYS:
         raise UsageError(
-            f"cannot sort by {sort!r}{did_you_mean(sort, SORT_KEYS)}; "
-            f"expected one of {', '.join(SORT_KEYS)}",
+            f"cannot sort by {sort!r}; expected one of {', '.join(SORT_KEYS)}"
+            f"{did_you_mean(sort, SORT_KEYS)}",
             sort=sort,
         )
 
@@ -108,8 +108,8 @@ def select_protocol(runs: Sequence[Run], wanted: str) -> list[Run]:
         known = {run.protocol.name: run.protocol.fingerprint[:8] for run in runs}
         listed = ", ".join(f"{name} [{fingerprint}]" for name, fingerprint in known.items())
         raise UsageError(
-            f"no run under a protocol {wanted!r}{did_you_mean(wanted, known)}; "
-            f"the store has {listed}",
+            f"no run under a protocol {wanted!r}; the store has {listed}"
+            f"{did_you_mean(wanted, known)}",
             protocol=wanted,
         )
     return selected

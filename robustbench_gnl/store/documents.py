@@ -161,12 +161,16 @@ def _checked(kind: type[_Record], value: Mapping[str, Any], where: str) -> _Reco
     stated = value.get("fingerprint")
     bare = {name: entry for name, entry in value.items() if name != "fingerprint"}
     record = build(kind, bare, where)
-    if record.fingerprint != stated:
+    try:
+        computed = record.fingerprint
+    except ValueError as error:  # Keys without labels, or text that is no Unicode.
+        raise StoreError(f"the {where} of the document is damaged: {error}") from error
+    if computed != stated:
         raise StoreError(
-            f"the {where} has the fingerprint {record.fingerprint}, the document states "
-            f"{stated!r}: it was changed after it was written",
+            f"the {where} has the fingerprint {computed}, the document states {stated!r}: "
+            "it was changed after it was written",
             stated=stated,
-            computed=record.fingerprint,
+            computed=computed,
         )
     return record
 

