@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from typing import Any
 
 from robustbench_gnl.data.pixels import Pixels, Recipe, corrupt_crops, load_clean, load_made
 from robustbench_gnl.data.sources import Source
@@ -132,7 +133,7 @@ class ImageStream:
     ) -> _Waiting:
         keys = self._keys_of(batch)
         digests: list[bytes] | None = None
-        future: Future[Loaded] | Future[Pixels]
+        future: Future[Any]
         if self._source.is_made_here(condition):
             crops, digests = result_of(clean[batch])
             recipe = self._source.recipe or Recipe()
@@ -156,7 +157,7 @@ class _Waiting:
     condition: Condition
     images: range
     ends_piece: bool
-    future: Future[Loaded] | Future[Pixels]
+    future: Future[Any]
     digests: list[bytes] | None
 
     def batch(self) -> BatchOfImages:
