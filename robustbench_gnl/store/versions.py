@@ -64,6 +64,6 @@ def upgrade(connection: Connection, target: str = "head") -> None:
         return scripts._upgrade_revs(target, revision)
 
     with EnvironmentContext(Config(), scripts, fn=steps, destination_rev=target) as environment:
-        # SQLite rolls DDL back like anything else; alembic assumes that it does not.
-        environment.configure(connection=connection, transactional_ddl=True)
+        # The caller's transaction holds: SQLite and PostgreSQL roll DDL back like the rest.
+        environment.configure(connection=connection)
         environment.run_migrations()
