@@ -199,7 +199,7 @@ def describe_source(source: Source) -> str:
         else "a tree that gnlbench made",
         "sample": "the built-in sample, corrupted on the fly",
     }[source.kind]
-    classes = len(source.class_folders)
+    classes = len({key.split("/", 1)[0] for key in source.files})
     return f"{source.root}: {kind}, {source.n_images:,} images of {classes:,} classes"
 
 

@@ -77,11 +77,18 @@ def read_image(path: Path) -> tuple[Image.Image, bytes]:
         raise DataError(f"cannot read {path}: {error.strerror or error}", path=path) from error
     try:
         with Image.open(io.BytesIO(content)) as image:
-            decoded = image.convert("RGB")
+            decoded = _as_rgb(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = "it is empty" if not content else reason_of(error)
         raise _bad_image(path, reason) from error
     return decoded, hashlib.sha256(content).digest()
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        # Pillow would clip 16-bit greys at 255, which leaves a white image.
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image.convert("RGB")
 
 
 def reason_of(error: Exception) -> str:

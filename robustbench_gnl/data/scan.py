@@ -13,7 +13,7 @@ from PIL import Image
 
 from robustbench_gnl.data.pixels import CROP, reason_of
 from robustbench_gnl.data.sources import Source
-from robustbench_gnl.data.workers import result_of
+from robustbench_gnl.data.workers import result_of, submit
 from robustbench_gnl.records import CLEAN, Condition
 
 SCAN_BATCH = 256  # files a task: long enough to hide the cost of handing it over
@@ -59,7 +59,7 @@ def _in_order(
     waiting: deque[tuple[tuple[str, ...], Future[list[str | None]]]] = deque()
     for condition, batch in tasks:
         minimum_side = 1 if source.is_made_here(condition) else CROP
-        future = executor.submit(why_unusable, source.paths(condition, batch), minimum_side)
+        future = submit(executor, why_unusable, source.paths(condition, batch), minimum_side)
         waiting.append((batch, future))
         if len(waiting) >= ahead:
             done, result = waiting.popleft()

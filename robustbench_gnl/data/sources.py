@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from unicodedata import normalize
 
 import corruptions
 from robustbench_gnl.data.labels import check_folders, imagenet_labels, labels_of_folders
@@ -83,7 +84,9 @@ class Source:
             ModelError: The classes do not fit the model.
         """
         keys = tuple(self.files)
-        label_set, by_folder = labels_of_folders(self.class_folders, n_classes)
+        # The folder's name in the file system need not be in the form that the keys have.
+        folders = sorted({normalize("NFC", folder) for folder in self.class_folders})
+        label_set, by_folder = labels_of_folders(folders, n_classes)
         labels = tuple(by_folder[key.split("/", 1)[0]] for key in keys)
         named = ImageSet("", label_set, keys, labels)
         known = {row.fingerprint: row.name for row in known_image_sets()}
@@ -170,6 +173,8 @@ def open_source(
     folders = subfolders(root)
     corruption_folders = _corruption_folders(root, folders)
     is_tree = bool(corruption_folders) if kind is None else kind == "released"
+    if kind == "generated" and corruption_folders:
+        is_tree = read_manifest(root) is not None  # made beforehand is generated as well
     if is_tree:
         if not corruption_folders:
             raise DataError(
@@ -273,11 +278,13 @@ def _with_clean(source: Source, clean_root: Path) -> Source:
 def check_trees(source: Source, conditions: Sequence[Condition]) -> None:
     """Raises DataError when a condition's folder does not hold the very same images."""
     expected = set(source.files.values())
-    for condition in conditions:
-        if source.is_made_here(condition):
-            continue
-        tree = source.trees[condition]
-        there = set(list_images(tree, source.class_folders).values())
+    trees = [source.trees[c] for c in conditions if not source.is_made_here(c)]
+    if not trees:
+        return
+    listed_in = source.trees[min(source.trees)]
+    listed = _image_paths(listed_in)
+    for tree in trees:
+        there = _image_paths(tree)
         missing = sorted(expected - there)
         if missing:
             raise DataError(
@@ -286,6 +293,17 @@ def check_trees(source: Source, conditions: Sequence[Condition]) -> None:
                 "leave the corruption out with --corruptions",
                 path=tree,
             )
+        extra = sorted(there - listed)
+        if extra:
+            raise DataError(
+                f"{listed_in} lacks {len(extra)} images that {tree} has, the first of them "
+                f"{extra[0]}; every cell must judge the same images: complete the folder",
+                path=listed_in,
+            )
+
+
+def _image_paths(tree: Path) -> set[str]:
+    return set(list_images(tree, subfolders(tree)).values())
 
 
 def _some(names: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from robustbench_gnl.data.pixels import Pixels, Recipe, corrupt_crops, load_clean, load_made
 from robustbench_gnl.data.sources import Source
-from robustbench_gnl.data.workers import result_of
+from robustbench_gnl.data.workers import result_of, submit
 from robustbench_gnl.records import Condition
 
 Loaded = tuple[Pixels, list[bytes]]
@@ -98,16 +98,21 @@ class ImageStream:
                 task.future.cancel()
 
     def _tasks(self) -> Iterator[_Waiting]:
+        crops: dict[range, Future[Loaded]] = {}
         clean = self._decode_ahead(0)
-        for position, (block, conditions) in enumerate(self._work):
-            crops, clean = clean, {}
-            for index, condition in enumerate(conditions):
-                if index == len(conditions) - 1:
-                    # The next block is decoded while this one's last condition is computed.
-                    clean = self._decode_ahead(position + 1)
-                batches = self._layout.batches(block)
-                for batch in batches:
-                    yield self._task(block, condition, batch, batches[-1] is batch, crops)
+        try:
+            for position, (block, conditions) in enumerate(self._work):
+                crops, clean = clean, {}
+                for index, condition in enumerate(conditions):
+                    if index == len(conditions) - 1:
+                        # The next block is decoded while this one's last condition is computed.
+                        clean = self._decode_ahead(position + 1)
+                    batches = self._layout.batches(block)
+                    for batch in batches:
+                        yield self._task(block, condition, batch, batches[-1] is batch, crops)
+        finally:
+            for decoding in (*crops.values(), *clean.values()):
+                decoding.cancel()
 
     def _decode_ahead(self, position: int) -> dict[range, Future[Loaded]]:
         if position >= len(self._work):
@@ -117,8 +122,10 @@ class ImageStream:
         if not made_here:
             return {}
         return {
-            batch: self._executor.submit(
-                load_clean, self._source.paths(made_here[0], self._keys_of(batch))
+            batch: submit(
+                self._executor,
+                load_clean,
+                self._source.paths(made_here[0], self._keys_of(batch)),
             )
             for batch in self._layout.batches(block)
         }
@@ -137,12 +144,12 @@ class ImageStream:
         if self._source.is_made_here(condition):
             crops, digests = result_of(clean[batch])
             recipe = self._source.recipe or Recipe()
-            future = self._executor.submit(
-                corrupt_crops, crops, keys, condition, recipe, self._input_size
+            future = submit(
+                self._executor, corrupt_crops, crops, keys, condition, recipe, self._input_size
             )
         else:
             paths = self._source.paths(condition, keys)
-            future = self._executor.submit(load_made, paths, self._input_size)
+            future = submit(self._executor, load_made, paths, self._input_size)
         return _Waiting(block, condition, batch, ends_piece, future, digests)
 
     def _keys_of(self, batch: range) -> tuple[str, ...]:

@@ -59,6 +59,20 @@ def start_workers(n_workers: int) -> Executor:
     return ProcessPoolExecutor(n_workers, mp_context=context, initializer=_prepare_worker)
 
 
+def submit(
+    executor: Executor, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+) -> Future[T]:
+    """Hand a task to the workers.
+
+    Raises:
+        DataError: A worker process died: the pool takes no more tasks.
+    """
+    try:
+        return executor.submit(fn, *args, **kwargs)
+    except BrokenProcessPool as error:
+        raise _worker_died() from error
+
+
 def result_of(future: Future[T]) -> T:
     """The result of a task.
 
@@ -68,10 +82,14 @@ def result_of(future: Future[T]) -> T:
     try:
         return future.result()
     except BrokenProcessPool as error:
-        raise DataError(
-            "a worker process died, most likely for lack of memory; "
-            "repeat the command with fewer --workers: finished pieces are kept"
-        ) from error
+        raise _worker_died() from error
+
+
+def _worker_died() -> DataError:
+    return DataError(
+        "a worker process died, most likely for lack of memory; "
+        "repeat the command with fewer --workers: finished pieces are kept"
+    )
 
 
 def _prepare_worker() -> None:

@@ -1,8 +1,8 @@
 """The tables, as the newest migration leaves them.
 
 `pieces` holds the facts. `cells` holds their sums by condition, kept by the transaction
-that adds a piece: summing the 745,000 pieces of 100 runs anew for every leaderboard takes
-SQLite 0.3 seconds, reading 7,600 cells takes a hundredth of that.
+that adds a piece: SQLite takes two seconds to sum the 745,000 pieces of 100 runs anew (0.3
+from an index made for it), and a twentieth of that to read their 7,600 cells.
 """
 
 from __future__ import annotations

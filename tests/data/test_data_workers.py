@@ -1,0 +1,149 @@
+"""Worker processes end when they should, and say so when they end too early."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import pytest
+
+from robustbench_gnl.data import (
+    ImageStream,
+    Layout,
+    default_workers,
+    find_bad_images,
+    open_source,
+    result_of,
+    start_workers,
+)
+from robustbench_gnl.data.workers import InlineExecutor
+from robustbench_gnl.errors import DataError
+from robustbench_gnl.records import CLEAN, Condition
+from tests.conftest import CHECKOUT
+
+on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+
+
+def stream_of(root: Path, executor: ProcessPoolExecutor, ahead: int) -> ImageStream:
+    source = open_source(root)
+    layout = Layout(source.n_images, 2, 1)
+    work = {block: (CLEAN, Condition("fog", 1)) for block in range(layout.n_blocks)}
+    return ImageStream(source, layout, work, executor, input_size=224, ahead=ahead)
+
+
+def start_two_workers() -> ProcessPoolExecutor:
+    executor = start_workers(2)
+    assert isinstance(executor, ProcessPoolExecutor)
+    return executor
+
+
+def kill(executor: ProcessPoolExecutor) -> None:
+    """SIGKILL to the workers, as the kernel does when memory is short."""
+    for pid in list(executor._processes):
+        os.kill(pid, signal.SIGKILL)
+    with pytest.raises(BrokenProcessPool):
+        while True:
+            executor.submit(os.getpid).result(timeout=30)
+
+
+def test_no_worker_is_left_when_the_work_is_left_half_way(clean_tree: Path) -> None:
+    before = set(multiprocessing.active_children())
+    with start_two_workers() as executor:
+        batches = iter(stream_of(clean_tree, executor, ahead=6))
+        next(batches)
+        assert set(multiprocessing.active_children()) > before
+        batches.close()  # type: ignore[attr-defined]
+        executor.shutdown(wait=True, cancel_futures=True)
+
+    assert set(multiprocessing.active_children()) == before
+
+
+@on_linux
+@pytest.mark.parametrize("ahead", [1, 6])
+def test_a_killed_worker_is_an_error_of_the_data(clean_tree: Path, ahead: int) -> None:
+    with start_two_workers() as executor:
+        batches = iter(stream_of(clean_tree, executor, ahead))
+        next(batches)
+        kill(executor)
+
+        with pytest.raises(DataError, match="a worker process died.* fewer --workers"):
+            list(batches)
+        with pytest.raises(DataError, match="a worker process died"):
+            find_bad_images(open_source(clean_tree), [CLEAN], executor, ahead=1)
+
+
+@on_linux
+def test_a_task_that_loses_its_worker_is_an_error_of_the_data() -> None:
+    with start_two_workers() as executor:
+        task = executor.submit(time.sleep, 60)
+        for pid in list(executor._processes):
+            os.kill(pid, signal.SIGKILL)
+
+        with pytest.raises(DataError, match="a worker process died"):
+            result_of(task)
+
+
+START_AND_WAIT = """
+import os, sys, time
+from robustbench_gnl.data import start_workers
+
+executor = start_workers(2)
+tasks = [executor.submit(time.sleep, 300) for _ in range(2)]
+print(*executor._processes, flush=True)
+time.sleep(300)
+"""
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+@on_linux
+def test_workers_die_with_a_parent_that_is_killed() -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", START_AND_WAIT], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    workers = [int(pid) for pid in parent.stdout.readline().split()]
+    assert len(workers) == 2
+    assert all(map(is_alive, workers))
+
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    until = time.monotonic() + 15
+    while any(map(is_alive, workers)) and time.monotonic() < until:
+        time.sleep(0.05)
+
+    assert [pid for pid in workers if is_alive(pid)] == []
+
+
+def test_workers_go_behind_the_network_and_leave_interrupts_to_the_parent(
+    two_workers: ProcessPoolExecutor,
+) -> None:
+    assert two_workers.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
+    assert two_workers.submit(os.nice, 0).result() == min(19, os.nice(0) + 5)
+
+
+def test_zero_workers_are_the_calling_process() -> None:
+    executor = start_workers(0)
+
+    assert isinstance(executor, InlineExecutor)
+    assert executor.submit(os.getpid).result() == os.getpid()
+    with pytest.raises(ZeroDivisionError):
+        executor.submit(divmod, 1, 0).result()
+
+
+def test_by_default_there_is_a_worker_for_each_processor_at_hand() -> None:
+    assert 1 <= default_workers() <= (os.cpu_count() or 1)
