@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import weakref
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def stream_of(
     ahead: int = 1,
 ) -> ImageStream:
     layout = Layout(source.n_images, block_size, batch_size)
-    work = {block: conditions for block in range(layout.n_blocks)}
+    work = dict.fromkeys(range(layout.n_blocks), conditions)
     return ImageStream(source, layout, work, executor, input_size=224, ahead=ahead)
 
 
@@ -212,24 +213,39 @@ def test_a_bad_image_arrives_with_its_path(
     assert caught.value.path == bad
 
 
-class RecordingThreads(ThreadPoolExecutor):
+class LazyFuture(Future[Any]):
+    """Runs when it is asked for its result."""
+
+    def __init__(self, run: Callable[[], Any]) -> None:
+        super().__init__()
+        self._run = run
+
+    def result(self, timeout: float | None = None) -> Any:
+        if not self.done():
+            self.set_result(self._run())
+        return super().result(timeout)
+
+
+class LazyExecutor(Executor):
     def __init__(self) -> None:
-        super().__init__(1)
-        self.futures: list[Future[Any]] = []
+        self.futures: list[LazyFuture] = []
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        self.futures.append(super().submit(fn, *args, **kwargs))
+        self.futures.append(LazyFuture(partial(fn, *args, **kwargs)))
         return self.futures[-1]
 
 
-def test_what_waits_is_cancelled_when_the_stream_is_left(source: Source) -> None:
-    with RecordingThreads() as executor:
-        batches = iter(stream_of(source, executor, block_size=6, batch_size=1))
-        next(batches)
-        batches.close()  # type: ignore[attr-defined]
+@pytest.mark.parametrize("ahead", [1, 4])
+def test_what_waits_is_cancelled_when_the_stream_is_left(source: Source, ahead: int) -> None:
+    executor = LazyExecutor()
+    batches = iter(stream_of(source, executor, block_size=6, batch_size=1, ahead=ahead))
+    next(batches)
+    batches.close()  # type: ignore[attr-defined]
 
-        assert sum(future.cancelled() for future in executor.futures) >= 3
-        assert all(future.running() or future.done() for future in executor.futures)
+    # Six decoding tasks and as many others as were asked for ahead of time.
+    assert len(executor.futures) == 6 + ahead
+    assert sum(future.cancelled() for future in executor.futures) == 6 - ahead + (ahead - 1)
+    assert all(future.done() for future in executor.futures)
 
 
 def test_batches_never_cross_blocks() -> None:

@@ -1,0 +1,79 @@
+"""Imports go one way, and what must start at once loads nothing heavy."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "robustbench_gnl"
+ENGINE = PACKAGE.parent / "corruptions"
+
+# Whom each layer may import, besides itself and what stands below it.
+MIDDLE = {"reports", "store", "evaluation", "models", "data"}
+BASE = {"metrics", "records", "reference"}
+ALLOWED = {
+    "cli": MIDDLE | BASE | {"errors"},
+    "evaluation": {"data"} | BASE | {"errors"},
+    "reports": BASE | {"errors"},
+    "store": BASE | {"errors"},
+    "models": BASE | {"errors"},
+    "data": BASE | {"errors"},
+    "metrics": {"records", "reference", "errors"},
+    "reference": {"records", "errors"},
+    "records": {"errors"},
+    "errors": set(),
+}
+
+
+def imported_modules(file: Path) -> set[str]:
+    """Dotted names imported anywhere in a file, functions included."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def layer_of(file: Path) -> str:
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+FILES = [file for file in sorted(PACKAGE.rglob("*.py")) if layer_of(file) in ALLOWED]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_a_module_imports_only_what_stands_below_it(file: Path) -> None:
+    layer = layer_of(file)
+    for name in imported_modules(file):
+        parts = name.split(".")
+        if parts[0] == "robustbench_gnl" and len(parts) > 1 and parts[1] != "__version__":
+            assert parts[1] in ALLOWED[layer] | {layer}, f"{layer} imports {name}"
+
+
+@pytest.mark.parametrize("file", sorted(ENGINE.rglob("*.py")), ids=lambda file: file.name)
+def test_the_engine_knows_nothing_of_the_application(file: Path) -> None:
+    for name in imported_modules(file):
+        assert name.split(".")[0] not in {"robustbench_gnl", "torch", "timm", "sqlalchemy"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "unwanted"),
+    [
+        ("import corruptions", {"numpy", "cv2", "torch"}),
+        ("import robustbench_gnl", {"numpy", "torch", "sqlalchemy"}),
+        ("import robustbench_gnl.cli", {"numpy", "torch", "pandas", "sqlalchemy", "timm"}),
+        ("import robustbench_gnl.data", {"torch", "timm", "cv2"}),
+    ],
+)
+def test_importing_loads_nothing_heavy(statement: str, unwanted: set[str]) -> None:
+    script = f"{statement}; import sys; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert not unwanted & set(done.stdout.split())
