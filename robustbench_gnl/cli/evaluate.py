@@ -230,7 +230,8 @@ def carry_out(
     from robustbench_gnl.cli._evaluation import evaluate_plan, planned
     from robustbench_gnl.store import open_store
 
-    with open_store(db, write=not dry_run) as store, planned(models, data, settings) as plan:
+    open_store(db).close()  # a store that cannot be read is told before torch is loaded
+    with planned(models, data, settings) as plan, open_store(db, write=not dry_run) as store:
         if dry_run:
             from robustbench_gnl.cli._estimate import describe_plan
 

@@ -40,10 +40,6 @@ class Recipe:
 class BadImageError(DataError):
     """One file is no image, is truncated, or is too small; it stands on the error as `path`."""
 
-    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
-        # Raised in worker processes: the default would lose the keyword values.
-        return _bad_image, (self.values["path"], self.values["reason"])
-
 
 def _bad_image(path: Path, reason: str) -> BadImageError:
     return BadImageError(

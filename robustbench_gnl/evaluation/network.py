@@ -50,13 +50,24 @@ class Network:
         self._module.train(self._was_training)
 
     def logits(self, images: NDArray[np.uint8]) -> Tensor:
-        """Logits (N, C) of uint8 images (N, S, S, 3)."""
-        pixels = torch.from_numpy(images).to(self.device, non_blocking=True)
-        # (N, S, S, 3) seen as (N, 3, S, S) is channels-last already: nothing is moved.
-        batch = pixels.permute(0, 3, 1, 2).float()
-        with inference(self.device, self.precision):
-            batch = batch.div_(255).sub_(self._mean).div_(self._std)
-            output: Tensor = self._module(batch)
+        """Logits (N, C) of uint8 images (N, S, S, 3).
+
+        Raises:
+            UsageError: The batch does not fit into the device's memory.
+        """
+        try:
+            pixels = torch.from_numpy(images).to(self.device, non_blocking=True)
+            # (N, S, S, 3) seen as (N, 3, S, S) is channels-last already: nothing is moved.
+            batch = pixels.permute(0, 3, 1, 2).float()
+            with inference(self.device, self.precision):
+                batch = batch.div_(255).sub_(self._mean).div_(self._std)
+                output: Tensor = self._module(batch)
+        except torch.OutOfMemoryError as error:
+            raise UsageError(
+                f"{len(images)} images at a time do not fit into the memory of {self.device}; "
+                f"repeat the command with --batch-size {max(1, len(images) // 2)} or less",
+                batch_size=len(images),
+            ) from error
         return output
 
     def check(self, input_size: int) -> int:
@@ -69,8 +80,6 @@ class Network:
         blank = np.zeros((1, input_size, input_size, 3), np.uint8)
         try:
             output = self.logits(blank)
-        except torch.OutOfMemoryError:
-            raise
         except (RuntimeError, AssertionError, ValueError) as error:
             raise UsageError(
                 f"the network does not take {input_size} x {input_size} images "

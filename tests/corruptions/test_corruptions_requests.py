@@ -128,7 +128,7 @@ except corruptions.EngineUnavailableError as error:
 @pytest.mark.parametrize(
     ("reason", "advice"),
     [
-        ("libGL.so.1: cannot open shared object file", "apt-get install libgl1"),
+        ("libGL.so.1: cannot open shared object file", "pip install opencv-python-headless"),
         ("libgthread-2.0.so.0: cannot open shared object file", "libglib2.0-0"),
         ("No module named 'imagecorruptions'", "pip install imagecorruptions-imaug"),
     ],

@@ -1,0 +1,134 @@
+"""A whole evaluation against the plain way, on the same images, in one run.
+
+The plain way is the loop that people write: timm's network in eager mode, torchvision's
+ImageFolder, `imagecorruptions`, one process, decoding once a condition. Both go through the
+same draws and the same JPEG step, so that their predictions can be compared image by image.
+
+    python benchmarks/evaluation.py /data/imagenet/val --images 32
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import time
+from pathlib import Path
+
+import imagecorruptions
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Subset
+from torchvision import transforms
+from torchvision.datasets import ImageFolder
+
+import corruptions
+from robustbench_gnl import evaluate
+from robustbench_gnl.data import default_workers, open_source
+from robustbench_gnl.evaluation import keep_freed_memory
+from robustbench_gnl.models import load_demo_model
+from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, Piece
+
+MEAN = STD = (0.5, 0.5, 0.5)
+CROP = transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224)])
+TO_INPUT = transforms.Compose([transforms.ToTensor(), transforms.Normalize(MEAN, STD)])
+
+
+def plain_image(image: Image.Image, key: str, condition: Condition) -> torch.Tensor:
+    """One input, made with the package's own function and our seeds."""
+    image = CROP(image)
+    if condition.is_clean:
+        return TO_INPUT(image)
+    seed = corruptions.image_seed(0, key, condition.corruption, condition.severity)
+    words = [(seed >> shift) & 0xFFFFFFFF for shift in (0, 32, 64, 96)]
+    np.random.seed(words)
+    own = {"impulse_noise": {"seed": seed}, "glass_blur": {"seed": words[0]}}
+    corrupted = imagecorruptions.corrupt(
+        np.asarray(image),
+        condition.severity,
+        condition.corruption,
+        **own.get(condition.corruption, {}),
+    )
+    buffer = io.BytesIO()
+    Image.fromarray(corrupted).save(buffer, "JPEG", quality=85, optimize=True)
+    return TO_INPUT(Image.open(buffer).convert("RGB"))
+
+
+class PlainFolder(ImageFolder):
+    """ImageFolder that corrupts what it has decoded."""
+
+    condition = CLEAN
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        path, label = self.samples[index]
+        key = f"{Path(path).parent.name}/{Path(path).stem}"
+        return plain_image(self.loader(path), key, self.condition), label
+
+
+def plain_way(
+    root: Path, conditions: list[Condition], n_images: int, batch_size: int
+) -> tuple[dict[Condition, np.ndarray], float]:
+    """Predictions by condition, and the seconds they took."""
+    network = load_demo_model().module
+    folder = PlainFolder(str(root))
+    order = sorted(range(len(folder)), key=lambda i: folder.samples[i][0])[:n_images]
+    start = time.perf_counter()
+    predictions = {}
+    with torch.no_grad():
+        for condition in conditions:
+            folder.condition = condition
+            loader = DataLoader(Subset(folder, order), batch_size=batch_size)
+            found = [network(images).argmax(1).numpy() for images, _ in loader]
+            predictions[condition] = np.concatenate(found)
+    return predictions, time.perf_counter() - start
+
+
+def our_way(
+    root: Path, conditions: list[Condition], n_images: int
+) -> tuple[dict[Condition, np.ndarray], float]:
+    """Right or wrong by condition, and the seconds they took, starting workers included."""
+    network = load_demo_model().module
+    pieces: list[Piece] = []
+    start = time.perf_counter()
+    evaluate(
+        network, open_source(root), mean=MEAN, std=STD, conditions=conditions, limit=n_images,
+        workers=default_workers(), on_piece=pieces.append,
+    )  # fmt: skip
+    seconds = time.perf_counter() - start
+    bits = {
+        piece.condition: np.unpackbits(np.frombuffer(piece.correct, np.uint8))[: piece.n_images]
+        for piece in pieces
+    }
+    return bits, seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("root", type=Path, help="class folders of clean images, by WordNet id")
+    parser.add_argument("--images", type=int, default=32)
+    parser.add_argument("--batch-size", type=int, default=64, help="of the plain way")
+    options = parser.parse_args()
+    conditions = [CLEAN, *COMMON_CONDITIONS]
+
+    # The plain way comes first: what `keep_freed_memory` does to the process helps it too.
+    predictions, plain_seconds = plain_way(
+        options.root, conditions, options.images, options.batch_size
+    )
+    keep_freed_memory()
+    bits, our_seconds = our_way(options.root, conditions, options.images)
+    source = open_source(options.root).first(options.images)
+    labels = np.array(source.image_set(1000).labels)
+    n_different = sum(
+        int(((predictions[condition] == labels) != bits[condition].astype(bool)).sum())
+        for condition in conditions
+    )
+    n_answers = options.images * len(conditions)
+    print(f"{options.images} images, {len(conditions)} conditions, {default_workers()} processors")
+    print(f"plain way  {plain_seconds:7.1f} s  {n_answers / plain_seconds:6.1f} images/s")
+    print(f"gnlbench   {our_seconds:7.1f} s  {n_answers / our_seconds:6.1f} images/s")
+    print(f"ratio      {plain_seconds / our_seconds:7.2f}")
+    print(f"answers that differ: {n_different} of {n_answers}")
+
+
+if __name__ == "__main__":
+    main()
