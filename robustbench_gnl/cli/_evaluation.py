@@ -116,7 +116,7 @@ def planned(
     say(f"Data: {describe_source(source)}")
     n_workers = default_workers() if settings.workers is None else settings.workers
     with ExitStack() as stack:
-        executor = start_workers(n_workers)
+        executor = start_workers(n_workers, corrupting=source.recipe is not None)
         # At an error or Ctrl-C nobody waits for images that nobody will see.
         stack.callback(executor.shutdown, wait=True, cancel_futures=True)
         if n_workers:

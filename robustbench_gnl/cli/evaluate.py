@@ -155,7 +155,7 @@ def evaluate(
         int | None,
         typer.Option(
             min=1,
-            help="Images at a time; default: 16 on a CPU, 256 on a GPU.",
+            help="Images at a time; default: 16 on a CPU, 128 on a GPU.",
             rich_help_panel=WORK,
         ),
     ] = None,

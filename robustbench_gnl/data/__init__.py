@@ -14,10 +14,10 @@ from robustbench_gnl.data.scan import find_bad_images
 from robustbench_gnl.data.sources import SOURCE_KINDS, Source, check_trees, open_source
 from robustbench_gnl.data.stream import BatchOfImages, ImageStream, Layout, Work
 from robustbench_gnl.data.workers import (
-    TASKS_AHEAD_PER_WORKER,
     default_workers,
     result_of,
     start_workers,
+    tasks_ahead,
 )
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "IMAGENET",
     "RELEASE_JPEG_QUALITY",
     "SOURCE_KINDS",
-    "TASKS_AHEAD_PER_WORKER",
     "BadImageError",
     "BatchOfImages",
     "ImageStream",
@@ -44,4 +43,5 @@ __all__ = [
     "open_source",
     "result_of",
     "start_workers",
+    "tasks_ahead",
 ]

@@ -20,9 +20,17 @@ from robustbench_gnl.errors import DataError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Enough waiting tasks to keep a worker busy while the network is at its batch, few enough
-# that the images in flight stay a handful of batches whatever the size of the data.
-TASKS_AHEAD_PER_WORKER = 3
+# Corruptions differ a hundredfold in cost: with this many images made ahead the cheap ones
+# pay for the dear ones, and 77 MB stay 77 MB whatever the size of the data.
+IMAGES_AHEAD = 512
+TASKS_AHEAD_PER_WORKER = 2
+
+
+def tasks_ahead(n_workers: int, batch_size: int) -> int:
+    """How many batches may be in the making at a time."""
+    if n_workers == 0:
+        return 1
+    return max(TASKS_AHEAD_PER_WORKER * n_workers, IMAGES_AHEAD // batch_size)
 
 
 def default_workers() -> int:
@@ -44,18 +52,22 @@ class InlineExecutor(Executor):
         return future
 
 
-def start_workers(n_workers: int) -> Executor:
+def start_workers(n_workers: int, *, corrupting: bool = True) -> Executor:
     """A pool of `n_workers` processes, or the calling process for 0.
 
-    The processes come from a clean server process, never by forking this one, whose torch
-    threads and CUDA context would not survive it.
+    Where they will be `corrupting`, what that takes is loaded and compiled once, before the
+    workers part. They come from a clean server process, never by forking this one, whose
+    torch threads and CUDA context would not survive it.
     """
     if n_workers == 0:
         return InlineExecutor()
     method = "forkserver" if sys.platform.startswith("linux") else "spawn"
     context = multiprocessing.get_context(method)
     if method == "forkserver":
-        context.set_forkserver_preload(["robustbench_gnl.data.pixels", "imagecorruptions"])
+        modules = ["robustbench_gnl.data.pixels"]
+        if corrupting:
+            modules.append("robustbench_gnl.data.preload")
+        context.set_forkserver_preload(modules)
     return ProcessPoolExecutor(n_workers, mp_context=context, initializer=_prepare_worker)
 
 

@@ -53,7 +53,7 @@ def evaluate(
         limit: Only the first images of the sorted keys.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         precision: `fp32`, `bf16` or `fp16`.
-        batch_size: Default: 16 on a CPU, 256 on a GPU.
+        batch_size: Default: 16 on a CPU, 128 on a GPU.
         workers: Processes that make the images; 0 makes them in this one. With more, the
             calling script needs the usual `if __name__ == "__main__":`.
         on_piece: Called with each finished piece.
@@ -78,7 +78,7 @@ def evaluate(
         pieces.append(piece)
         on_piece(piece)
 
-    with network, open_workers(workers) as executor:
+    with network, open_workers(workers, corrupting=source.recipe is not None) as executor:
         n_classes = network.check(input_size)
         image_set = source.image_set(n_classes)
         layout = Layout(image_set.n_images, block_size, batch_size or default_batch_size(resolved))

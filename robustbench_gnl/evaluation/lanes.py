@@ -18,7 +18,7 @@ import torch
 
 # Batches fastest on each kind of device among powers of two: beyond 16 images a CPU gains
 # under 5 % for twice the memory (benchmarks/evaluation.py).
-BATCH_SIZES = {"cpu": 16, "mps": 64, "cuda": 256}
+BATCH_SIZES = {"cpu": 16, "mps": 64, "cuda": 128}
 
 _GLIBC_OPTIONS = {
     -8: 1,  # M_ARENA_MAX: one heap for all threads, else each keeps what it once needed

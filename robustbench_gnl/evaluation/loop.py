@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from robustbench_gnl.data import (
-    TASKS_AHEAD_PER_WORKER,
     BatchOfImages,
     ImageStream,
     Layout,
     Source,
+    tasks_ahead,
 )
 from robustbench_gnl.errors import DataError
 from robustbench_gnl.evaluation.facts import PieceFacts
@@ -69,7 +69,7 @@ def evaluate_pieces(
         remaining_work(judged, conditions, layout),
         executor,
         input_size=input_size,
-        ahead=max(1, n_workers * TASKS_AHEAD_PER_WORKER),
+        ahead=tasks_ahead(n_workers, layout.batch_size),
     )
     labels = [torch.tensor(each.image_set.labels) for each in judged]
     open_facts: dict[int, PieceFacts] = {}

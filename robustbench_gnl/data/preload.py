@@ -1,0 +1,18 @@
+"""Imported once by the server process that the workers are forked from.
+
+Importing it loads the libraries behind the corruptions and compiles glass_blur, which takes
+seconds and would else be done in every worker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import numpy as np
+
+import corruptions
+
+# An engine that cannot be loaded is reported when a worker first needs it: an error here
+# would only end the server process.
+with contextlib.suppress(corruptions.CorruptionError):
+    corruptions.corrupt(np.zeros((32, 32, 3), np.uint8), "glass_blur", 1)
