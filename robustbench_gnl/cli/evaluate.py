@@ -105,10 +105,14 @@ def evaluate(
     ] = None,
     corruptions: Annotated[
         str,
-        typer.Option(metavar="common|extra|all|NAME,...", help="Which ones.", rich_help_panel=DATA),
+        typer.Option(
+            metavar="common|extra|all|NAME,...",
+            help="Names or groups (noise, blur, weather, digital).",
+            rich_help_panel=DATA,
+        ),
     ] = "common",
     severities: Annotated[
-        str, typer.Option(metavar="1-5|1,3", help="Which ones.", rich_help_panel=DATA)
+        str, typer.Option(metavar="1-5|1,3", help="How strong, 1 to 5.", rich_help_panel=DATA)
     ] = "1-5",
     limit: Annotated[
         int | None,
@@ -146,7 +150,9 @@ def evaluate(
     ] = 224,
     device: Annotated[
         str,
-        typer.Option(metavar="auto|cpu|cuda|cuda:N|mps", help="Where.", rich_help_panel=WORK),
+        typer.Option(
+            metavar="auto|cpu|cuda|cuda:N|mps", help="What computes.", rich_help_panel=WORK
+        ),
     ] = "auto",
     precision: Annotated[
         str, typer.Option(metavar="fp32|bf16|fp16", help="Of the network.", rich_help_panel=WORK)
