@@ -55,7 +55,8 @@ def corrupt(
 
 
 def engine_version(engine: str = "imagecorruptions") -> str:
-    """The version that stands in a protocol; it changes whenever a pixel may change.
+    """The version that stands in a protocol: it changes whenever our code or the package's may
+    change a pixel. The numerical libraries below the package are not part of it.
 
     Raises:
         UnknownCorruptionError: No engine has that name.

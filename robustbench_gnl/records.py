@@ -16,6 +16,8 @@ from typing import Any
 import corruptions
 
 N_CALIBRATION_BINS = 15
+BLOCK_SIZE = 512
+"""Images a block, unless a run says otherwise."""
 SCHEMA_VERSION = 1
 """Version of the JSON that commands print and exchange."""
 
@@ -122,6 +124,11 @@ class Protocol:
         """The built-in sample shows how things work; it judges nothing."""
         return self.source == "sample"
 
+    @property
+    def is_unverified(self) -> bool:
+        """Laid out as the release, with other images: nobody knows how they were made."""
+        return self.source == "released-layout"
+
     def differences(self, other: Protocol) -> dict[str, tuple[Any, Any]]:
         """The fields that differ, each with both values."""
         mine, theirs = self.fields(), other.fields()
@@ -145,6 +152,18 @@ class Model:
     def fingerprint(self) -> str:
         """A run is found again by this and the protocol's."""
         return fingerprint_of("gnlbench-model-1", asdict(self))
+
+
+def state_dict_sha256(state_dict: Mapping[str, Any]) -> str:
+    """sha256 over every key of a state dict and the raw bytes of its tensor, in order."""
+    import torch
+
+    digest = hashlib.sha256()
+    for key, tensor in state_dict.items():
+        digest.update(key.encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

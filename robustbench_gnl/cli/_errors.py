@@ -7,7 +7,6 @@ import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import typer
 
@@ -30,7 +29,10 @@ def error_boundary() -> Iterator[None]:
     except CorruptionError as error:
         _fail(str(error), UsageError.exit_code)
     except KeyboardInterrupt:
-        _fail("interrupted; the same command resumes where this one stopped", EXIT_INTERRUPTED)
+        _fail(
+            "interrupted; the same command (without --rerun) resumes where this one stopped",
+            EXIT_INTERRUPTED,
+        )
     except BrokenPipeError:
         # The reader of our output (head, less) has seen enough. Point stdout elsewhere, or the
         # interpreter complains once more when it flushes at exit.
@@ -39,17 +41,16 @@ def error_boundary() -> Iterator[None]:
     except (typer.Exit, typer.Abort):
         raise
     except Exception as error:
-        if _is_ours_to_explain(error):
+        if _is_of_the_command_line(error):
             raise
-        report = _write_traceback()
         _fail(
             f"a fault in gnlbench: {type(error).__name__}: {error}. "
-            f"The traceback is in {report}; please report it",
+            f"The traceback {_written_traceback()}; please report it",
             EXIT_FAULT,
         )
 
 
-def _is_ours_to_explain(error: Exception) -> bool:
+def _is_of_the_command_line(error: Exception) -> bool:
     """Typer's own exceptions (usage, missing options) carry their message and code."""
     return any(base.__name__ == "ClickException" for base in type(error).__mro__)
 
@@ -59,9 +60,13 @@ def _fail(message: str, code: int) -> None:
     raise typer.Exit(code) from None
 
 
-def _write_traceback() -> Path:
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="gnlbench-traceback-", suffix=".txt", delete=False
-    ) as file:
-        traceback.print_exc(file=file)
-    return Path(file.name)
+def _written_traceback() -> str:
+    """Writes it to a file, and says where."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="gnlbench-traceback-", suffix=".txt", delete=False
+        ) as file:
+            traceback.print_exc(file=file)
+    except OSError as error:
+        return f"could not be written ({error.strerror})"
+    return f"is in {file.name}"

@@ -8,16 +8,16 @@ import numpy as np
 
 from robustbench_gnl.cli._evaluation import Plan, say
 from robustbench_gnl.cli._progress import duration
-from robustbench_gnl.data import Source, default_workers, result_of
-from robustbench_gnl.data.pixels import CROP, Recipe, corrupt_crops, load_clean, load_made
+from robustbench_gnl.data import check_trees, default_workers, result_of
+from robustbench_gnl.data.probe import seconds_to_make
 from robustbench_gnl.evaluation.lanes import lanes
-from robustbench_gnl.records import Condition
 
 N_PROBED = 4  # images a condition: a second or two in all
 
 
 def describe_plan(plan: Plan) -> None:
     """Say what would be done; nothing is stored."""
+    check_trees(plan.source, plan.conditions)
     n_pieces = len(plan.conditions) * plan.layout.n_blocks
     say(
         f"Images: {plan.source.n_images:,} in {plan.layout.n_blocks} blocks; conditions: "
@@ -58,29 +58,11 @@ def estimated_seconds(plan: Plan) -> float:
 
 def _seconds_to_make(plan: Plan) -> float:
     """Processor seconds for one image of one condition, over one severity of each corruption."""
-    middle = {c.corruption: c for c in plan.conditions if c.severity in (0, 3)}
-    probed = list(middle.values()) or list(plan.conditions[:1])
-    seconds = result_of(plan.executor.submit(probe_making, plan.source, probed, N_PROBED))
+    # Of each corruption the severity nearest the middle, which stands for the others.
+    by_distance = sorted(plan.conditions, key=lambda c: -abs(c.severity - 3))
+    probed = list({condition.corruption: condition for condition in by_distance}.values())
+    seconds = result_of(plan.executor.submit(seconds_to_make, plan.source, probed, N_PROBED))
     return seconds / len(probed)
-
-
-def probe_making(source: Source, conditions: list[Condition], n_images: int) -> float:
-    """Runs in a worker: seconds an image, summed over the conditions, compilation left out."""
-    keys = tuple(source.files)[:n_images]
-    made_here = [condition for condition in conditions if source.is_made_here(condition)]
-    crops = load_clean(source.paths(made_here[0], keys))[0] if made_here else None
-    total = 0.0
-    for condition in conditions:
-        times = []
-        for _ in range(2):
-            start = time.perf_counter()
-            if crops is not None and condition in made_here:
-                corrupt_crops(crops, keys, condition, source.recipe or Recipe(), CROP)
-            else:
-                load_made(source.paths(condition, keys), CROP)
-            times.append(time.perf_counter() - start)
-        total += min(times) / len(keys)
-    return total
 
 
 def _seconds_of_networks(plan: Plan) -> float:

@@ -12,8 +12,9 @@ import typer
 
 from robustbench_gnl.cli._progress import EvaluationProgress
 from robustbench_gnl.cli._request import DataRequest, ModelRequest, Settings, open_requested
-from robustbench_gnl.errors import UsageError
+from robustbench_gnl.errors import GnlbenchError, UsageError
 from robustbench_gnl.records import (
+    BLOCK_SIZE,
     Condition,
     ImageSet,
     Model,
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from robustbench_gnl.evaluation import Judged, Network
     from robustbench_gnl.models import LoadedModel
     from robustbench_gnl.store import Store
-
-BLOCK_SIZE = 512
 
 
 def say(message: str) -> None:
@@ -48,12 +47,14 @@ class Candidate:
     block_size: int = BLOCK_SIZE
     stored: dict[tuple[int, Condition], str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    is_finished: bool = False
 
     def find_stored(self, store: Store, *, rerun: bool) -> None:
         """Take up the newest run of this model under this protocol, unless a new one is asked."""
         run = None if rerun else store.find_run(self.model, self.protocol)
         if run is not None:
             self.run_id, self.block_size, self.tags = run.id, run.block_size, run.tags
+            self.is_finished = run.finished_at is not None
             self.stored = store.stored_pieces(run.id)
 
 
@@ -128,7 +129,15 @@ def planned(
         keep_freed_memory()
         loaded = [_load(request) for request in models]
         candidates = [_candidate(each, source, settings, stack) for each in loaded]
-        yield Plan(source, conditions, candidates, executor, n_workers, settings)
+        yield Plan(source, conditions, _once(candidates), executor, n_workers, settings)
+
+
+def _once(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Each model once: the same weights under two paths are one run."""
+    by_identity = {(c.model.fingerprint, c.protocol.fingerprint): c for c in candidates}
+    if len(by_identity) < len(candidates):
+        say("Note: the same model and weights were given twice; they are evaluated once")
+    return list(by_identity.values())
 
 
 def _load(request: ModelRequest) -> LoadedModel:
@@ -164,7 +173,8 @@ def _candidate(
             precision=check_precision(settings.precision),
         )
     )
-    image_set = source.image_set(network.check(settings.input_size))
+    n_classes = network.check(settings.input_size, preferred_size=loaded.input_size[-1])
+    image_set = source.image_set(n_classes)
     protocol = source.protocol(
         image_set, input_size=settings.input_size, precision=settings.precision
     )
@@ -211,7 +221,7 @@ def _without_bad_images(
     say("Looking for images that cannot be read")
     with EvaluationProgress(0, label="looking") as progress:
         bad = find_bad_images(
-            source, conditions, executor, ahead=max(1, 3 * n_workers), on_progress=progress.show
+            source, conditions, executor, ahead=max(1, 2 * n_workers), on_progress=progress.show
         )
     for key, reason in list(bad.items())[:10]:
         say(f"Left out: {key} ({reason})")
@@ -224,46 +234,77 @@ def _without_bad_images(
 def evaluate_plan(plan: Plan, store: Store, command: str) -> list[Run]:
     """Evaluate what is not stored yet, storing every piece at once; the runs in order."""
     from robustbench_gnl.data import check_trees
-    from robustbench_gnl.evaluation import environment, evaluate_pieces
 
     for candidate in plan.candidates:
         candidate.find_stored(store, rerun=plan.settings.rerun)
     todo = [each for each in plan.candidates if _lacks(each, plan)]
-    n_images = plan.n_images_left()
     if todo:
         check_trees(plan.source, plan.conditions)
-    with ExitStack() as stack:
-        for candidate in todo:
-            if candidate.run_id is None:
-                candidate.run_id = store.create_run(
-                    candidate.model,
-                    candidate.protocol,
-                    candidate.image_set,
-                    block_size=candidate.block_size,
-                    environment=environment(candidate.network.device, command),
-                    skipped=plan.source.skipped,
-                )
-                stack.enter_context(store.lock_run(candidate.run_id))
-            else:
-                stack.enter_context(store.lock_run(candidate.run_id))
-                # Another process may have worked on it until the lock was ours.
-                candidate.stored = store.stored_pieces(candidate.run_id)
-                say(f"Resuming run {candidate.run_id}: {len(candidate.stored)} pieces are stored")
-        for candidate in plan.candidates:
-            if candidate.run_id and set(plan.settings.tags) - set(candidate.tags):
-                store.add_tags(candidate.run_id, plan.settings.tags)
-        if todo:
-            with EvaluationProgress(n_images, label="starting") as progress:
-                evaluate_pieces(
-                    plan.judged(store), plan.source, plan.conditions, plan.layout,
-                    plan.executor, n_workers=plan.n_workers,
-                    input_size=plan.settings.input_size, on_batch=progress.advance,
-                )  # fmt: skip
-            for candidate in todo:
-                store.finish_run(candidate.run_id or "")
-    if not todo:
+        begun = [each for each in todo if each.run_id is None]
+        try:
+            _evaluate(todo, plan, store, command)
+        except GnlbenchError:
+            _forget_empty_runs(begun, store)
+            raise
+    else:
         say("Everything that was asked for is stored already; --rerun evaluates anew")
-    return [store.run(candidate.run_id or "") for candidate in plan.candidates]
+    runs = []
+    for candidate in plan.candidates:
+        run_id = candidate.run_id or ""
+        if set(plan.settings.tags) - set(candidate.tags):
+            store.add_tags(run_id, plan.settings.tags)
+        if candidate in todo or not candidate.is_finished:
+            store.finish_run(run_id)
+        runs.append(store.run(run_id))
+    return runs
+
+
+def _evaluate(todo: Sequence[Candidate], plan: Plan, store: Store, command: str) -> None:
+    from robustbench_gnl.evaluation import evaluate_pieces
+
+    n_images = plan.n_images_left()
+    with ExitStack() as locks:
+        for candidate in todo:
+            _begin_or_resume(candidate, plan, store, command, locks)
+        with EvaluationProgress(n_images, label="starting") as progress:
+            evaluate_pieces(
+                plan.judged(store), plan.source, plan.conditions, plan.layout,
+                plan.executor, n_workers=plan.n_workers,
+                input_size=plan.settings.input_size, on_batch=progress.advance,
+            )  # fmt: skip
+
+
+def _begin_or_resume(
+    candidate: Candidate, plan: Plan, store: Store, command: str, locks: ExitStack
+) -> None:
+    """Have a run to write, and the lock on it."""
+    from robustbench_gnl.evaluation import environment
+
+    here = environment(candidate.network.device, command)
+    if candidate.run_id is None:
+        candidate.run_id = store.create_run(
+            candidate.model,
+            candidate.protocol,
+            candidate.image_set,
+            block_size=candidate.block_size,
+            tags=plan.settings.tags,
+            environment=here,
+            skipped=plan.source.skipped,
+        )
+        locks.enter_context(store.lock_run(candidate.run_id))
+        return
+    locks.enter_context(store.lock_run(candidate.run_id))
+    # Another process may have worked on it until the lock was ours.
+    candidate.stored = store.stored_pieces(candidate.run_id)
+    store.note_resumed(candidate.run_id, here)
+    say(f"Resuming run {candidate.run_id}: {len(candidate.stored)} pieces are stored")
+
+
+def _forget_empty_runs(begun: Sequence[Candidate], store: Store) -> None:
+    """A run that failed before its first piece says nothing: leave no trace of it."""
+    for candidate in begun:
+        if candidate.run_id is not None and not store.stored_pieces(candidate.run_id):
+            store.delete_run(candidate.run_id)
 
 
 def _lacks(candidate: Candidate, plan: Plan) -> bool:

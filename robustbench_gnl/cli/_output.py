@@ -33,4 +33,4 @@ def print_json(document: Any) -> None:
     """One JSON document to stdout; numbers that are not finite are a fault of ours."""
     import json
 
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    typer.echo(json.dumps(document, indent=2, allow_nan=False))

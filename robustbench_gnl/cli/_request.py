@@ -12,7 +12,7 @@ from robustbench_gnl.errors import DataError, UsageError
 from robustbench_gnl.records import CLEAN, Condition, conditions_of
 
 if TYPE_CHECKING:
-    from robustbench_gnl.data import Source
+    from robustbench_gnl.data import Recipe, Source
 
 NO_DATA = (
     "no data was given. Three ways on: --data FOLDER with the ImageNet-C tree or with ImageNet's "
@@ -44,6 +44,8 @@ class DataRequest:
 
     data: str | None
     clean_data: Path | None = None
+    clean_data_was_typed: bool = True
+    """Not so where it comes from the environment and may not be meant for this data."""
     kind: str | None = None
     corruptions: tuple[str, ...] = ()
     severities: tuple[int, ...] = ()
@@ -56,7 +58,7 @@ class DataRequest:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to work; only `input_size` and `precision` are part of the protocol."""
+    """How to work."""
 
     device: str = "auto"
     precision: str = "fp32"
@@ -104,7 +106,7 @@ def open_requested(request: DataRequest) -> tuple[Source, tuple[Condition, ...]]
         UsageError: No data was given.
         DataError: The data is not there, or lacks a corruption that was asked for by name.
     """
-    from robustbench_gnl.data import Recipe, open_sample, open_source
+    from robustbench_gnl.data import Recipe, open_sample
 
     if not request.data:
         raise UsageError(NO_DATA)
@@ -112,9 +114,7 @@ def open_requested(request: DataRequest) -> tuple[Source, tuple[Condition, ...]]
     if request.data == "sample":
         source = open_sample(recipe)
     else:
-        source = open_source(
-            Path(request.data), kind=request.kind, clean_root=request.clean_data, recipe=recipe
-        )
+        source = _open_folder(Path(request.data), request, recipe)
     source = source.first(request.limit)
     asked = conditions_of(request.corruptions, request.severities)
     there = tuple(condition for condition in asked if source.has(condition))
@@ -132,6 +132,19 @@ def open_requested(request: DataRequest) -> tuple[Source, tuple[Condition, ...]]
             err=True,
         )
     return source, ((CLEAN, *there) if source.has(CLEAN) else there)
+
+
+def _open_folder(root: Path, request: DataRequest, recipe: Recipe) -> Source:
+    from robustbench_gnl.data import open_source
+
+    try:
+        return open_source(root, kind=request.kind, clean_root=request.clean_data, recipe=recipe)
+    except UsageError:
+        if request.clean_data is None or request.clean_data_was_typed:
+            raise
+    source = open_source(root, kind=request.kind, recipe=recipe)
+    typer.echo(f"Note: {root} holds clean images itself; GNLBENCH_CLEAN_DATA is not used", err=True)
+    return source
 
 
 def _some(conditions: list[Condition]) -> str:

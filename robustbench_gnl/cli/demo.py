@@ -44,12 +44,13 @@ def demo(
     if format is not Format.table:
         return
     from robustbench_gnl.reports import board_tables, boards
+    from robustbench_gnl.store.location import parse_location
 
     typer.echo()
     for board in boards(runs):
         print_parts(lambda width, board=board: board_tables(board, width=width))  # type: ignore[misc]
     typer.echo(
-        f"\nThe run is stored in {db}. Next, for a model of your own:\n"
+        f"\nThe run is stored in {parse_location(db).name}. Next, for a model of your own:\n"
         "  gnlbench eval --model efficientnet_gnl_es --ckpt last.pth --data /data/imagenet-c\n"
         "where --data is an ImageNet-C tree, or ImageNet's validation folders to make the\n"
         "corruptions on the fly; then: gnlbench leaderboard"

@@ -37,6 +37,7 @@ MODEL, DATA, WORK = "Model", "Data", "Work"
 
 @app.command("eval", help=HELP)
 def evaluate(
+    context: typer.Context,
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -194,6 +195,8 @@ def evaluate(
     db: StoreOption = str(DEFAULT_STORE),
     format: FormatOption = Format.table,
 ) -> None:
+    if tag and not all(name.strip() for name in tag):
+        raise UsageError("a tag needs a name, such as --tag release-1.2")
     requests = pair_models(
         model or [], ckpt or [], pretrained=pretrained, ema=ema, best=best,
         mean=_three(mean, "--mean"), std=_three(std, "--std"),
@@ -201,6 +204,7 @@ def evaluate(
     wanted = DataRequest(
         data=data,
         clean_data=clean_data,
+        clean_data_was_typed=_was_typed(context, "clean_data"),
         kind=source,
         corruptions=parse_corruptions(corruptions),
         severities=parse_severities(severities),
@@ -245,7 +249,12 @@ def carry_out(
                 candidate.find_stored(store, rerun=settings.rerun)
             describe_plan(plan)
             return []
-        return evaluate_plan(plan, store, shlex.join(["gnlbench", *sys.argv[1:]]))
+        return evaluate_plan(plan, store, typed_command(db, store.name))
+
+
+def typed_command(db: str, shown_db: str) -> str:
+    """The command for the record; a password in the store's URL is not for the record."""
+    return shlex.join(["gnlbench", *(argument.replace(db, shown_db) for argument in sys.argv[1:])])
 
 
 def print_runs(runs: Sequence[Run], format: Format) -> None:
@@ -263,8 +272,15 @@ def print_runs(runs: Sequence[Run], format: Format) -> None:
         else:
             print_json({"schema_version": SCHEMA_VERSION, "runs": documents})
     else:
-        for run in runs:
-            typer.echo(render_run(run, format.value))
+        texts = [render_run(run, format.value) for run in runs]
+        if format is Format.csv:  # one table, under one header
+            texts[1:] = [text.split("\n", 1)[1] for text in texts[1:]]
+        typer.echo("\n".join(texts))
+
+
+def _was_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _three(text: str | None, option: str) -> tuple[float, ...] | None:

@@ -64,7 +64,7 @@ def leaderboard(
     check_sort(sort)
     check_columns(columns)
     with open_store(db) as store:
-        runs = store.runs()
+        runs, db = store.runs(), store.name
     if protocol is not None:
         runs = select_protocol(runs, protocol)
     found = boards(runs, sort=sort, published=load_published() if published else (), limit=limit)

@@ -51,7 +51,7 @@ def list_runs(
     from robustbench_gnl.store import open_store
 
     with open_store(db) as store:
-        rows = [_row(run) for run in store.runs(limit=limit)]
+        rows, db = [_row(run) for run in store.runs(limit=limit)], store.name
     if not rows:
         typer.echo(f"No runs in {db} yet. Make the first with `gnlbench demo`.", err=True)
     if format is Format.json:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
+from re import fullmatch
 
+from robustbench_gnl.data.listing import image_files, subfolders
 from robustbench_gnl.errors import DataError, ModelError
 from robustbench_gnl.reference import data_folder
 
@@ -33,7 +36,10 @@ def labels_of_folders(folders: Sequence[str], n_classes: int) -> tuple[str, dict
     all_known = all(folder in known for folder in folders)
     if all_known and n_classes == len(known):
         return IMAGENET, {folder: known[folder] for folder in folders}
-    if len(folders) == n_classes:
+    # Some ids of ImageNet among others, and as many outputs as ImageNet has classes: numbering
+    # the folders would shift labels without a word.
+    shifted = n_classes == len(known) and any(folder in known for folder in folders)
+    if len(folders) == n_classes and not shifted:
         digest = hashlib.sha256("\n".join(sorted(folders)).encode()).hexdigest()
         return f"folders-{digest[:12]}", {f: i for i, f in enumerate(sorted(folders))}
     kind = (
@@ -50,11 +56,30 @@ def labels_of_folders(folders: Sequence[str], n_classes: int) -> tuple[str, dict
     )
 
 
-def check_folders(folders: Sequence[str], root: object) -> None:
-    """Raises DataError when there is not one class folder."""
+def class_folders(root: Path) -> list[str]:
+    """The class folders of a tree. Among WordNet ids (`n` and eight digits), a folder without
+    images that is named otherwise (`__MACOSX`, `lost+found`) is passed over.
+
+    Raises:
+        DataError: There is no class folder, or strangers with images stand among WordNet ids,
+            which would leave open what the labels are.
+    """
+    folders = subfolders(root)
+    ids = [folder for folder in folders if fullmatch(r"n\d{8}", folder)]
+    strangers = [folder for folder in folders if folder not in ids]
+    if strangers and ids:
+        strangers = [folder for folder in strangers if image_files(root / folder)]
+        if strangers:
+            raise DataError(
+                f"{root} has folders named by WordNet id and others with images "
+                f"(such as {strangers[0]!r}); move the others away, or name all by WordNet id",
+                path=root,
+            )
+        return ids
     if not folders:
         raise DataError(
             f"{root} has no class folders; expected one folder a class, named by WordNet id "
             "(such as n01440764), with the images inside",
             path=root,
         )
+    return folders

@@ -58,6 +58,11 @@ def list_images(folder: Path, class_folders: Sequence[str]) -> dict[str, str]:
     for class_folder in class_folders:
         for name in image_files(folder / class_folder):
             key, path = image_key(class_folder, name), f"{class_folder}/{name}"
+            if not _is_unicode(key):
+                raise DataError(
+                    f"{folder} holds a file whose name is no Unicode ({path!r}); rename it",
+                    path=folder,
+                )
             if key in found:
                 raise DataError(
                     f"{folder} holds {found[key]} and {path}, which share the key {key}; "
@@ -71,3 +76,11 @@ def list_images(folder: Path, class_folders: Sequence[str]) -> dict[str, str]:
             path=folder,
         )
     return dict(sorted(found.items()))
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes that no UTF-8 text has, kept by Python as surrogates
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -9,7 +10,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 import corruptions
-from robustbench_gnl.data.labels import check_folders, imagenet_labels, labels_of_folders
+from robustbench_gnl.data.labels import class_folders, imagenet_labels, labels_of_folders
 from robustbench_gnl.data.listing import image_files, list_images, subfolders
 from robustbench_gnl.data.manifest import Manifest, read_manifest
 from robustbench_gnl.data.pixels import CROP, Recipe, jpeg_decoder
@@ -208,12 +209,12 @@ def _clean_tree(root: Path, folders: Sequence[str], recipe: Recipe) -> Source:
             "named by WordNet id (such as n01440764): sort the images into their classes",
             path=root,
         )
-    check_folders(folders, root)
     for nested in ("val", "validation"):
         if nested in folders and not image_files(root / nested):
             raise DataError(
                 f"{root} is not a folder of class folders; did you mean {root / nested}?", path=root
             )
+    folders = class_folders(root)
     return Source(
         kind="generated",
         root=root,
@@ -228,7 +229,7 @@ def _made_tree(root: Path, found: Mapping[str, Path], clean_root: Path | None) -
     trees = {}
     for name, folder in found.items():
         for severity in corruptions.SEVERITIES:
-            if (folder / str(severity)).is_dir():
+            if os.path.isdir(folder / str(severity)):  # no permission is no data
                 trees[Condition(name, severity)] = folder / str(severity)
     if not trees:
         raise DataError(
@@ -236,8 +237,7 @@ def _made_tree(root: Path, found: Mapping[str, Path], clean_root: Path | None) -
             path=root,
         )
     reference = trees[min(trees)]
-    folders = tuple(subfolders(reference))
-    check_folders(folders, reference)
+    folders = tuple(class_folders(reference))
     files = list_images(reference, folders)
     manifest = read_manifest(root)
     source = Source(
@@ -264,7 +264,7 @@ def _released_kind(folders: Sequence[str], files: Mapping[str, str]) -> str:
 
 
 def _with_clean(source: Source, clean_root: Path) -> Source:
-    clean_files = list_images(clean_root, subfolders(clean_root))
+    clean_files = list_images(clean_root, class_folders(clean_root))
     missing = [key for key in source.files if key not in clean_files]
     if missing:
         raise DataError(
@@ -303,7 +303,7 @@ def check_trees(source: Source, conditions: Sequence[Condition]) -> None:
 
 
 def _image_paths(tree: Path) -> set[str]:
-    return set(list_images(tree, subfolders(tree)).values())
+    return set(list_images(tree, class_folders(tree)).values())
 
 
 def _some(names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ Zero workers means the calling process: slower, and friendly to notebooks and de
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -13,7 +14,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from robustbench_gnl.errors import DataError
 
@@ -68,7 +69,9 @@ def start_workers(n_workers: int, *, corrupting: bool = True) -> Executor:
         if corrupting:
             modules.append("robustbench_gnl.data.preload")
         context.set_forkserver_preload(modules)
-    return ProcessPoolExecutor(n_workers, mp_context=context, initializer=_prepare_worker)
+    return ProcessPoolExecutor(
+        n_workers, mp_context=context, initializer=_prepare_worker, initargs=(corrupting,)
+    )
 
 
 def submit(
@@ -104,13 +107,15 @@ def _worker_died() -> DataError:
     )
 
 
-def _prepare_worker() -> None:
+def _prepare_worker(corrupting: bool) -> None:
     # Ctrl-C reaches the whole group; the parent decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    cv2: Any = sys.modules.get("cv2")
-    if cv2 is not None:
-        cv2.setNumThreads(0)  # one process a core already
+    if corrupting:
+        with contextlib.suppress(ImportError):
+            import cv2
+
+            cv2.setNumThreads(0)  # one process a core already
 
 
 def _die_with_parent() -> None:

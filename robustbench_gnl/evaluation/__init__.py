@@ -6,7 +6,6 @@ from robustbench_gnl.evaluation.device import PRECISIONS, check_precision, resol
 from robustbench_gnl.evaluation.environment import environment
 from robustbench_gnl.evaluation.lanes import default_batch_size, keep_freed_memory
 from robustbench_gnl.evaluation.loop import (
-    BLOCK_SIZE,
     Judged,
     evaluate_pieces,
     remaining_work,
@@ -14,7 +13,6 @@ from robustbench_gnl.evaluation.loop import (
 from robustbench_gnl.evaluation.network import Network
 
 __all__ = [
-    "BLOCK_SIZE",
     "IMAGENET_MEAN",
     "IMAGENET_STD",
     "PRECISIONS",

@@ -23,9 +23,8 @@ def resolve_device(name: str) -> torch.device:
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     family, _, index = name.partition(":")
-    if family not in ("cpu", "cuda", "mps") or (
-        index and not (family == "cuda" and index.isdigit())
-    ):
+    numbered = family == "cuda" and index.isdigit()
+    if family not in ("cpu", "cuda", "mps") or (":" in name and not numbered):
         hint = did_you_mean(name, ("auto", "cpu", "cuda", "mps"))
         raise UsageError(
             f"unknown device {name!r}; expected auto, cpu, cuda, cuda:N or mps{hint}", device=name
@@ -51,20 +50,27 @@ def check_precision(name: str) -> str:
 
 
 @contextmanager
-def inference(device: torch.device, precision: str) -> Iterator[None]:
-    """Inference mode in a precision. fp32 means fp32: TF32 is off meanwhile."""
+def full_fp32() -> Iterator[None]:
+    """fp32 means fp32: TF32 is off meanwhile. The switches belong to the process, so this
+    stands around an evaluation, not around each batch of several at once."""
     matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, convolution.allow_tf32
     matmul.allow_tf32 = convolution.allow_tf32 = False
-    reduced = precision != "fp32"
     try:
-        with (
-            torch.inference_mode(),
-            torch.autocast(device.type, PRECISIONS[precision] if reduced else None, reduced),
-        ):
-            yield
+        yield
     finally:
         matmul.allow_tf32, convolution.allow_tf32 = before
+
+
+@contextmanager
+def inference(device: torch.device, precision: str) -> Iterator[None]:
+    """Inference mode in a precision, for the calling thread."""
+    reduced = precision != "fp32"
+    with (
+        torch.inference_mode(),
+        torch.autocast(device.type, PRECISIONS[precision] if reduced else None, reduced),
+    ):
+        yield
 
 
 def describe_device(device: torch.device) -> str:

@@ -19,12 +19,11 @@ from robustbench_gnl.data import (
     tasks_ahead,
 )
 from robustbench_gnl.errors import DataError
+from robustbench_gnl.evaluation.device import full_fp32
 from robustbench_gnl.evaluation.facts import PieceFacts
 from robustbench_gnl.evaluation.lanes import lanes
 from robustbench_gnl.evaluation.network import Network, check_finite
 from robustbench_gnl.records import Condition, ImageSet, Piece
-
-BLOCK_SIZE = 512
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def _forward(
 ) -> Iterator[tuple[BatchOfImages, dict[int, Tensor]]]:
     """Each batch with the logits of the networks (by index) that need it, in order."""
     waiting: deque[tuple[BatchOfImages, dict[int, Future[Tensor]]]] = deque()
-    with lanes(judged[0].network.device) as (executor, n_lanes):
+    with full_fp32(), lanes(judged[0].network.device) as (executor, n_lanes):
         for batch in stream:
             futures = {
                 index: executor.submit(each.network.logits, batch.images)

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robustbench_gnl.errors import ModelError, UsageError
-from robustbench_gnl.evaluation.device import inference
+from robustbench_gnl.evaluation.device import full_fp32, inference
 
 
 class Network:
     """A module on its device, in evaluation mode and channels-last, with its normalisation.
 
-    Use it as a context: the module's training mode is put back at the end. The module stays
+    Use it as a context: the module's training modes are put back at the end. The module stays
     on the device it was moved to.
     """
 
@@ -33,7 +33,7 @@ class Network:
         self.device = device
         self.precision = precision
         self._module = module
-        self._was_training = module.training
+        self._training = {part: part.training for part in module.modules()}
         self._mean = torch.tensor(mean, device=device).view(1, 3, 1, 1)
         self._std = torch.tensor(std, device=device).view(1, 3, 1, 1)
 
@@ -47,7 +47,8 @@ class Network:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._module.train(self._was_training)
+        for part, was_training in self._training.items():
+            part.training = was_training  # each its own: a frozen batch norm stays frozen
 
     def logits(self, images: NDArray[np.uint8]) -> Tensor:
         """Logits (N, C) of uint8 images (N, S, S, 3).
@@ -70,8 +71,12 @@ class Network:
             ) from error
         return output
 
-    def check(self, input_size: int) -> int:
+    def check(self, input_size: int, preferred_size: int | None = None) -> int:
         """Try one blank image of this size; the number of classes.
+
+        Args:
+            input_size: Side of the image in pixels.
+            preferred_size: What the network was made for, named when this one is refused.
 
         Raises:
             UsageError: The network does not take the size.
@@ -79,12 +84,13 @@ class Network:
         """
         blank = np.zeros((1, input_size, input_size, 3), np.uint8)
         try:
-            output = self.logits(blank)
+            with full_fp32():
+                output = self.logits(blank)
         except (RuntimeError, AssertionError, ValueError) as error:
             raise UsageError(
                 f"the network does not take {input_size} x {input_size} images "
-                f"({_first_line(error)}); give its own size with --input-size N, which resamples "
-                "the images and names the protocol so",
+                f"({_first_line(error)}); give its own size with --input-size "
+                f"{preferred_size or 'N'}, which resamples the images and names the protocol so",
                 input_size=input_size,
             ) from error
         if not isinstance(output, Tensor) or output.ndim != 2:

@@ -37,9 +37,9 @@ def create_pretrained(name: str, **kwargs: Any) -> nn.Module:
         with _no_waiting():
             module: nn.Module = timm.create_model(name, pretrained=True, **kwargs)
             return module
-    except (TypeError, ValueError):
-        raise  # a wrong argument, nothing to do with the network
     except Exception as error:  # whatever the hub's client raises, which changes by version
+        if isinstance(error, TypeError | ValueError) and not isinstance(error, OSError):
+            raise  # a wrong argument, nothing to do with the network
         raise ModelError(
             f"The pretrained weights of {name} are neither in the cache nor can they be "
             f"downloaded here ({type(error).__name__}). Download them on a machine with a network "

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import timm
-import torch
 from torch import nn
 
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.models import catalogue, checkpoints, fitting, hub
+from robustbench_gnl.records import state_dict_sha256
 
 ChannelValues = tuple[float, float, float]
 
@@ -144,6 +144,8 @@ def describe(
         (mean, std), source = given, "given"
     elif checkpoint is not None and (checkpoint.mean or checkpoint.std):
         mean, std, source = checkpoint.mean or mean, checkpoint.std or std, "checkpoint"
+    # The module says of itself how its input is normalised, wherever it goes from here.
+    module.pretrained_cfg = {**cfg, "mean": _three(mean), "std": _three(std)}  # type: ignore[assignment]
     return LoadedModel(
         module=module.eval(),
         name=name,
@@ -158,16 +160,6 @@ def describe(
         fixed_input_size=bool(cfg.get("fixed_input_size", False)),
         notes=notes,
     )
-
-
-def state_dict_sha256(module: nn.Module) -> str:
-    """sha256 over every key of the state dict and the raw bytes of its tensor, in order."""
-    digest = hashlib.sha256()
-    for key, tensor in module.state_dict().items():
-        digest.update(key.encode())
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(flat.view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _load_pretrained(
@@ -189,7 +181,7 @@ def _load_pretrained(
     module = hub.create_pretrained(name, **kwargs)
     cfg: dict[str, Any] = module.pretrained_cfg  # type: ignore[assignment]
     weights = f"pretrained:{cfg.get('tag') or 'default'}"
-    return describe(module, name, state_dict_sha256(module), weights, given)
+    return describe(module, name, state_dict_sha256(module.state_dict()), weights, given)
 
 
 def _notes(name: str, checkpoint: checkpoints.Checkpoint) -> tuple[str, ...]:
@@ -207,9 +199,10 @@ def _given_normalisation(
     if mean is None and std is None:
         return None
     valid = mean is not None and std is not None and len(mean) == len(std) == 3
-    if not valid or min(std or ()) <= 0:
+    finite = all(map(math.isfinite, (*(mean or ()), *(std or ()))))
+    if not valid or not finite or min(std or ()) <= 0:
         raise UsageError(
-            "Normalisation needs a mean and a std above 0, three numbers each, "
+            "Normalisation needs a mean and a std above 0, three finite numbers each, "
             f"got mean={mean} and std={std}.",
             mean=mean,
             std=std,

@@ -17,7 +17,7 @@ from robustbench_gnl.reports.formats import (
     as_percent,
 )
 from robustbench_gnl.reports.leaderboard import Board
-from robustbench_gnl.reports.run_parts import demonstration_sentence
+from robustbench_gnl.reports.run_parts import UNVERIFIED, demonstration_sentence
 from robustbench_gnl.reports.tables import Column, fit, render, rich_tables
 
 if TYPE_CHECKING:
@@ -110,7 +110,8 @@ def title_of(board: Board) -> str:
     named = f"{protocol.name} [{protocol.fingerprint[:8]}]"
     if board.is_demonstration:
         return f"Demonstration {named}. {demonstration_sentence(protocol.n_images)}"
-    return f"{named}: {as_count(protocol.n_images)} images, ranked by {_label(board.sort)}"
+    title = f"{named}: {as_count(protocol.n_images)} images, ranked by {_label(board.sort)}"
+    return f"{title}. {UNVERIFIED}" if protocol.is_unverified else title
 
 
 def _label(sort: str) -> str:

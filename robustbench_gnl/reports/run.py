@@ -86,7 +86,12 @@ def run_document(run: Run, reference: Reference | None = None) -> dict[str, Any]
 def protocol_document(run: Run) -> dict[str, Any]:
     """Name, fingerprint, and every field that the fingerprint is made of."""
     protocol = run.protocol
-    return {"name": protocol.name, "fingerprint": protocol.fingerprint, **protocol.fields()}
+    return {
+        "name": protocol.name,
+        "fingerprint": protocol.fingerprint,
+        "verified": not protocol.is_unverified,
+        **protocol.fields(),
+    }
 
 
 def render_run(run: Run, format: str, reference: Reference | None = None) -> str:

@@ -38,6 +38,12 @@ def demonstration_sentence(n_images: int) -> str:
     )
 
 
+UNVERIFIED = (
+    "The tree has the layout of ImageNet-C, but not its images: where it comes from is unverified."
+)
+"""What stands beside every number of such a tree."""
+
+
 def corruption_rows(summary: Summary) -> list[Row]:
     """A row for each corruption that was evaluated, in the order of the paper."""
     return [
@@ -92,6 +98,8 @@ def head_lines(run: Run) -> list[str]:
     ]
     if protocol.is_demonstration:
         lines.append(demonstration_sentence(protocol.n_images))
+    if protocol.is_unverified:
+        lines.append(UNVERIFIED)
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -63,6 +64,17 @@ def insert_run(connection: Connection, stored: StoredRun) -> None:
         connection.execute(insert(schema.pieces), rows)
     for condition in {piece.condition for piece in stored.pieces}:
         _sum_cell(connection, key, condition)
+
+
+def append_environment(connection: Connection, run_id: str, environment: Mapping[str, Any]) -> None:
+    """Add to the list `resumed` of the run's environment."""
+    table = schema.runs
+    key = run_key(connection, run_id, lock=True)
+    stored = json.loads(
+        connection.execute(select(table.c.environment).where(table.c.key == key)).scalar_one()
+    )
+    stored["resumed"] = [*stored.get("resumed", []), {**environment, "at": now()}]
+    connection.execute(update(table).where(table.c.key == key).values(environment=to_json(stored)))
 
 
 def insert_unless_there(connection: Connection, stored: StoredRun) -> bool:

@@ -50,6 +50,12 @@ def store_errors(where: str) -> Iterator[None]:
         yield
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise explain(error, where) from error
+    except OSError as error:
+        raise StoreError(
+            f"the store {where} cannot be reached: {error.strerror or error}; "
+            "name another place with --db",
+            location=where,
+        ) from error
     except UnicodeEncodeError as error:
         raise StoreError(
             f"the store {where} refuses text that is no Unicode: {error.object!r}", location=where

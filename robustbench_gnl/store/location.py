@@ -56,4 +56,7 @@ def parse_location(text: str) -> Location:
 
 
 def _file(text: str) -> Location:
-    return Location(text, path=Path(text).expanduser().resolve())
+    try:
+        return Location(text, path=Path(text).expanduser().resolve())
+    except (OSError, RuntimeError, ValueError) as error:
+        raise StoreError(f"{text!r} is no path of a store ({error}): {EXPECTED}") from error

@@ -35,6 +35,11 @@ class Store:
         self._writable = writable
         self._checked_against: dict[str, tuple[Protocol, int]] = {}
 
+    @property
+    def name(self) -> str:
+        """What messages call it; without a password."""
+        return self._location.name
+
     def __enter__(self) -> Store:
         return self
 
@@ -148,6 +153,11 @@ class Store:
         check_piece(piece, *self._checked_against[run_id])
         with self._writing() as connection:
             changes.insert_piece(connection, run_id, piece)
+
+    def note_resumed(self, run_id: str, environment: Mapping[str, Any]) -> None:
+        """Note the environment in which a run goes on, beside that in which it began."""
+        with self._writing() as connection:
+            changes.append_environment(connection, run_id, environment)
 
     def finish_run(self, run_id: str) -> None:
         """Note that everything that was asked of the run is done."""
