@@ -120,7 +120,7 @@ def load_model(
     if num_classes is None:
         classifier = getattr(timm.get_pretrained_cfg(name), "classifier", None) or ()
         names = (classifier,) if isinstance(classifier, str) else tuple(classifier)
-        num_classes = checkpoints.classifier_rows(found.state_dict, names)
+        num_classes = checkpoints.classifier_rows(found.state_dict, names) or found.num_classes
     module = timm.create_model(name, num_classes=num_classes, **kwargs)
     fitting.load_into(module, found)
     return describe(
@@ -202,7 +202,7 @@ def _given_normalisation(
     finite = all(map(math.isfinite, (*(mean or ()), *(std or ()))))
     if not valid or not finite or min(std or ()) <= 0:
         raise UsageError(
-            "Normalisation needs a mean and a std above 0, three finite numbers each, "
+            "Normalisation needs a mean and a std above 0, three numbers each, finite, "
             f"got mean={mean} and std={std}.",
             mean=mean,
             std=std,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import csv
+import io
 import json
 import os
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torchvision import transforms
 
+from robustbench_gnl.cli.evaluate import typed_command
 from robustbench_gnl.data import imagenet_labels
 from robustbench_gnl.models import load_demo_model
 from tests.cli.conftest import MADE, command, environment, gnlbench, gnlbench_json
@@ -160,7 +164,7 @@ def test_ctrl_c_exits_130_and_leaves_no_process_behind(
     os.killpg(process.pid, signal.SIGINT)
     stderr = process.communicate(timeout=60)[1]
     assert process.returncode == 130, stderr
-    assert "same command resumes" in stderr
+    assert "resumes where this one stopped" in stderr
     assert "Traceback" not in stderr
     assert n_pieces(db) >= 1
 
@@ -232,3 +236,66 @@ def test_a_dry_run_says_what_would_be_done_and_stores_nothing(
     assert "0 of 5 pieces stored" in done.stderr
     assert "Left: 100 images; about" in done.stderr
     assert not db.exists()
+
+
+def test_csv_of_several_models_is_one_table(
+    checkpoint: Path, model: tuple[object, ...], clean_tree: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.safetensors"
+    save_file({key: t * 1 for key, t in load_file(checkpoint).items()}, other, {"format": "pt"})
+    done = gnlbench(
+        "eval", *model, "--ckpt", other, "--ckpt", checkpoint, "--data", clean_tree, *QUICK,
+        "--limit", "2", "--db", tmp_path / "s.sqlite", "--format", "csv",
+    )  # fmt: skip
+    assert "evaluated once" in done.stderr
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert len({row["run_id"] for row in rows}) == 2
+    assert "run_id" not in {row["run_id"] for row in rows}
+
+
+def test_a_run_that_lacks_only_its_end_is_finished(
+    model: tuple[object, ...], clean_tree: Path, tmp_path: Path
+) -> None:
+    db = tmp_path / "store.sqlite"
+    arguments = ("eval", *model, "--data", clean_tree, *QUICK, "--limit", "2", "--db", db)
+    gnlbench(*arguments)
+    with sqlite3.connect(db) as connection:  # killed between the last piece and the end
+        connection.execute("update runs set finished_at = null")
+    assert gnlbench_json(*arguments)["finished_at"]
+
+
+def test_a_resumed_run_says_where_it_went_on(
+    model: tuple[object, ...], clean_tree: Path, tmp_path: Path
+) -> None:
+    db = tmp_path / "store.sqlite"
+    arguments = ("eval", *model, "--data", clean_tree, "--limit", "2", "--workers", "0")
+    arguments = (*arguments, "--severities", "1", "--db", db)
+    run_id = gnlbench_json(*arguments, "--corruptions", "fog")["run_id"]
+    gnlbench(*arguments, "--corruptions", "contrast")
+    exported = json.loads(gnlbench("runs", "export", run_id, "--db", db).stdout)
+    began = exported["run"]["environment"]
+    assert began["packages"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    (resumed,) = began["resumed"]
+    assert resumed["device"] == began["device"]
+    assert resumed["at"]
+
+
+def test_a_password_is_not_for_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql://me:secret@host/runs"
+    monkeypatch.setattr(sys, "argv", ["gnlbench", "eval", "--db", url, f"--db={url}"])
+    assert "secret" not in typed_command(url, "postgresql://me:***@host/runs")
+    assert typed_command(url, "X") == "gnlbench eval --db X --db=X"
+
+
+def test_clean_images_named_in_the_environment_are_for_released_trees_only(
+    model: tuple[object, ...], clean_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GNLBENCH_CLEAN_DATA", str(tmp_path))
+    rest = (*QUICK, "--limit", "2", "--db", tmp_path / "s.sqlite")
+    done = gnlbench("eval", *model, "--data", clean_tree, *rest)
+    assert "GNLBENCH_CLEAN_DATA is not used" in done.stderr
+    typed = ("--clean-data", tmp_path)
+    assert (
+        "--clean-data"
+        in gnlbench("eval", *model, "--data", clean_tree, *typed, *rest, check=2).stderr
+    )

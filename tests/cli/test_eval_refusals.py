@@ -35,6 +35,12 @@ def test_no_data_names_the_three_ways_on(model: tuple[object, ...], tmp_path: Pa
         (("--model", "resnet18", "--pretrained", "--mean", "1,2"), 2, "three numbers"),
         (("--model", "resnet18", "--pretrained", "--source", "real"), 2, "released, generated"),
         (("--model", "resnet18", "--ckpt", "no/such.pth"), 4, "no/such.pth"),
+        (("--model", "resnet18", "--pretrained", "--tag", ""), 2, "a tag needs a name"),
+        (
+            ("--model", "resnet18", "--ckpt", "x", "--mean", "0,0,0", "--std", "nan,1,1"),
+            2,
+            "finite",
+        ),
     ],
 )
 def test_wrong_usage(
@@ -207,6 +213,10 @@ def test_outputs_that_are_not_finite_stop_the_run(
         "--db", tmp_path / "s.sqlite", check=4,
     )  # fmt: skip
     assert "not finite" in done.stderr
+    listed = json.loads(
+        gnlbench("runs", "list", "--db", tmp_path / "s.sqlite", "-f", "json").stdout
+    )
+    assert listed["runs"] == []  # a run that failed before its first piece leaves no trace
 
 
 def test_an_accuracy_near_chance_is_warned_of(
@@ -273,3 +283,25 @@ def test_a_run_that_another_process_writes_is_busy(
     with open_store(str(db), write=True) as store, store.lock_run(store.runs()[0].id):
         done = gnlbench(*rest, "--corruptions", "contrast", check=5)
     assert "another process" in done.stderr
+
+
+def test_a_dry_run_approves_no_tree_that_a_run_would_refuse(
+    model: tuple[object, ...], made_tree: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "tree"
+    shutil.copytree(made_tree, root)
+    next((root / "fog" / "4").glob("*/*")).unlink()
+    rest = ("--data", root, "--workers", "0", "--db", tmp_path / "s.sqlite")
+    assert "lacks 1" in gnlbench("eval", *model, *rest, "--dry-run", check=3).stderr
+
+
+def test_a_stray_folder_among_wordnet_ids_never_shifts_a_label(
+    model: tuple[object, ...], clean_tree: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "val"
+    shutil.copytree(clean_tree, root)
+    (root / "__MACOSX").mkdir()
+    rest = ("--data", root, *ONE, "--db", tmp_path / "s.sqlite")
+    assert gnlbench("eval", *model, *rest, "--format", "json").returncode == 0
+    shutil.copy(next(clean_tree.glob("*/*")), root / "__MACOSX")
+    assert "__MACOSX" in gnlbench("eval", *model, *rest, check=3).stderr

@@ -171,3 +171,38 @@ def test_lanes_share_one_network_without_mixing_batches() -> None:
         alone = [network.logits(batch) for batch in batches]
     for one, other in zip(together, alone, strict=True):
         assert torch.equal(one, other)
+
+
+def test_frozen_parts_of_a_training_module_stay_frozen(coloured: Path) -> None:
+    module = nn.Sequential(nn.BatchNorm2d(3), Reader()).train()
+    module[0].eval()
+    robustbench_gnl.evaluate(module, coloured, conditions=(CLEAN,))
+    assert module.training
+    assert not module[0].training
+
+
+def test_a_model_that_says_how_it_is_normalised_is_believed(coloured: Path) -> None:
+    module = Reader()
+    module.pretrained_cfg = {"mean": (0, 0, 0), "std": (1, 1, 1)}
+    run = robustbench_gnl.evaluate(module, coloured, conditions=(CLEAN,))
+    assert run.model.std == (1, 1, 1)
+    assert run.cells[CLEAN].n_top1 == 6
+    assert robustbench_gnl.evaluate(Reader(), coloured, conditions=(CLEAN,)).model.std[0] == 0.229
+
+
+def test_a_module_in_bfloat16_is_known_by_its_weights_too(coloured: Path) -> None:
+    module = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 1000)).bfloat16()
+    wrapped = nn.Sequential(Cast(), module)
+    run = robustbench_gnl.evaluate(wrapped, coloured, conditions=(CLEAN,))
+    assert len(run.model.checkpoint_sha256) == 64
+
+
+class Cast(nn.Module):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.bfloat16()
+
+
+@pytest.mark.parametrize("name", ["cpu:", "cpu:0", "cuda:x", "mps:1", "gpu"])
+def test_device_names_that_mean_nothing_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="unknown device"):
+        resolve_device(name)

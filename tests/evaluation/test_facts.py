@@ -20,7 +20,7 @@ def piece_of(logits: np.ndarray, labels: np.ndarray, cuts: list[int]) -> Piece:
     facts = PieceFacts(0, FOG)
     for part in np.split(np.arange(len(labels)), cuts):
         if len(part):
-            digests = [hashlib.sha256(bytes([i])).digest() for i in part]
+            digests = [hashlib.sha256(bytes([i % 256])).digest() for i in part]
             facts.add(torch.from_numpy(logits[part]), torch.from_numpy(labels[part]), digests, 0.5)
     return facts.piece()
 
@@ -71,3 +71,13 @@ def test_the_digest_is_over_the_files_in_order() -> None:
     expected = hashlib.sha256(b"".join(digests)).hexdigest()
     assert piece_of(logits, labels, [2]).digest == expected
     assert piece_of(logits, labels, []).digest == expected
+
+
+def test_of_equal_logits_the_lower_class_comes_first_as_in_argmax() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.integers(0, 4, (300, 9)).astype(np.float32)  # ties everywhere
+    labels = rng.integers(0, 9, 300)
+    order = np.argsort(-logits, axis=1, kind="stable")
+    piece = piece_of(logits, labels, [100])
+    assert piece.n_top1 == (logits.argmax(1) == labels).sum()
+    assert piece.n_top5 == (order[:, :5] == labels[:, None]).any(1).sum()
