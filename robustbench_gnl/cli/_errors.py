@@ -30,7 +30,8 @@ def error_boundary() -> Iterator[None]:
         _fail(str(error), UsageError.exit_code)
     except KeyboardInterrupt:
         _fail(
-            "interrupted; the same command (without --rerun) resumes where this one stopped",
+            "interrupted; every finished piece is stored, and the same command (without --rerun) "
+            "resumes where this one stopped",
             EXIT_INTERRUPTED,
         )
     except BrokenPipeError:

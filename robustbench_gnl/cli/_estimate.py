@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from robustbench_gnl.cli._evaluation import Plan, say
+from robustbench_gnl.cli._evaluation import Plan, counted, say
 from robustbench_gnl.cli._progress import duration
 from robustbench_gnl.data import check_trees, default_workers, result_of
 from robustbench_gnl.data.probe import seconds_to_make
@@ -20,7 +20,8 @@ def describe_plan(plan: Plan) -> None:
     check_trees(plan.source, plan.conditions)
     n_pieces = len(plan.conditions) * plan.layout.n_blocks
     say(
-        f"Images: {plan.source.n_images:,} in {plan.layout.n_blocks} blocks; conditions: "
+        f"Images: {plan.source.n_images:,} in {counted(plan.layout.n_blocks, 'block')}; "
+        f"conditions: "
         f"{len(plan.conditions)} ({', '.join(map(str, plan.conditions[:3]))}, ...)"
     )
     for each in plan.candidates:

@@ -115,6 +115,13 @@ def planned(
 
     source, conditions = open_requested(data)
     say(f"Data: {describe_source(source)}")
+    n_classes = len({key.split("/", 1)[0] for key in source.files})
+    if data.limit is not None and n_classes < len(source.class_folders):
+        say(
+            f"Note: --limit takes the first keys in order, here those of "
+            f"{counted(n_classes, 'class', 'classes')} among {len(source.class_folders):,}: "
+            "quick to try, no measure of the model"
+        )
     n_workers = default_workers() if settings.workers is None else settings.workers
     with ExitStack() as stack:
         executor = start_workers(n_workers, corrupting=source.recipe is not None)
@@ -141,10 +148,14 @@ def _once(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _load(request: ModelRequest) -> LoadedModel:
-    from robustbench_gnl.models import load_demo_model, load_model
+    from robustbench_gnl.models import find_checkpoint, load_demo_model, load_model
 
     if request.name is None:
         return load_demo_model()
+    checkpoint = request.checkpoint
+    if checkpoint is not None and checkpoint.is_dir():
+        checkpoint = find_checkpoint(checkpoint, best=request.best)
+        say(f"Checkpoint: {checkpoint}")
     loaded = load_model(
         request.name,
         request.checkpoint,
@@ -210,7 +221,15 @@ def describe_source(source: Source) -> str:
         "sample": "the built-in sample, corrupted on the fly",
     }[source.kind]
     classes = len({key.split("/", 1)[0] for key in source.files})
-    return f"{source.root}: {kind}, {source.n_images:,} images of {classes:,} classes"
+    return (
+        f"{source.root}: {kind}, {counted(source.n_images, 'image')} of "
+        f"{counted(classes, 'class', 'classes')}"
+    )
+
+
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """`1 image`, `1,000 images`."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
 def _without_bad_images(
@@ -332,7 +351,7 @@ def warn_near_chance(piece: Piece, model: Model) -> None:
     chance = 1 / model.n_classes
     spread = 3 * (chance * (1 - chance) / piece.n_images) ** 0.5
     accuracy = piece.n_top1 / piece.n_images
-    if accuracy <= max(0.02, chance + spread):
+    if accuracy <= max(0.05, chance + spread):
         say(
             f"Warning: {model.name} is right on {accuracy:.1%} of the first clean images, "
             f"near chance ({chance:.1%}). The usual causes: another order of classes, "

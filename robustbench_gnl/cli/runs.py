@@ -16,7 +16,7 @@ from robustbench_gnl.cli._options import DEFAULT_STORE, Format, FormatOption, St
 from robustbench_gnl.cli._output import print_json, print_parts
 from robustbench_gnl.cli._run_files import read_runs, write_whole
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.records import SCHEMA_VERSION, Run
+from robustbench_gnl.records import COMMON_CONDITIONS, SCHEMA_VERSION, Run
 
 if TYPE_CHECKING:
     from robustbench_gnl.store import StoredRun
@@ -64,7 +64,7 @@ def list_runs(
     if format is Format.csv:
         columns += [Column(key, key) for key in ("n_cells_complete", "n_cells_stored")]
     else:
-        columns.append(Column("cells", "complete cells"))
+        columns.append(Column("cells", "cells of mCE", justify="left"))
     columns += [
         Column("tags", "tags", justify="left"),
         Column("created_at", "begun", justify="left", droppable="date"),
@@ -191,7 +191,8 @@ def _row(run: Run) -> dict[str, Any]:
         "protocol": run.protocol.name,
         "protocol_fingerprint": run.protocol.fingerprint,
         "n_images": run.protocol.n_images,
-        "cells": f"{complete}/{stored}",
+        "cells": f"{len(set(run.cells) & set(COMMON_CONDITIONS))}/{len(COMMON_CONDITIONS)}"
+        + ("" if run.finished_at else ", unfinished"),
         "n_cells_complete": complete,
         "n_cells_stored": stored,
         "tags": list(run.tags),
@@ -221,7 +222,12 @@ def _fact_lines(run: Run, n_pieces: int) -> list[str]:
     ]
     if run.tags:
         lines.append(f"tags: {', '.join(run.tags)}")
-    lines += [f"{name}: {value}" for name, value in sorted(run.environment.items())]
+    # The commit is that of the user's experiment: of the folder in which the command ran.
+    facts = {
+        name.replace("git_commit", "git_commit of the working folder"): value
+        for name, value in run.environment.items()
+    }
+    lines += [f"{name}: {value}" for name, value in sorted(facts.items())]
     return lines + [f"skipped: {key}: {reason}" for key, reason in sorted(run.skipped.items())]
 
 

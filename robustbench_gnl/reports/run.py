@@ -114,7 +114,14 @@ def render_run(run: Run, format: str, reference: Reference | None = None) -> str
     head, notes = head_lines(run), [*foot_lines(summary, reference), *remark_lines(run, summary)]
     if format == "latex":
         # A caption is all the text that a LaTeX table has.
-        blocks = [render(common, COLUMNS, format, title=". ".join((*head, TABLE_TITLE, *notes)))]
+        blocks = [
+            render(
+                common,
+                COLUMNS,
+                format,
+                title=". ".join(line.rstrip(".") for line in (*head, TABLE_TITLE, *notes)),
+            )
+        ]
     else:
         blocks = [
             render(common, COLUMNS, format, title=run.model.name),

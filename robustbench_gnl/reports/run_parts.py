@@ -151,7 +151,10 @@ def remark_lines(run: Run, summary: Summary) -> list[str]:
         )
     if not summary.is_complete:
         how = "" if run.n_unfinished_cells else ", with `--corruptions common --severities 1-5`,"
-        lines.append(f"{cells_phrase(summary)} complete: the same command{how} adds the others")
+        lines.append(
+            f"{cells_phrase(summary)} complete: the same command{how} adds the others, "
+            "where the data has them"
+        )
     return lines
 
 

@@ -232,7 +232,7 @@ def test_a_dry_run_says_what_would_be_done_and_stores_nothing(
     db = tmp_path / "store.sqlite"
     done = gnlbench("eval", *model, "--data", clean_tree, *QUICK, "--dry-run", "--db", db)
     assert done.stdout == ""
-    assert "20 in 1 blocks; conditions: 5" in done.stderr
+    assert "20 in 1 block; conditions: 5" in done.stderr
     assert "0 of 5 pieces stored" in done.stderr
     assert "Left: 100 images; about" in done.stderr
     assert not db.exists()

@@ -37,7 +37,7 @@ def test_no_data_names_the_three_ways_on(model: tuple[object, ...], tmp_path: Pa
         (("--model", "resnet18", "--ckpt", "no/such.pth"), 4, "no/such.pth"),
         (("--model", "resnet18", "--pretrained", "--tag", ""), 2, "a tag needs a name"),
         (
-            ("--model", "resnet18", "--ckpt", "x", "--mean", "0,0,0", "--std", "nan,1,1"),
+            ("--model", "resnet18", "--pretrained", "--mean", "0,0,0", "--std", "nan,1,1"),
             2,
             "finite",
         ),

@@ -64,7 +64,7 @@ def test_list_in_every_format(call: Call, run_id: str):
     assert table.exit_code == 0
     assert table.stderr == ""
     line = next(line for line in table.stdout.splitlines() if run_id in line)
-    assert line.split()[:5] == [run_id, "resnet50", "released-20", "20", "2/3"]
+    assert line.split()[:5] == [run_id, "resnet50", "released-20", "20", "1/75"]
     assert "paper, v1" in line
     (row,) = json.loads(call("list", "--format", "json").stdout)["runs"]
     assert (row["id"], row["n_cells_complete"], row["n_cells_stored"]) == (run_id, 2, 3)
