@@ -14,6 +14,10 @@ from robustbench_gnl.cli._errors import error_boundary
 class BoundedGroup(TyperGroup):
     """Runs every command inside the error boundary, also in tests and embedded use."""
 
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        with error_boundary():  # --help and --version print from here
+            return super().make_context(*args, **options)
+
     def invoke(self, ctx: Any) -> Any:
         with error_boundary():
             return super().invoke(ctx)

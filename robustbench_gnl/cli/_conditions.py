@@ -39,10 +39,13 @@ def parse_severities(text: str) -> tuple[int, ...]:
     try:
         for part in text.split(","):
             first, dash, last = part.strip().partition("-")
-            chosen.update(range(int(first), int(last if dash else first) + 1))
+            ends = int(first), int(last if dash else first)
+            if not set(ends) <= set(corruptions.SEVERITIES):
+                raise ValueError
+            chosen.update(range(ends[0], ends[1] + 1))
     except ValueError:
         chosen = set()
-    if not chosen or not chosen <= set(corruptions.SEVERITIES):
+    if not chosen:
         raise UsageError(
             f"severities are 1 to 5, such as 1-5 or 1,3; got {text!r}", severities=text
         )

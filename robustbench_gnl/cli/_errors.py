@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import typer
 
@@ -14,6 +17,8 @@ from corruptions import CorruptionError, EngineUnavailableError
 from robustbench_gnl.errors import GnlbenchError, UsageError
 
 EXIT_FAULT = 70
+EXIT_OUTPUT = 5  # a disk is full, though it is not the store's
+OUTPUT_FAILS = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EBADF)
 EXIT_INTERRUPTED = 130
 
 
@@ -41,14 +46,17 @@ def error_boundary() -> Iterator[None]:
         raise typer.Exit(0) from None
     except (typer.Exit, typer.Abort):
         raise
+    except OSError as error:
+        if error.errno not in OUTPUT_FAILS or error.filename is not None:
+            _fault(error)
+        _fail(
+            f"the output cannot be written: {error.strerror}; make room, or send it elsewhere",
+            EXIT_OUTPUT,
+        )
     except Exception as error:
         if _is_of_the_command_line(error):
             raise
-        _fail(
-            f"a fault in gnlbench: {type(error).__name__}: {error}. "
-            f"The traceback {_written_traceback()}; please report it",
-            EXIT_FAULT,
-        )
+        _fault(error)
 
 
 def _is_of_the_command_line(error: Exception) -> bool:
@@ -56,8 +64,18 @@ def _is_of_the_command_line(error: Exception) -> bool:
     return any(base.__name__ == "ClickException" for base in type(error).__mro__)
 
 
-def _fail(message: str, code: int) -> None:
-    typer.echo(f"Error: {message}", err=True)
+def _fault(error: Exception) -> NoReturn:
+    _fail(
+        f"a fault in gnlbench: {type(error).__name__}: {error}. "
+        f"The traceback {_written_traceback()}; please report it",
+        EXIT_FAULT,
+    )
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    # Where stderr cannot be written the exit code still tells.
+    with contextlib.suppress(OSError, ValueError):
+        typer.echo(f"Error: {message}", err=True)
     raise typer.Exit(code) from None
 
 

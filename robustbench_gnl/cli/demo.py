@@ -11,7 +11,7 @@ from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._options import DEFAULT_STORE, Format, FormatOption, StoreOption
 from robustbench_gnl.cli._output import print_parts
 from robustbench_gnl.cli._request import DataRequest, ModelRequest, Settings
-from robustbench_gnl.cli.evaluate import carry_out, print_runs
+from robustbench_gnl.cli.evaluate import MOST_WORKERS, carry_out, print_runs
 
 BATCH_SIZE = 10  # two batches a condition: one for each of two processors
 
@@ -29,7 +29,11 @@ def demo(
     format: FormatOption = Format.table,
     workers: Annotated[
         int | None,
-        typer.Option(min=0, help="Processes that make the images; default: one a processor."),
+        typer.Option(
+            min=0,
+            max=MOST_WORKERS,
+            help="Processes that make the images; default: one a processor.",
+        ),
     ] = None,
     rerun: Annotated[
         bool, typer.Option("--rerun", help="Evaluate anew, even if the demo is stored.")

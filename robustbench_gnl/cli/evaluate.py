@@ -33,6 +33,7 @@ HELP = (
     "--clean-data imagenet/val`"
 )
 MODEL, DATA, WORK = "Model", "Data", "Work"
+MOST_WORKERS = 1024  # what no machine has use for; a slip of the finger asks for more
 
 
 @app.command("eval", help=HELP)
@@ -145,6 +146,7 @@ def evaluate(
         int,
         typer.Option(
             min=32,
+            max=4096,
             help="Resample the 224 pixels (bicubic): another protocol.",
             rich_help_panel=DATA,
         ),
@@ -170,6 +172,7 @@ def evaluate(
         int | None,
         typer.Option(
             min=0,
+            max=MOST_WORKERS,
             help="Processes that make the images; default: one a processor.",
             rich_help_panel=WORK,
         ),

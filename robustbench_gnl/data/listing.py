@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from robustbench_gnl.errors import DataError
@@ -22,15 +22,15 @@ def subfolders(folder: Path) -> list[str]:
     """
     try:
         with os.scandir(folder) as entries:
-            return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+            return sorted(e.name for e in entries if _is(e.is_dir) and not e.name.startswith("."))
     except NotADirectoryError:
         raise DataError(
             f"{folder} is a file; expected a folder of class folders", path=folder
         ) from None
     except FileNotFoundError:
         raise DataError(f"{folder} does not exist; check the path", path=folder) from None
-    except OSError as error:
-        raise DataError(f"cannot read {folder}: {error.strerror}", path=folder) from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {folder}: {error}", path=folder) from error
 
 
 def image_files(folder: Path) -> list[str]:
@@ -42,7 +42,7 @@ def image_files(folder: Path) -> list[str]:
                 for entry in entries
                 if not entry.name.startswith(".")
                 and os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES
-                and entry.is_file()
+                and _is(entry.is_file)
             )
     except OSError as error:
         raise DataError(f"cannot read {folder}: {error.strerror}", path=folder) from error
@@ -76,6 +76,14 @@ def list_images(folder: Path, class_folders: Sequence[str]) -> dict[str, str]:
             path=folder,
         )
     return dict(sorted(found.items()))
+
+
+def _is(kind: Callable[[], bool]) -> bool:
+    """Whether an entry is of a kind; a link that leads nowhere or round in a circle is not."""
+    try:
+        return kind()
+    except OSError:
+        return False
 
 
 def _is_unicode(text: str) -> bool:

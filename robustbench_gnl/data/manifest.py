@@ -50,7 +50,7 @@ def read_manifest(root: Path) -> Manifest | None:
             seed=int(content["seed"]),
             jpeg_quality=None if quality is None else int(quality),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DataError(
             f"{path} is not a manifest that gnlbench wrote ({error}); make the tree again, or "
             "remove the file to have it treated as a tree of unknown origin",

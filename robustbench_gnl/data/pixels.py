@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,10 @@ from robustbench_gnl.records import Condition
 CROP = 224
 SHORTER_SIDE = 256
 RELEASE_JPEG_QUALITY = 85
+# With the shorter side at 256 a longer strip would fill the memory; no photograph is one.
+LONGEST_ASPECT_RATIO = 100
+UNREADABLE = (OSError, SyntaxError, ValueError, MemoryError, Image.DecompressionBombError)
+"""What Pillow raises for files that are no images, or damaged ones."""
 
 Pixels = NDArray[np.uint8]
 
@@ -72,12 +77,26 @@ def read_image(path: Path) -> tuple[Image.Image, bytes]:
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}", path=path) from error
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        # Pillow warns of odd metadata, which move no pixel, with lines of its own source.
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content)) as image:
+            problem = size_problem(image.size)
+            if problem is not None:
+                raise _bad_image(path, problem)
             decoded = _as_rgb(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         reason = "it is empty" if not content else reason_of(error)
         raise _bad_image(path, reason) from error
     return decoded, hashlib.sha256(content).digest()
+
+
+def size_problem(size: tuple[int, int], minimum_side: int = 1) -> str | None:
+    """Why an image of this width and height cannot be used, None when it can."""
+    width, height = size
+    if min(size) < minimum_side:
+        return f"it is {width} x {height}, smaller than {minimum_side} x {minimum_side}"
+    if max(size) > LONGEST_ASPECT_RATIO * min(size):
+        return f"it is {width} x {height}, longer than {LONGEST_ASPECT_RATIO} times its width"
+    return None
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
@@ -149,9 +168,9 @@ def load_made(paths: Sequence[Path], input_size: int) -> tuple[Pixels, list[byte
     digests = []
     for index, path in enumerate(paths):
         image, digest = read_image(path)
-        if min(image.size) < CROP:
-            width, height = image.size
-            raise _bad_image(path, f"it is {width} x {height}, smaller than {CROP} x {CROP}")
+        problem = size_problem(image.size, CROP)
+        if problem is not None:
+            raise _bad_image(path, problem)
         images[index] = np.asarray(centre_crop(image))
         digests.append(digest)
     return resample(images, input_size), digests

@@ -4,6 +4,7 @@ same ones and the image set is known from the start."""
 from __future__ import annotations
 
 import io
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from robustbench_gnl.data.pixels import CROP, reason_of
+from robustbench_gnl.data.pixels import CROP, UNREADABLE, reason_of, size_problem
 from robustbench_gnl.data.sources import Source
 from robustbench_gnl.data.workers import result_of, submit
 from robustbench_gnl.records import CLEAN, Condition
@@ -79,12 +80,12 @@ def _why_unusable(path: Path, minimum_side: int) -> str | None:
     except OSError as error:
         return f"{path}: {error.strerror or error}"
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            size = image.size
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content)) as image:
+            problem = size_problem(image.size, minimum_side)
+            if problem is not None:
+                return f"{path}: {problem}"
             image.draft("RGB", (1, 1))
             image.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         return f"{path}: {'it is empty' if not content else reason_of(error)}"
-    if min(size) < minimum_side:
-        return f"{path}: it is {size[0]} x {size[1]}, smaller than {minimum_side} pixels"
     return None

@@ -82,11 +82,11 @@ class Network:
             UsageError: The network does not take the size.
             ModelError: What comes out are not logits.
         """
-        blank = np.zeros((1, input_size, input_size, 3), np.uint8)
         try:
+            blank = np.zeros((1, input_size, input_size, 3), np.uint8)
             with full_fp32():
                 output = self.logits(blank)
-        except (RuntimeError, AssertionError, ValueError) as error:
+        except (RuntimeError, AssertionError, ValueError, MemoryError) as error:
             raise UsageError(
                 f"the network does not take {input_size} x {input_size} images "
                 f"({_first_line(error)}); give its own size with --input-size "

@@ -37,7 +37,7 @@ def check_name(name: str) -> None:
             f"Expected a model of ours or of timm, got {name!r}{did_you_mean(name, known)}",
             name=name,
         )
-    if not tag:
+    if not tag and "." not in name:
         return
     tagged = list_tagged(base)
     if name not in tagged:

@@ -63,8 +63,9 @@ def find_checkpoint(path: str | Path, *, best: bool = False) -> Path:
         ModelError: There is no such file.
         UsageError: `best` was asked of a file.
     """
-    path = Path(path).expanduser()
+    path = Path(path)
     try:
+        path = path.expanduser()
         if path.is_file():
             if best:
                 raise UsageError(
@@ -74,7 +75,7 @@ def find_checkpoint(path: str | Path, *, best: bool = False) -> Path:
                 )
             return path
         names = [child.name for child in path.iterdir()] if path.is_dir() else None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(f"Cannot look for a checkpoint at {path}: {error}.", path=path) from error
     if names is None:
         raise ModelError(
@@ -139,7 +140,7 @@ def read_checkpoint(path: str | Path, *, ema: bool = False, best: bool = False) 
         arch=arch if isinstance(arch, str) else None,
         num_classes=classifier_rows(state_dict, _CLASSIFIERS),
         mean=_channel_values(arguments.get("mean")),
-        std=_channel_values(arguments.get("std")),
+        std=_positive(_channel_values(arguments.get("std"))),
     )
 
 
@@ -213,13 +214,21 @@ def _arguments(content: Mapping[Any, Any]) -> dict[str, Any]:
     return dict(arguments) if isinstance(arguments, Mapping) else {}
 
 
+def _positive(values: tuple[float, ...] | None) -> tuple[float, ...] | None:
+    """`None` for what cannot be divided by."""
+    return values if values and min(values) > 0 else None
+
+
 def _channel_values(value: Any) -> tuple[float, ...] | None:
     """One number for each of three channels, `None` for anything else."""
     if not isinstance(value, list | tuple) or len(value) not in (1, 3):
         return None
     if not all(isinstance(number, int | float) for number in value):
         return None
-    numbers = tuple(float(number) for number in value)
+    try:
+        numbers = tuple(float(number) for number in value)
+    except OverflowError:
+        return None
     if not all(math.isfinite(number) for number in numbers):
         return None
     return numbers if len(numbers) == 3 else numbers * 3

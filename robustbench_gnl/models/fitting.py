@@ -39,6 +39,15 @@ def load_into(model: nn.Module, checkpoint: Checkpoint) -> None:
             unexpected=unexpected,
             misshapen=misshapen,
         )
+    for key in wanted:
+        if wanted[key].is_floating_point() and not given[key].is_floating_point():
+            raise ModelError(
+                f"{checkpoint.path} holds {key!r} as {given[key].dtype}, where the network has "
+                f"{wanted[key].dtype}: weights that were cast to integers are lost. Take the "
+                "checkpoint they were cast from.",
+                path=checkpoint.path,
+                key=key,
+            )
     cast = {key: given[key].to(wanted[key].dtype) for key in wanted}
     for key, tensor in cast.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):

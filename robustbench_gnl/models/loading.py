@@ -11,7 +11,7 @@ from typing import Any
 import timm
 from torch import nn
 
-from robustbench_gnl.errors import UsageError
+from robustbench_gnl.errors import ModelError, UsageError
 from robustbench_gnl.models import catalogue, checkpoints, fitting, hub
 from robustbench_gnl.records import state_dict_sha256
 
@@ -121,7 +121,14 @@ def load_model(
         classifier = getattr(timm.get_pretrained_cfg(name), "classifier", None) or ()
         names = (classifier,) if isinstance(classifier, str) else tuple(classifier)
         num_classes = checkpoints.classifier_rows(found.state_dict, names) or found.num_classes
-    module = timm.create_model(name, num_classes=num_classes, **kwargs)
+    try:
+        module = timm.create_model(name, num_classes=num_classes, **kwargs)
+    except (RuntimeError, MemoryError) as error:
+        raise ModelError(
+            f"{name} cannot be built with {num_classes} classes, as {found.path} would have it: "
+            f"{str(error).splitlines()[0] if str(error) else 'not enough memory'}",
+            path=found.path,
+        ) from error
     fitting.load_into(module, found)
     return describe(
         module, name, found.sha256, found.entry, given, found, notes=_notes(name, found)
@@ -189,7 +196,7 @@ def _notes(name: str, checkpoint: checkpoints.Checkpoint) -> tuple[str, ...]:
     if checkpoint.ema_available and checkpoint.entry not in ("state_dict_ema", "model_ema"):
         notes.append("the checkpoint also holds averaged weights (EMA), which were not taken")
     if checkpoint.arch is not None and checkpoint.arch != name.partition(".")[0]:
-        notes.append(f"the checkpoint says it is {checkpoint.arch}")
+        notes.append(f"the checkpoint says it is {checkpoint.arch!r}")
     return tuple(notes)
 
 

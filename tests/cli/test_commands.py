@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import typer.main
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 
 from robustbench_gnl import __version__
 from robustbench_gnl.cli import app
-from tests.cli.conftest import CHECKOUT, environment
+from tests.cli.conftest import CHECKOUT, command, environment
 
 
 def commands() -> Iterator[tuple[str, ...]]:
@@ -85,3 +86,24 @@ def test_a_fault_of_ours_is_one_line_and_a_file(monkeypatch: pytest.MonkeyPatch)
     report = result.stderr.split("The traceback is in ")[1].split(";")[0]
     with open(report) as file:
         assert "ZeroDivisionError" in file.read()
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a full device")
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("models",)])
+def test_an_output_that_cannot_be_written_is_said_plainly(arguments: tuple[str, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command(*arguments), stdout=full, stderr=subprocess.PIPE, text=True, env=environment()
+        )
+    assert done.returncode == 5
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a full device")
+def test_the_exit_code_stands_where_stderr_cannot_be_written() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command("eval", "--model", "resnet18"), stderr=full, env=environment(), check=False
+        )
+    assert done.returncode == 2

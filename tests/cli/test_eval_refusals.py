@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from tests.cli.conftest import gnlbench
 
@@ -36,6 +37,9 @@ def test_no_data_names_the_three_ways_on(model: tuple[object, ...], tmp_path: Pa
         (("--model", "resnet18", "--pretrained", "--source", "real"), 2, "released, generated"),
         (("--model", "resnet18", "--ckpt", "no/such.pth"), 4, "no/such.pth"),
         (("--model", "resnet18", "--pretrained", "--tag", ""), 2, "a tag needs a name"),
+        (("--model", "resnet18", "--pretrained", "--severities", "1-99999999999"), 2, "1 to 5"),
+        (("--model", "resnet18.", "--pretrained"), 2, "resnet18."),
+        (("--model", "resnet18", "--pretrained", "--batch-size", "0"), 2, "--batch-size"),
         (
             ("--model", "resnet18", "--pretrained", "--mean", "0,0,0", "--std", "nan,1,1"),
             2,
@@ -305,3 +309,30 @@ def test_a_stray_folder_among_wordnet_ids_never_shifts_a_label(
     assert gnlbench("eval", *model, *rest, "--format", "json").returncode == 0
     shutil.copy(next(clean_tree.glob("*/*")), root / "__MACOSX")
     assert "__MACOSX" in gnlbench("eval", *model, *rest, check=3).stderr
+
+
+def test_a_strip_that_would_fill_the_memory_is_a_bad_image(
+    model: tuple[object, ...], clean_tree: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "val"
+    shutil.copytree(clean_tree, root)
+    Image.new("RGB", (1, 60000)).save(next(root.iterdir()) / "strip.png")
+    rest = ("--data", root, "--corruptions", "fog", "--severities", "1", "--workers", "0")
+    rest = (*rest, "--db", tmp_path / "s.sqlite")
+    assert "strip.png" in gnlbench("eval", *model, *rest, check=3).stderr
+    done = gnlbench("eval", *model, *rest, "--skip-bad-images", "--format", "json")
+    assert json.loads(done.stdout)["n_images"] == 20
+
+
+def test_weights_that_were_cast_to_integers_are_refused(
+    checkpoint: Path, clean_tree: Path, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    path = tmp_path / "integers.pth"
+    torch.save({key: tensor.long() for key, tensor in load_file(checkpoint).items()}, path)
+    done = gnlbench(
+        "eval", "--model", "tf_efficientnet_lite0", "--ckpt", path, "--data", clean_tree, *ONE,
+        "--db", tmp_path / "s.sqlite", check=4,
+    )  # fmt: skip
+    assert "cast to integers" in done.stderr

@@ -41,7 +41,7 @@ SPOILT: dict[Callable[[Path], None], str] = {
     empty: "it is empty",
     truncated: "truncated",
     text: "no image that Pillow knows",
-    small: "it is 223 x 224, smaller than 224 pixels",
+    small: "it is 223 x 224, smaller than 224 x 224",
     missing: "No such file",
 }
 

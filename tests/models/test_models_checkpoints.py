@@ -230,12 +230,17 @@ def of(tmp_path: Path, **changed: torch.Tensor | None):
     return read_checkpoint(save(tmp_path / "a.pth", {"state_dict": weights, "arch": "resnet50"}))
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.float64, torch.int64])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64, torch.bfloat16])
 def test_weights_are_cast(tmp_path: Path, dtype: torch.dtype) -> None:
     model = layer()
     load_into(model, of(tmp_path, weight=WEIGHTS["weight"].to(dtype)))
     assert model.weight.dtype == torch.float32
     assert torch.equal(model.weight.detach(), WEIGHTS["weight"])
+
+
+def test_weights_that_lost_their_fractions_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="cast to integers"):
+        load_into(layer(), of(tmp_path, weight=WEIGHTS["weight"].long()))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
