@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
+import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
     from robustbench_gnl.store import StoredRun
 
 SQLITE_MAGIC = b"SQLite format 3\0"
+_STREAM = re.compile(r"/dev/(stdout|stderr|fd/[0-9]+)|/proc/self/fd/[0-9]+")
 
 
 def read_runs(path: Path, stack: ExitStack) -> Iterator[StoredRun]:
@@ -23,9 +28,17 @@ def read_runs(path: Path, stack: ExitStack) -> Iterator[StoredRun]:
     from robustbench_gnl.store.documents import from_document
 
     try:
-        with path.open("rb") as file:
-            is_store = file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
-        document = None if is_store else json.loads(path.read_bytes())
+        with path.open("rb") as file:  # Once: what a pipe gave, it does not give again.
+            start = file.read(len(SQLITE_MAGIC))
+            is_store = start == SQLITE_MAGIC
+            document = None if is_store else json.loads(start + file.read())
+            store_path = path
+            if is_store and not path.is_file():
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="gnlbench-"))
+                store_path = Path(folder) / "piped.sqlite"
+                with store_path.open("wb") as copy:
+                    copy.write(start)
+                    shutil.copyfileobj(file, copy)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}", path=path) from error
     except (ValueError, RecursionError) as error:
@@ -35,7 +48,7 @@ def read_runs(path: Path, stack: ExitStack) -> Iterator[StoredRun]:
             path=path,
         ) from error
     if is_store:
-        return stack.enter_context(open_store(str(path))).stored_runs()
+        return stack.enter_context(open_store(str(store_path))).stored_runs()
     try:
         return iter([from_document(document)])
     except StoreError as error:
@@ -43,20 +56,47 @@ def read_runs(path: Path, stack: ExitStack) -> Iterator[StoredRun]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """All of the file or nothing: a reader never sees half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """All of the file or nothing: a reader never sees half of it.
+
+    A link stays, and what it leads to is written. A pipe or a device is written as it is.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        mode = _mode_of(path)
+        if mode is not None and stat.S_ISDIR(mode):
+            raise UsageError(
+                f"{path} is a folder: expected a file; name one with --output", path=path
+            )
+        if _STREAM.fullmatch(str(path)) or (mode is not None and not stat.S_ISREG(mode)):
+            # Append: a shell's `>>` may have put something there already.
+            with path.open("a" if _STREAM.fullmatch(str(path)) else "w", encoding="utf-8") as file:
+                file.write(text)
+            return
+        target = Path(os.path.realpath(path))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name[:100]}.{os.getpid()}.part")
         try:
             with temporary.open("x", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(path)
+            temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise UsageError(
-            f"{path} cannot be written: {error.strerror}; name another file with --output",
+            f"{path} cannot be written: {getattr(error, 'strerror', None) or error}; "
+            "name another file with --output",
             path=path,
         ) from error
+
+
+def _mode_of(path: Path) -> int | None:
+    """What the path leads to, links followed; None where nothing is there yet.
+
+    Raises:
+        OSError: The links lead in a circle, or a folder cannot be searched.
+    """
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None

@@ -15,7 +15,7 @@ from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._options import DEFAULT_STORE, Format, FormatOption, StoreOption
 from robustbench_gnl.cli._output import print_json, print_parts
 from robustbench_gnl.cli._run_files import read_runs, write_whole
-from robustbench_gnl.errors import UsageError
+from robustbench_gnl.errors import StoreError, UsageError
 from robustbench_gnl.records import COMMON_CONDITIONS, SCHEMA_VERSION, Run
 
 if TYPE_CHECKING:
@@ -111,18 +111,23 @@ def delete_run(
     from robustbench_gnl.store import open_store
 
     with open_store(db) as store:
-        found = store.resolve(run)
+        run_id = store.resolve_id(run)
+        try:
+            found = store.run(run_id)
+            of_model, of_protocol = f" of {found.model.name}", f", {found.protocol.name}"
+        except StoreError:  # A run that cannot be read can still be deleted.
+            of_model, of_protocol = "", ", which cannot be read"
     if not yes:
         if not _is_terminal():
             raise UsageError(
-                f"deleting run {found.id} needs a yes, and nobody is there to ask: pass --yes"
+                f"deleting run {run_id} needs a yes, and nobody is there to ask: pass --yes"
             )
-        if not _asks_yes(f"Delete run {found.id} of {found.model.name}, {found.protocol.name}?"):
+        if not _asks_yes(f"Delete run {run_id}{of_model}{of_protocol}?"):
             typer.echo("Nothing was deleted.", err=True)
             return
     with open_store(db, write=True) as store:
-        store.delete_run(found.id)
-    typer.echo(f"Deleted run {found.id} of {found.model.name}.", err=True)
+        store.delete_run(run_id)
+    typer.echo(f"Deleted run {run_id}{of_model}.", err=True)
 
 
 @runs_app.command(
@@ -141,7 +146,10 @@ def export_run(
     from robustbench_gnl.store import open_store
 
     with open_store(db) as store:
-        text = json.dumps(store.export_run(store.resolve(run).id), ensure_ascii=False)
+        document = store.export_run(store.resolve_id(run))
+    text = json.dumps(document, ensure_ascii=False)
+    if not text.isascii() and text.encode(errors="replace").decode() != text:
+        text = json.dumps(document)  # A path in `environment` may hold bytes that are no Unicode.
     if output is None:
         typer.echo(text)
     else:
@@ -232,7 +240,8 @@ def _fact_lines(run: Run, n_pieces: int) -> list[str]:
 
 
 def _is_terminal() -> bool:
-    return sys.stdin.isatty()
+    # None where the command was started with its input closed.
+    return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
 
 
 def _asks_yes(question: str) -> bool:

@@ -14,6 +14,7 @@ from robustbench_gnl.errors import StoreError
 from robustbench_gnl.records import Condition, Piece
 from robustbench_gnl.store import schema
 from robustbench_gnl.store.documents import StoredRun
+from robustbench_gnl.store.faults import decoding_run
 from robustbench_gnl.store.pack import (
     pack_image_set,
     pack_model,
@@ -70,10 +71,10 @@ def append_environment(connection: Connection, run_id: str, environment: Mapping
     """Add to the list `resumed` of the run's environment."""
     table = schema.runs
     key = run_key(connection, run_id, lock=True)
-    stored = json.loads(
-        connection.execute(select(table.c.environment).where(table.c.key == key)).scalar_one()
-    )
-    stored["resumed"] = [*stored.get("resumed", []), {**environment, "at": now()}]
+    column = connection.execute(select(table.c.environment).where(table.c.key == key)).scalar_one()
+    with decoding_run(run_id):
+        stored = json.loads(column)
+        stored["resumed"] = [*stored.get("resumed", []), {**environment, "at": now()}]
     connection.execute(update(table).where(table.c.key == key).values(environment=to_json(stored)))
 
 

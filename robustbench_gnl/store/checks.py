@@ -7,7 +7,7 @@ import re
 
 import corruptions
 from robustbench_gnl.errors import StoreError
-from robustbench_gnl.records import N_CALIBRATION_BINS, Condition, ImageSet, Piece, Protocol
+from robustbench_gnl.records import N_CALIBRATION_BINS, Condition, ImageSet, Model, Piece, Protocol
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -45,6 +45,32 @@ def check_run(protocol: Protocol, image_set: ImageSet, block_size: int) -> None:
         raise StoreError(
             f"the protocol {protocol.name!r} has the label set {protocol.label_set!r}, "
             f"the image set {image_set.name!r} {image_set.label_set!r}: expected the same"
+        )
+
+
+def check_model(model: Model, image_set: ImageSet) -> None:
+    """Refuse a model that no network can be, or that cannot give the images' labels."""
+    if not _SHA256.fullmatch(model.checkpoint_sha256):
+        raise StoreError(
+            "expected the sha256 of the checkpoint as 64 hexadecimal digits, "
+            f"got {model.checkpoint_sha256!r}"
+        )
+    for name in ("mean", "std"):
+        values = getattr(model, name)
+        if len(values) != 3 or not all(math.isfinite(value) for value in values):
+            raise StoreError(f"expected three finite numbers as {name}, got {values}")
+    if min(model.std) <= 0:
+        raise StoreError(f"expected numbers above 0 as std, got {model.std}")
+    if model.n_params < 0 or model.n_classes < 1:
+        raise StoreError(
+            f"expected at least 0 parameters and 1 class, got {model.n_params} "
+            f"and {model.n_classes}"
+        )
+    worst = next((n for n in image_set.labels if not 0 <= n < model.n_classes), None)
+    if worst is not None:
+        raise StoreError(
+            f"expected labels from 0 to {model.n_classes - 1}, as the model has "
+            f"{model.n_classes} classes; got {worst}"
         )
 
 

@@ -20,7 +20,7 @@ from robustbench_gnl.records import (
     Piece,
     Protocol,
 )
-from robustbench_gnl.store.checks import check_piece, check_run
+from robustbench_gnl.store.checks import check_model, check_piece, check_run
 from robustbench_gnl.store.typed import build, take
 
 _Record = TypeVar("_Record", Model, Protocol, ImageSet)
@@ -32,7 +32,7 @@ _DOCUMENT_TYPES: dict[str, Any] = {
     "image_set": Mapping,
     "pieces": list,
 }
-_RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}")
+_RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,8 @@ def from_document(document: Any) -> StoredRun:
         image_set=_checked(ImageSet, parts["image_set"], "image_set"),
         pieces=tuple(_piece(value, f"pieces[{i}]") for i, value in enumerate(parts["pieces"])),
     )
+    if len(set(stored.head.tags)) < len(stored.head.tags):
+        raise StoreError(f"expected every tag of run {stored.head.id} once")
     check_stored(stored)
     return stored
 
@@ -124,7 +126,11 @@ def check_stored(stored: StoredRun) -> None:
         raise StoreError(f"expected a reason in words for every skipped image of run {head.id}")
     if not all(head.tags):
         raise StoreError(f"expected tags with at least one letter in run {head.id}")
+    for text in (*head.tags, *_texts(stored.model), *_texts(stored.protocol)):
+        _check_text(text)
+    _check_text(stored.image_set.name)
     check_run(stored.protocol, stored.image_set, head.block_size)
+    check_model(stored.model, stored.image_set)
     seen = set()
     for piece in stored.pieces:
         check_piece(piece, stored.protocol, head.block_size)
@@ -133,6 +139,18 @@ def check_stored(stored: StoredRun) -> None:
                 f"run {head.id} holds {piece.condition}, block {piece.block}, more than once"
             )
         seen.add((piece.condition, piece.block))
+
+
+def _texts(record: Model | Protocol) -> list[str]:
+    values = (getattr(record, field.name) for field in fields(record))
+    return [value for value in values if isinstance(value, str)]
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise StoreError(f"a store refuses text that is no Unicode: {text!r}") from error
 
 
 def check_time(value: str | None, name: str) -> None:

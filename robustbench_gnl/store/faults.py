@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -36,11 +38,49 @@ _SENTENCES = {
         "the same command again"
     ),
     "SQLITE_CANTOPEN": "cannot be opened: expected a file in a folder that can be read and written",
-    "SQLITE_IOERR": "cannot be read or written: the disk or network drive reports an error",
+    "SQLITE_IOERR": (
+        "cannot be read or written: the disk or network drive reports an error, "
+        "or the disk is full; free some space and try again"
+    ),
     "SQLITE_PERM": "cannot be opened: permission denied",
     "SQLITE_CONSTRAINT": "refuses what was written, because it contradicts what is stored",
     "SQLITE_TOOBIG": "refuses what was written: a value is too large for SQLite",
 }
+
+
+class Damage(Exception):
+    """What is stored cannot be made into records; `store_errors` says so, and of which store."""
+
+
+_UNDECODABLE = (
+    ArithmeticError,  # Numbers beyond what they can be.
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,  # Of JSON and Unicode too.
+    struct.error,
+    zlib.error,
+    StoreError,
+    Damage,
+)
+
+
+@contextmanager
+def decoding(what: str, instead: str = "") -> Iterator[None]:
+    """Whatever fails below, fails because `what` is damaged."""
+    try:
+        yield
+    except _UNDECODABLE as error:
+        cause = f"{type(error).__name__}: {error}".splitlines()[0]
+        if isinstance(error, (StoreError, Damage)):
+            cause = str(error)
+        raise Damage(f"{what} cannot be read ({cause[:200]}); restore a copy{instead}") from error
+
+
+def decoding_run(run_id: object) -> AbstractContextManager[None]:
+    return decoding(f"run {run_id}", f", or delete the run with `gnlbench runs delete {run_id}`")
 
 
 @contextmanager
@@ -56,6 +96,16 @@ def store_errors(where: str) -> Iterator[None]:
             "name another place with --db",
             location=where,
         ) from error
+    except Damage as error:
+        raise StoreError(
+            f"the store {where} is damaged: {error}", location=where, reason="damaged"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise refusal("SQLITE_CORRUPT", where, str(error)) from error
+    except OverflowError as error:
+        raise StoreError(
+            f"the store {where} refuses a number of more than 64 bits: {error}", location=where
+        ) from error
     except UnicodeEncodeError as error:
         raise StoreError(
             f"the store {where} refuses text that is no Unicode: {error.object!r}", location=where
@@ -66,6 +116,8 @@ def explain(error: BaseException, where: str) -> StoreError:
     """The StoreError for what SQLAlchemy or the driver raised."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
     code = sqlite_code(error)
+    if "Could not decode to UTF-8" in str(cause):
+        return refusal("SQLITE_CORRUPT", where, str(cause).splitlines()[0])
     for prefix in _SENTENCES:
         if code.startswith(prefix):
             return refusal(prefix, where, str(cause))

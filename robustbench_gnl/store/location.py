@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,8 +41,11 @@ def parse_location(text: str) -> Location:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:
-        raise StoreError(f"{text!r} is no URL of a database: {EXPECTED}", location=text) from error
-    name = url.render_as_string(hide_password=True)
+        shown = without_password(text)
+        raise StoreError(
+            f"{shown!r} is no URL of a database: {EXPECTED}", location=shown
+        ) from error
+    name = without_password(url.render_as_string(hide_password=True))
     if url.get_backend_name() != "sqlite":
         return Location(name, url=url)
     if not url.database or url.database == ":memory:":
@@ -50,9 +54,15 @@ def parse_location(text: str) -> Location:
         raise StoreError(
             f"{name!r} has options that gnlbench sets by itself: expected a plain path, "
             "or sqlite:///PATH",
-            location=text,
+            location=name,
         )
     return _file(url.database)
+
+
+def without_password(text: str) -> str:
+    """A URL as messages may show it, even one that cannot be taken apart."""
+    text = re.sub(r"(://[^:/@]*:).*@", r"\1***@", text, flags=re.DOTALL)
+    return re.sub(r"([?&]\w*password=)[^&]*", r"\1***", text)
 
 
 def _file(text: str) -> Location:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +32,8 @@ def run_lock(engine: Engine, location: Location, run_id: str) -> Iterator[None]:
 
 def lock_path(store: Path, run_id: str) -> Path:
     """`<store>.locks/<run id>.lock`; it stays, so that nobody locks a file being removed."""
-    return store.with_name(store.name + ".locks") / f"{run_id}.lock"
+    name = re.sub(r"[^\w-]", "_", run_id)  # A damaged store may hold any id.
+    return store.with_name(store.name + ".locks") / f"{name}.lock"
 
 
 @contextmanager

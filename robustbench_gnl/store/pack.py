@@ -18,6 +18,7 @@ from robustbench_gnl.records import (
     Piece,
     Protocol,
 )
+from robustbench_gnl.store.typed import build
 
 # 15 counts, 15 counts, 15 sums; little-endian on every machine.
 _CALIBRATION = struct.Struct(f"<{N_CALIBRATION_BINS}I{N_CALIBRATION_BINS}I{N_CALIBRATION_BINS}d")
@@ -48,7 +49,13 @@ def pack_image_set(image_set: ImageSet) -> dict[str, Any]:
 def unpack_image_set(row: Mapping[str, Any]) -> ImageSet:
     content = zlib.decompress(bytes(row["content"])).decode()
     keys, labels = json.loads(content)
-    return ImageSet(row["name"], row["label_set"], tuple(keys), tuple(labels))
+    values = {
+        "name": row["name"],
+        "label_set": row["label_set"],
+        "keys": keys,
+        "labels": labels,
+    }
+    return build(ImageSet, values, "the image set")
 
 
 def pack_protocol(protocol: Protocol) -> dict[str, Any]:
@@ -60,7 +67,7 @@ def pack_protocol(protocol: Protocol) -> dict[str, Any]:
 
 
 def unpack_protocol(name: str, fields: str) -> Protocol:
-    return Protocol(name=name, **json.loads(fields))
+    return build(Protocol, dict(name=name, **json.loads(fields)), "the protocol")
 
 
 def pack_model(model: Model) -> dict[str, Any]:
@@ -77,15 +84,14 @@ def pack_model(model: Model) -> dict[str, Any]:
 
 
 def unpack_model(row: Mapping[str, Any]) -> Model:
-    return Model(
-        name=row["model_name"],
-        checkpoint_sha256=row["checkpoint_sha256"],
-        weights=row["weights"],
-        n_params=row["n_params"],
-        n_classes=row["n_classes"],
-        mean=tuple(json.loads(row["mean"])),
-        std=tuple(json.loads(row["std"])),
-    )
+    names = ("checkpoint_sha256", "weights", "n_params", "n_classes")
+    values = {
+        "name": row["model_name"],
+        **{name: row[name] for name in names},
+        "mean": json.loads(row["mean"]),
+        "std": json.loads(row["std"]),
+    }
+    return build(Model, values, "the model")
 
 
 def pack_piece(piece: Piece) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from math import isfinite
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, select
@@ -15,7 +16,9 @@ from robustbench_gnl.records import CLEAN, Cell, Condition, ImageSet, Model, Pie
 from robustbench_gnl.store import schema
 from robustbench_gnl.store.checks import n_blocks_of
 from robustbench_gnl.store.documents import RunHead, StoredRun
+from robustbench_gnl.store.faults import decoding, decoding_run
 from robustbench_gnl.store.pack import unpack_image_set, unpack_model, unpack_piece, unpack_protocol
+from robustbench_gnl.store.typed import build
 
 _runs, _tags, _cells, _pieces = schema.runs, schema.tags, schema.cells, schema.pieces
 _CELL = (
@@ -29,6 +32,7 @@ _CELL = (
     _cells.c.n_top5,
     _cells.c.negative_log_likelihood_sum,
 )
+_CELL_TYPES = [str, int, int, float, int, int, int, float]  # Of all but the first.
 _POSITION = {name: i for i, name in enumerate((CLEAN.corruption, *corruptions.names("all")))}
 
 
@@ -87,15 +91,20 @@ def run_key(connection: Connection, run_id: str, *, lock: bool = False) -> int:
 def load_pieces(
     connection: Connection, run_id: str, condition: Condition | None = None
 ) -> Iterator[Piece]:
-    """The pieces by condition and block; fetched now, made into records one by one."""
+    """The pieces by condition and block; fetched now, made into records one by one.
+
+    Raises:
+        Damage: One of them is unreadable; found when it is made.
+    """
     query = select(_pieces).where(_pieces.c.run == run_key(connection, run_id))
     if condition is not None:
         query = query.where(
             _pieces.c.corruption == condition.corruption, _pieces.c.severity == condition.severity
         )
     ordered = query.order_by(_pieces.c.corruption, _pieces.c.severity, _pieces.c.block)
-    rows = connection.execute(ordered).mappings().all()
-    return (unpack_piece(dict(row)) for row in rows)
+    with decoding_run(run_id):
+        rows = connection.execute(ordered).mappings().all()
+    return _unpacked(rows, run_id)
 
 
 def load_digests(connection: Connection, run_id: str) -> dict[tuple[int, Condition], str]:
@@ -109,20 +118,26 @@ def load_digests(connection: Connection, run_id: str) -> dict[tuple[int, Conditi
 
 def load_image_set(connection: Connection, fingerprint: str) -> ImageSet:
     table = schema.image_sets
-    row = (
-        connection.execute(select(table).where(table.c.fingerprint == fingerprint))
-        .mappings()
-        .first()
-    )
+    query = select(table).where(table.c.fingerprint == fingerprint)
+    with decoding(f"image set {fingerprint}"):
+        row = connection.execute(query).mappings().first()
     if row is None:
         raise StoreError(f"the store holds no image set {fingerprint}", fingerprint=fingerprint)
-    return unpack_image_set(dict(row))
+    with decoding(f"image set {fingerprint}"):
+        return unpack_image_set(dict(row))
 
 
 def load_stored(connection: Connection, run_id: str) -> StoredRun:
     """Everything about a run, as an export holds it."""
     run = load_run(connection, run_id)
-    image_set = connection.execute(select(_runs.c.image_set).where(_runs.c.id == run_id)).scalar()
+    columns = select(_runs.c.model_fingerprint, _runs.c.protocol, _runs.c.image_set)
+    stated = connection.execute(columns.where(_runs.c.id == run_id)).one()
+    with decoding_run(run_id):
+        image_set = load_image_set(connection, str(stated.image_set))
+        records = {"model": run.model, "protocol": run.protocol, "image_set": image_set}
+        for (name, record), fingerprint in zip(records.items(), stated, strict=True):
+            if record.fingerprint != fingerprint:
+                raise StoreError(f"the {name} is not the one of fingerprint {fingerprint}")
     return StoredRun(
         head=RunHead(
             id=run.id,
@@ -135,7 +150,7 @@ def load_stored(connection: Connection, run_id: str) -> StoredRun:
         ),
         model=run.model,
         protocol=run.protocol,
-        image_set=load_image_set(connection, str(image_set)),
+        image_set=image_set,
         pieces=tuple(load_pieces(connection, run_id)),
     )
 
@@ -146,7 +161,8 @@ def resolve_run_id(connection: Connection, selector: str) -> str:
     Raises:
         UsageError: None, or more than one.
     """
-    ids: list[str] = list(connection.execute(_newest(select(_runs.c.id))).scalars())
+    found = connection.execute(_newest(select(_runs.c.id))).scalars()
+    ids = [id for id in found if isinstance(id, str)]
     if selector in ids:
         return selector
     begun = [id for id in ids if selector and id.startswith(selector)]
@@ -188,7 +204,7 @@ def no_such_run(connection: Connection, selector: str) -> UsageError:
         *connection.execute(select(_tags.c.tag).distinct()).scalars(),
         *connection.execute(select(_runs.c.model_name).distinct()).scalars(),
     ]
-    near = did_you_mean(selector, known)
+    near = did_you_mean(selector, [name for name in known if isinstance(name, str)])
     hint = near or "; `gnlbench runs list` shows what is there" if known else "; the store is empty"
     return UsageError(
         f"no run {selector!r}: expected a run id, the start of one, a tag or a model name{hint}",
@@ -211,26 +227,56 @@ def _tags_of(connection: Connection, keys: Select[Any]) -> dict[int, list[str]]:
     return found
 
 
-def _run(row: Any, tags: list[str], cells: list[Any]) -> Run:
-    protocol = unpack_protocol(row["protocol_name"], row["fields"])
-    n_blocks = n_blocks_of(protocol.n_images, row["block_size"])
-    cells.sort(key=lambda cell: (_POSITION[cell[0]], cell[1]))
-    complete = {
-        Condition(corruption, severity): Cell(*facts)
-        for corruption, severity, n_stored, _, *facts in cells
-        if n_stored == n_blocks
-    }
-    return Run(
-        id=row["id"],
-        model=unpack_model(row),
-        protocol=protocol,
-        block_size=row["block_size"],
-        created_at=row["created_at"],
-        cells=complete,
-        n_unfinished_cells=len(cells) - len(complete),
-        finished_at=row["finished_at"],
-        tags=tuple(sorted(tags)),
-        environment=json.loads(row["environment"]),
-        skipped=json.loads(row["skipped"]),
-        seconds=sum(cell[3] for cell in cells),
-    )
+def _unpacked(rows: Iterable[Any], run_id: str) -> Iterator[Piece]:
+    for row in rows:
+        with decoding_run(run_id):
+            piece = unpack_piece(dict(row))
+        yield piece
+
+
+def _run(row: Any, tags: list[Any], cells: list[Any]) -> Run:
+    with decoding_run(row["id"]):
+        protocol = unpack_protocol(row["protocol_name"], row["fields"])
+        n_blocks = n_blocks_of(protocol.n_images, row["block_size"])
+        values = {
+            "id": row["id"],
+            "block_size": row["block_size"],
+            "created_at": row["created_at"],
+            "finished_at": row["finished_at"],
+            "tags": sorted(tags),
+            "environment": json.loads(row["environment"]),
+            "skipped": json.loads(row["skipped"]),
+        }
+        head = build(RunHead, values, "run")
+        if not all(isinstance(reason, str) for reason in head.skipped.values()):
+            raise StoreError("a skipped image has no reason in words")
+        for cell in cells:
+            _check_cell(cell)
+        cells.sort(key=lambda cell: (_POSITION[cell[0]], cell[1]))
+        complete = {
+            Condition(corruption, severity): Cell(*facts)
+            for corruption, severity, n_stored, _, *facts in cells
+            if n_stored == n_blocks
+        }
+        return Run(
+            id=head.id,
+            model=unpack_model(row),
+            protocol=protocol,
+            block_size=head.block_size,
+            created_at=head.created_at,
+            cells=complete,
+            n_unfinished_cells=len(cells) - len(complete),
+            finished_at=head.finished_at,
+            tags=head.tags,
+            environment=head.environment,
+            skipped=head.skipped,
+            seconds=sum(cell[3] for cell in cells),
+        )
+
+
+def _check_cell(cell: list[Any]) -> None:
+    if [*map(type, cell)] != _CELL_TYPES:
+        raise StoreError(f"a cell holds {cell}")
+    corruption, severity, _, seconds, n_images, n_top1, n_top5, loss = cell
+    if not (0 <= n_top1 <= n_top5 <= n_images and n_images and isfinite(seconds + loss)):
+        raise StoreError(f"the counts of {Condition(corruption, severity)} contradict each other")

@@ -80,6 +80,15 @@ class Store:
         with self._reading() as connection:
             return queries.load_run(connection, queries.resolve_run_id(connection, selector))
 
+    def resolve_id(self, selector: str) -> str:
+        """The id of the run that a person means, also of one that cannot be read.
+
+        Raises:
+            UsageError: None, or more than one.
+        """
+        with self._reading() as connection:
+            return queries.resolve_run_id(connection, selector)
+
     def find_run(self, model: Model, protocol: Protocol) -> Run | None:
         """The newest run of this model under this protocol."""
         with self._reading() as connection:
@@ -94,7 +103,8 @@ class Store:
     def pieces(self, run_id: str, condition: Condition | None = None) -> Iterator[Piece]:
         """The run's pieces by condition and block."""
         with self._reading() as connection:
-            return queries.load_pieces(connection, run_id, condition)
+            pieces = queries.load_pieces(connection, run_id, condition)
+        return self._told(pieces)
 
     def image_set(self, fingerprint: str) -> ImageSet:
         """The images behind a fingerprint."""
@@ -208,8 +218,9 @@ class Store:
         """Add runs, all or none, and return the ids of those that were not there."""
         with self._writing() as connection:
             added = []
-            for stored in runs:
-                check_stored(stored)
+            for given in runs:
+                # The way through a document tests every value, also of what another store held.
+                stored = from_document(to_document(given))
                 if changes.insert_unless_there(connection, stored):
                     added.append(stored.head.id)
         return added
@@ -225,6 +236,10 @@ class Store:
     def merge(self, other: Store) -> list[str]:
         """Add the runs of another store, all or none; returns the ids of those added."""
         return self.import_stored(other.stored_runs())
+
+    def _told(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        with store_errors(self._location.name):
+            yield from pieces
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:

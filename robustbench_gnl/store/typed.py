@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Hashable, Mapping
 from dataclasses import fields
@@ -61,5 +62,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if isinstance(value, bool):
         return hint is bool
     if hint is float:
-        return isinstance(value, (int, float))
+        return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
+    if hint is int:  # What every database can hold.
+        return isinstance(value, int) and -(2**63) <= value < 2**63
     return isinstance(value, origin or hint)
