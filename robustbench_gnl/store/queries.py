@@ -134,9 +134,13 @@ def load_stored(connection: Connection, run_id: str) -> StoredRun:
     stated = connection.execute(columns.where(_runs.c.id == run_id)).one()
     with decoding_run(run_id):
         image_set = load_image_set(connection, str(stated.image_set))
-        records = {"model": run.model, "protocol": run.protocol, "image_set": image_set}
-        for (name, record), fingerprint in zip(records.items(), stated, strict=True):
-            if record.fingerprint != fingerprint:
+        records = (
+            ("model", run.model.fingerprint),
+            ("protocol", run.protocol.fingerprint),
+            ("image set", image_set.fingerprint),
+        )
+        for (name, computed), fingerprint in zip(records, stated, strict=True):
+            if computed != fingerprint:
                 raise StoreError(f"the {name} is not the one of fingerprint {fingerprint}")
     return StoredRun(
         head=RunHead(

@@ -286,3 +286,91 @@ def test_a_complete_run_counts_all_its_cells(call: Call):
         fill(store, (CLEAN, *COMMON_CONDITIONS), n_images=8)
     (row,) = json.loads(call("list", "-f", "json").stdout)["runs"]
     assert (row["n_cells_complete"], row["n_cells_stored"]) == (76, 76)
+
+
+def test_export_follows_links(call: Call, run_id: str, tmp_path: Path):
+    Path("real.json").write_text("old")
+    Path("link.json").symlink_to("real.json")
+    Path("new.json").symlink_to(tmp_path / "folder" / "made.json")
+    for link, target in (("link.json", "real.json"), ("new.json", "folder/made.json")):
+        result = call("export", run_id, "-o", link)
+        assert result.exit_code == 0, result.stderr
+        assert Path(link).is_symlink()
+        assert json.loads(Path(target).read_text(encoding="utf-8"))["run"]["id"] == run_id
+
+
+def test_export_into_a_pipe_leaves_it(call: Call, run_id: str):
+    os.mkfifo("pipe")
+    Path("link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        reader = subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE)
+        result = call("export", run_id, "-o", name)
+        text, _ = reader.communicate(timeout=20)
+        assert result.exit_code == 0, result.stderr
+        assert json.loads(text)["run"]["id"] == run_id
+        assert Path("pipe").is_fifo()
+        assert Path("link").is_symlink()
+
+
+@pytest.mark.parametrize("output", ["", "/", "..", "loop", "loop/run.json", "dangling/x"])
+def test_export_to_what_is_no_file_is_wrong_usage(call: Call, run_id: str, output: str):
+    Path("loop").symlink_to("loop")
+    Path("dangling").touch()
+    result = call("export", run_id, "-o", output)
+    assert (result.exit_code, result.stdout) == (2, ""), result.stderr
+    assert "with --output" in result.stderr
+
+
+def test_export_of_a_path_that_is_no_unicode(call: Call, run_id: str):
+    with open_store("results/gnlbench.sqlite", write=True) as store:
+        store.note_resumed(run_id, {"file": "caf\udce9"})
+    assert call("export", run_id, "-o", "run.json").exit_code == 0
+    assert call("import", "run.json", "--db", "new.sqlite").stdout == f"{run_id}\n"
+
+
+@pytest.mark.parametrize("kind", ["json", "store"])
+def test_import_from_a_pipe(call: Call, run_id: str, kind: str):
+    assert call("export", run_id, "-o", "run.json").exit_code == 0
+    source = {"json": "run.json", "store": "results/gnlbench.sqlite"}[kind]
+    os.mkfifo("pipe")
+    writer = subprocess.Popen(["sh", "-c", 'cat "$0" > pipe', source])
+    result = call("import", "pipe", "--db", "new.sqlite")
+    assert writer.wait(timeout=20) == 0
+    assert (result.exit_code, result.stdout) == (0, f"{run_id}\n"), result.stderr
+
+
+def test_export_through_a_link_to_the_output(call: Call, run_id: str):
+    Path("link").symlink_to("/dev/stdout")
+    done = subprocess.run(
+        [sys.executable, "-m", "robustbench_gnl", "runs", "export", run_id, "-o", "link"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "Wrote link.\n")
+    assert json.loads(done.stdout)["run"]["id"] == run_id
+    assert Path("link").is_symlink()
+
+
+def test_delete_without_an_input(call: Call, run_id: str):
+    done = subprocess.run(
+        ["sh", "-c", '"$0" -m robustbench_gnl runs delete "$1" <&-', sys.executable, run_id],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "pass --yes" in done.stderr
+
+
+def test_a_damaged_run_can_be_deleted(call: Call, run_id: str):
+    with sqlite3.connect("results/gnlbench.sqlite") as connection:
+        connection.execute("UPDATE runs SET environment = 'x'")
+    connection.close()
+    for command in (["list"], ["show", run_id], ["export", run_id]):
+        result = call(*command)
+        assert (result.exit_code, result.stdout) == (5, "")
+        assert f"`gnlbench runs delete {run_id}`" in result.stderr
+    result = call("delete", run_id, "--yes")
+    assert (result.exit_code, result.stderr) == (0, f"Deleted run {run_id}.\n")
+    assert call("list").exit_code == 0

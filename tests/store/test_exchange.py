@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from robustbench_gnl.errors import StoreError
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition
 from robustbench_gnl.store import open_store
+from robustbench_gnl.store.documents import check_stored, from_document, to_document
 from tests.store.samples import (
     block_sizes,
     fill,
@@ -134,6 +137,22 @@ DAMAGE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda d: d["pieces"][0]["calibration"]["n_images"].append(0),
         "expected 15 calibration bins",
     ),
+    "a long int": (
+        lambda d: d["run"].update(block_size=2**63),
+        "expected int in run.block_size",
+    ),
+    "a long float": (
+        lambda d: d["pieces"][0].update(seconds=10**400),
+        "expected float in pieces[0].seconds",
+    ),
+    "a long sum": (
+        lambda d: d["pieces"][0]["calibration"]["confidence_sum"].__setitem__(0, 10**400),
+        "pieces[0].calibration.confidence_sum",
+    ),
+    "a long count": (lambda d: d["model"].update(n_params=10**30), "expected int in model"),
+    "tags": (lambda d: d["run"].update(tags=["a", "a"]), "every tag"),
+    "digits": (lambda d: d["run"].update(id="٢٠٢٦١١٢٣-142530-a1b2c3"), "expected a run id such as"),
+    "a word": (lambda d: d["protocol"].update(name="\ud800"), "refuses text that is no Unicode"),
     "a reason": (lambda d: d["run"].update(skipped={"a/b": 3}), "a reason in words"),
 }
 
@@ -147,6 +166,33 @@ def test_a_damaged_document_changes_nothing(document: dict[str, Any], what: str)
         with pytest.raises(StoreError) as caught:
             store.import_run(damaged)
         assert sentence in str(caught.value)
+        assert store.runs() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"mean": (0.5, 0.5)}, "three finite numbers as mean"),
+        ({"mean": (0.5, 0.5, math.nan)}, "three finite numbers as mean"),
+        ({"std": (0.5, math.inf, 0.5)}, "three finite numbers as std"),
+        ({"std": (0.5, 0.0, 0.5)}, "above 0 as std"),
+        ({"checkpoint_sha256": "abc"}, "64 hexadecimal digits"),
+        ({"n_classes": 4}, "expected labels from 0 to 3"),
+    ],
+)
+def test_a_model_that_cannot_be_is_refused(
+    document: dict[str, Any], changes: dict[str, Any], sentence: str
+):
+    model = replace(make_model(), **changes)
+    with open_store("sqlite://", write=True) as store:
+        given = from_document(document)
+        with pytest.raises(StoreError, match=sentence):
+            check_stored(replace(given, model=model))
+        with pytest.raises(StoreError):
+            store.import_stored([replace(given, model=model)])
+        changed = to_document(replace(given, model=model))
+        with pytest.raises(StoreError):
+            store.import_run(json.loads(json.dumps(changed)))
         assert store.runs() == []
 
 

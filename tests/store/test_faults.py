@@ -16,6 +16,7 @@ from robustbench_gnl.errors import StoreError
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition
 from robustbench_gnl.store import Store, open_store
 from robustbench_gnl.store.connect import _set_journal
+from robustbench_gnl.store.faults import refusal, store_errors
 from robustbench_gnl.store.location import parse_location
 from tests.store.samples import fill, make_piece
 
@@ -257,3 +258,85 @@ def test_wal_and_full_synchronisation_are_the_default(path: Path):
         "foreign_keys": 1,
         "busy_timeout": 90_000,
     }
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "postgresql+psycopg://u:secretpw@localhost:abc/x",
+        "postgresql+psycopg://u:secr@etpw@localhost:abc/x",
+        "sqlite://u:secretpw@/x.db?mode=ro",
+        "sqlite:///x.db?password=secretpw",
+    ],
+)
+def test_no_message_keeps_a_password(location: str):
+    with pytest.raises(StoreError) as caught:
+        open_store(location)
+    assert "etpw" not in f"{caught.value} {caught.value.values}"
+    assert "***" in str(caught.value)
+
+
+DAMAGED_ROWS = [
+    ("protocols", "fields", "x"),
+    ("protocols", "fields", "null"),
+    ("protocols", "fields", '{"extra":1}'),
+    ("protocols", "fields", "[" * 100_000),
+    ("runs", "mean", "x"),
+    ("runs", "mean", '["x"]'),
+    ("runs", "environment", "x"),
+    ("runs", "environment", "null"),
+    ("runs", "environment", "[]"),
+    ("runs", "skipped", "[1]"),
+    ("runs", "skipped", '{"a/b":1}'),
+    ("runs", "n_params", "abc"),
+    ("runs", "created_at", b"\xff\x00"),
+    ("runs", "weights", b"\xff"),
+    ("runs", "block_size", "abc"),
+    ("cells", "corruption", "rain"),
+    ("cells", "n_top1", -1),
+    ("cells", "seconds", "x"),
+    ("image_sets", "content", b"\x00"),
+    ("image_sets", "content", 5),
+    ("pieces", "calibration", b""),
+    ("pieces", "correct", "abc"),
+    ("runs", "model_fingerprint", "0" * 64),
+]
+
+
+@pytest.mark.parametrize(("table", "column", "value"), DAMAGED_ROWS)
+def test_a_damaged_row_is_told_and_can_be_deleted(
+    path: Path, tmp_path: Path, table: str, column: str, value: object
+):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        (run_id,) = connection.execute("SELECT id FROM runs").fetchone()
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute(f"UPDATE {table} SET {column} = ?", (value,))
+    told = rf"runs\.sqlite is damaged: run {run_id} cannot be read .*`gnlbench runs delete {run_id}"
+    with open_store(str(path), write=True) as store:
+        with pytest.raises(StoreError, match=told):
+            store.export_run(run_id)
+        if table in ("protocols", "runs", "cells") and column != "model_fingerprint":
+            with pytest.raises(StoreError, match=told):
+                store.runs()
+        if table == "pieces":
+            with pytest.raises(StoreError, match=told):
+                list(store.pieces(run_id))
+        with open_store(str(tmp_path / "good.sqlite"), write=True) as good:
+            with pytest.raises(StoreError, match=told):
+                good.merge(store)
+            assert good.runs() == []
+        store.delete_run(store.resolve_id(run_id[:20]))
+        assert store.runs() == []
+
+
+def test_bytes_that_are_no_text_are_damage(path: Path):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE runs SET model_name = CAST(X'ff' AS TEXT)")
+    with open_store(str(path)) as store, pytest.raises(StoreError, match="is damaged"):
+        store.runs()
+    with pytest.raises(StoreError, match=r"the store here is damaged"), store_errors("here"):
+        b"\xff".decode()
+
+
+def test_an_io_error_may_be_a_full_disk():
+    assert "the disk is full" in str(refusal("SQLITE_IOERR", "here", "disk I/O error"))
