@@ -6,7 +6,8 @@ import time
 
 import numpy as np
 
-from robustbench_gnl.cli._evaluation import Plan, counted, say
+from robustbench_gnl.cli._output import counted, say
+from robustbench_gnl.cli._plan import Plan
 from robustbench_gnl.cli._progress import duration
 from robustbench_gnl.data import check_trees, default_workers, result_of
 from robustbench_gnl.data.probe import seconds_to_make

@@ -1,4 +1,4 @@
-"""Tables to stdout: as wide as the terminal, or as wide as they need to be in a pipe."""
+"""What goes to stdout, which is for data, and to stderr, which is for messages."""
 
 from __future__ import annotations
 
@@ -34,3 +34,13 @@ def print_json(document: Any) -> None:
     import json
 
     typer.echo(json.dumps(document, indent=2, allow_nan=False))
+
+
+def say(message: str) -> None:
+    """A message to the user: never to stdout, which is for data."""
+    typer.echo(message, err=True)
+
+
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """`1 image`, `1,000 images`."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"

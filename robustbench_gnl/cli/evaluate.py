@@ -240,7 +240,8 @@ def carry_out(
     dry_run: bool = False,
 ) -> list[Run]:
     """Evaluate, or only describe what would be done; the runs, none for a dry run."""
-    from robustbench_gnl.cli._evaluation import evaluate_plan, planned
+    from robustbench_gnl.cli._evaluation import evaluate_plan
+    from robustbench_gnl.cli._plan import planned
     from robustbench_gnl.store import open_store
 
     open_store(db).close()  # a store that cannot be read is told before torch is loaded
