@@ -1,6 +1,7 @@
 """Where images come from: sources, labels, pixels, and the workers that make them."""
 
 from robustbench_gnl.data.labels import IMAGENET, imagenet_labels, labels_of_folders
+from robustbench_gnl.data.opening import SOURCE_KINDS, check_trees, open_source
 from robustbench_gnl.data.pixels import (
     CROP,
     RELEASE_JPEG_QUALITY,
@@ -11,7 +12,7 @@ from robustbench_gnl.data.pixels import (
 )
 from robustbench_gnl.data.sample import open_sample
 from robustbench_gnl.data.scan import find_bad_images
-from robustbench_gnl.data.sources import SOURCE_KINDS, Source, check_trees, open_source
+from robustbench_gnl.data.sources import Source
 from robustbench_gnl.data.stream import BatchOfImages, ImageStream, Layout, Work
 from robustbench_gnl.data.workers import (
     default_workers,
