@@ -22,8 +22,7 @@ def describe_plan(plan: Plan) -> None:
     n_pieces = len(plan.conditions) * plan.layout.n_blocks
     say(
         f"Images: {plan.source.n_images:,} in {counted(plan.layout.n_blocks, 'block')}; "
-        f"conditions: "
-        f"{len(plan.conditions)} ({', '.join(map(str, plan.conditions[:3]))}, ...)"
+        f"conditions: {len(plan.conditions)} ({', '.join(map(str, plan.conditions[:3]))}, ...)"
     )
     for each in plan.candidates:
         wanted = [

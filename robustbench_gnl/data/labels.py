@@ -66,7 +66,7 @@ def class_folders(root: Path) -> list[str]:
     """
     folders = subfolders(root)
     ids = [folder for folder in folders if fullmatch(r"n\d{8}", folder)]
-    strangers = [folder for folder in folders if folder not in ids]
+    strangers = sorted(set(folders).difference(ids))
     if strangers and ids:
         strangers = [folder for folder in strangers if image_files(root / folder)]
         if strangers:
