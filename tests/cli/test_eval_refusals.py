@@ -209,7 +209,7 @@ def test_outputs_that_are_not_finite_stop_the_run(
     from safetensors.torch import load_file, save_file
 
     tensors = load_file(checkpoint)
-    tensors["conv_head.weight"] = torch.full_like(tensors["conv_head.weight"], 3e38)
+    tensors["classifier.weight"] = torch.full_like(tensors["classifier.weight"], 3e38)
     broken = tmp_path / "broken.safetensors"
     save_file(tensors, broken)
     done = gnlbench(
