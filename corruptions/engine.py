@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MINIMUM_SIDE = 32  # pixels; the package's own limit, below which snow and frost have no meaning
-ENGINES = ("imagecorruptions",)
+ENGINES = ("gnlbench", "imagecorruptions")
+# Raise this whenever a pixel of our own engine may change: it stands in protocols.
+VERSION = "1"
 
 
 def corrupt(
@@ -23,7 +25,7 @@ def corrupt(
     *,
     seed: int = 0,
     key: str = "",
-    engine: str = "imagecorruptions",
+    engine: str = "gnlbench",
 ) -> NDArray[np.uint8]:
     """Corrupt one image.
 
@@ -33,7 +35,8 @@ def corrupt(
         severity: 1 (mild) to 5 (strong).
         seed: The experiment's seed.
         key: What tells this image from others, `<class folder>/<file name>` in a data set.
-        engine: Who makes the pixels; `imagecorruptions` is the package of that name.
+        engine: Who makes the pixels: `gnlbench`, faithful to the release, or
+            `imagecorruptions`, the package of that name.
 
     Returns:
         A new uint8 array of shape (H, W, 3): a function of the arguments alone. The global
@@ -49,20 +52,29 @@ def corrupt(
     severity = check_severity(severity)
     _check_engine(engine)
     _check_image(image)
-    from corruptions import package
+    own_seed = image_seed(seed, key, name, severity)
+    if engine == "imagecorruptions":
+        from corruptions import package
 
-    return package.corrupt(image, name, severity, image_seed(seed, key, name, severity))
+        return package.corrupt(image, name, severity, own_seed)
+    import numpy as np
+
+    from corruptions.families import function
+
+    return function(name)(np.ascontiguousarray(image), severity, own_seed)
 
 
-def engine_version(engine: str = "imagecorruptions") -> str:
-    """The version that stands in a protocol: it changes whenever our code or the package's may
-    change a pixel. The numerical libraries below the package are not part of it.
+def engine_version(engine: str = "gnlbench") -> str:
+    """The version that stands in a protocol: it changes whenever the engine's code may change
+    a pixel. The numerical libraries below the package `imagecorruptions` are not part of it.
 
     Raises:
         UnknownCorruptionError: No engine has that name.
         EngineUnavailableError: The engine is not installed.
     """
     _check_engine(engine)
+    if engine == "gnlbench":
+        return VERSION
     from corruptions import package
 
     return package.version()

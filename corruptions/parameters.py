@@ -1,0 +1,14 @@
+"""Every parameter of every corruption, for severities 1 to 5, as the release has them.
+
+Source: Hendrycks & Dietterich 2019 and the code that made ImageNet-C (the repository
+hendrycks/robustness, `ImageNet-C/create_c/make_imagenet_c.py`). Intensities are fractions of
+white unless a comment says otherwise, lengths are pixels.
+"""
+
+from __future__ import annotations
+
+# noise
+GAUSSIAN_NOISE_SD = (0.08, 0.12, 0.18, 0.26, 0.38)
+SHOT_NOISE_PHOTONS = (60, 25, 12, 5, 3)  # expected photons of a white sub-pixel
+IMPULSE_NOISE_AMOUNT = (0.03, 0.06, 0.09, 0.17, 0.27)  # share of sub-pixels hit
+SPECKLE_NOISE_SD = (0.15, 0.2, 0.35, 0.45, 0.6)
