@@ -12,7 +12,8 @@ Reference: Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Co
 Corruptions and Perturbations", ICLR 2019.
 """
 
-from corruptions.engine import corrupt, engine_version
+from corruptions.batch import corrupt_batch
+from corruptions.engine import ENGINES, corrupt, engine_version
 from corruptions.errors import (
     CorruptionError,
     EngineUnavailableError,
@@ -24,6 +25,7 @@ from corruptions.registry import GROUPS, SEVERITIES, group_of, names
 from corruptions.seeding import image_seed
 
 __all__ = [
+    "ENGINES",
     "GROUPS",
     "SEVERITIES",
     "CorruptionError",
@@ -32,6 +34,7 @@ __all__ = [
     "InvalidSeverityError",
     "UnknownCorruptionError",
     "corrupt",
+    "corrupt_batch",
     "engine_version",
     "group_of",
     "image_seed",

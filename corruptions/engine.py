@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from corruptions.errors import InvalidImageError, UnknownCorruptionError
+from corruptions.errors import UnknownCorruptionError
 from corruptions.registry import check_severity, group_of
+from corruptions.requests import check_image
 from corruptions.seeding import image_seed
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-MINIMUM_SIDE = 32  # pixels; the package's own limit, below which snow and frost have no meaning
 ENGINES = ("gnlbench", "imagecorruptions")
 # Raise this whenever a pixel of our own engine may change: it stands in protocols.
 VERSION = "1"
@@ -51,7 +51,7 @@ def corrupt(
     group_of(name)
     severity = check_severity(severity)
     _check_engine(engine)
-    _check_image(image)
+    check_image(image)
     own_seed = image_seed(seed, key, name, severity)
     if engine == "imagecorruptions":
         from corruptions import package
@@ -61,7 +61,8 @@ def corrupt(
 
     from corruptions.families import function
 
-    return function(name)(np.ascontiguousarray(image), severity, own_seed)
+    # Compiled code is made anew for arrays that are read-only or not contiguous: copy those.
+    return function(name)(np.require(image, requirements=("C", "W")), severity, own_seed)
 
 
 def engine_version(engine: str = "gnlbench") -> str:
@@ -84,32 +85,4 @@ def _check_engine(engine: str) -> None:
     if engine not in ENGINES:
         raise UnknownCorruptionError(
             f"unknown engine {engine!r}; expected one of {', '.join(ENGINES)}"
-        )
-
-
-def _check_image(image: Any) -> None:
-    import numpy as np
-
-    if not isinstance(image, np.ndarray):
-        raise InvalidImageError(
-            f"expected a numpy array of dtype uint8 and shape (H, W, 3), got {type(image).__name__}"
-        )
-    if image.dtype != np.uint8:
-        raise InvalidImageError(
-            f"expected dtype uint8 with values 0 to 255, got {image.dtype}; scale and convert it"
-        )
-    if image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1):
-        raise InvalidImageError(
-            f"expected 3 channels, got a grey image of shape {image.shape}; "
-            "repeat it: numpy.repeat(image.reshape(H, W, 1), 3, axis=2)"
-        )
-    if image.ndim == 3 and image.shape[2] == 4:
-        raise InvalidImageError(
-            f"expected 3 channels, got {image.shape}; drop the alpha channel: image[..., :3]"
-        )
-    if image.ndim != 3 or image.shape[2] != 3:
-        raise InvalidImageError(f"expected shape (H, W, 3), got {image.shape}")
-    if min(image.shape[:2]) < MINIMUM_SIDE:
-        raise InvalidImageError(
-            f"expected sides of at least {MINIMUM_SIDE} pixels, got {image.shape[:2]}; enlarge it"
         )

@@ -113,7 +113,7 @@ def planned(
         )
     n_workers = default_workers() if settings.workers is None else settings.workers
     with ExitStack() as stack:
-        executor = start_workers(n_workers, corrupting=source.recipe is not None)
+        executor = start_workers(n_workers, engine=source.engine)
         # At an error or Ctrl-C nobody waits for images that nobody will see.
         stack.callback(executor.shutdown, wait=True, cancel_futures=True)
         if n_workers:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+import corruptions
 from robustbench_gnl.errors import DataError, ModelError, UsageError
 from robustbench_gnl.records import CLEAN, Condition, conditions_of
 
@@ -53,7 +54,7 @@ class DataRequest:
     limit: int | None = None
     seed: int = 0
     jpeg_quality: int | None = 85
-    engine: str = "imagecorruptions"
+    engine: str = "gnlbench"
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ def open_requested(request: DataRequest) -> tuple[Source, tuple[Condition, ...]]
 
     if not request.data:
         raise UsageError(NO_DATA)
+    corruptions.engine_version(request.engine)  # an unknown engine is told before anything else
     recipe = Recipe(engine=request.engine, seed=request.seed, jpeg_quality=request.jpeg_quality)
     if request.data == "sample":
         source = open_sample(recipe)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from corruptions import ENGINES
 from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._conditions import parse_corruptions, parse_severities
 from robustbench_gnl.cli._options import DEFAULT_STORE, Format, FormatOption, StoreOption
@@ -125,6 +126,15 @@ def evaluate(
     seed: Annotated[
         int, typer.Option(help="Of corruptions made on the fly.", rich_help_panel=DATA)
     ] = 0,
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(ENGINES),
+            help="Who makes corruptions on the fly: gnlbench, faithful to the release, or the "
+            "package imagecorruptions.",
+            rich_help_panel=DATA,
+        ),
+    ] = ENGINES[0],
     jpeg_quality: Annotated[
         int,
         typer.Option(
@@ -214,6 +224,7 @@ def evaluate(
         corruptions_were_named=corruptions != "common" or severities != "1-5",
         limit=limit,
         seed=seed,
+        engine=engine,
         jpeg_quality=jpeg_quality or None,
     )
     settings = Settings(

@@ -37,7 +37,7 @@ Pixels = NDArray[np.uint8]
 class Recipe:
     """How the pixels of a corrupted image are made from its clean crop."""
 
-    engine: str = "imagecorruptions"
+    engine: str = "gnlbench"
     seed: int = 0
     jpeg_quality: int | None = RELEASE_JPEG_QUALITY
 

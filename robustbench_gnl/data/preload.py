@@ -1,7 +1,7 @@
 """Imported once by the server process that the workers are forked from.
 
-Importing it loads the libraries behind the corruptions and compiles glass_blur, which takes
-seconds and would else be done in every worker.
+Importing it compiles our own engine, or loads what was compiled before, which would else be
+done in every worker.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import numpy as np
 
 import corruptions
 
-# What goes wrong here is reported when a worker first needs it: now it would only end the
-# server process.
-with contextlib.suppress(Exception):
-    corruptions.corrupt(np.zeros((32, 32, 3), np.uint8), "glass_blur", 1)
+_BLANK = np.zeros((32, 32, 3), np.uint8)
+for _name in corruptions.names("common"):
+    # What goes wrong here is reported when a worker first needs it: now it would only end the
+    # server process.
+    with contextlib.suppress(Exception):
+        corruptions.corrupt(_BLANK, _name, 1)

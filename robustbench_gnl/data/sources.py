@@ -42,6 +42,11 @@ class Source:
     def n_images(self) -> int:
         return len(self.files)
 
+    @property
+    def engine(self) -> str | None:
+        """The engine that corrupts while images are read, None where none does."""
+        return self.recipe.engine if self.recipe else None
+
     def has(self, condition: Condition) -> bool:
         """Whether the condition can be evaluated from here."""
         if condition.is_clean:

@@ -53,24 +53,30 @@ class InlineExecutor(Executor):
         return future
 
 
-def start_workers(n_workers: int, *, corrupting: bool = True) -> Executor:
+# What each engine takes to corrupt, loaded and compiled once before the workers part.
+PRELOADS = {
+    "gnlbench": "robustbench_gnl.data.preload",
+    "imagecorruptions": "robustbench_gnl.data.preload_package",
+}
+
+
+def start_workers(n_workers: int, *, engine: str | None = None) -> Executor:
     """A pool of `n_workers` processes, or the calling process for 0.
 
-    Where they will be `corrupting`, what that takes is loaded and compiled once, before the
-    workers part. They come from a clean server process, never by forking this one, whose
-    torch threads and CUDA context would not survive it.
+    Args:
+        engine: The engine with which they will corrupt, if they will. They come ready for it
+            from a clean server process, never by forking this one, whose torch threads and
+            CUDA context would not survive it.
     """
     if n_workers == 0:
         return InlineExecutor()
     method = "forkserver" if sys.platform.startswith("linux") else "spawn"
     context = multiprocessing.get_context(method)
     if method == "forkserver":
-        modules = ["robustbench_gnl.data.pixels"]
-        if corrupting:
-            modules.append("robustbench_gnl.data.preload")
-        context.set_forkserver_preload(modules)
+        preload = [PRELOADS[engine]] if engine in PRELOADS else []
+        context.set_forkserver_preload(["robustbench_gnl.data.pixels", *preload])
     return ProcessPoolExecutor(
-        n_workers, mp_context=context, initializer=_prepare_worker, initargs=(corrupting,)
+        n_workers, mp_context=context, initializer=_prepare_worker, initargs=(engine,)
     )
 
 
@@ -107,11 +113,11 @@ def _worker_died() -> DataError:
     )
 
 
-def _prepare_worker(corrupting: bool) -> None:
+def _prepare_worker(engine: str | None) -> None:
     # Ctrl-C reaches the whole group; the parent decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    if corrupting:
+    if engine == "imagecorruptions":
         with contextlib.suppress(ImportError):
             import cv2
 

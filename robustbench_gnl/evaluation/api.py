@@ -90,7 +90,7 @@ def evaluate(
         pieces.append(piece)
         on_piece(piece)
 
-    with network, open_workers(workers, corrupting=source.recipe is not None) as executor:
+    with network, open_workers(workers, engine=source.engine) as executor:
         n_classes = network.check(input_size)
         image_set = source.image_set(n_classes)
         record = describe(model, name or type(model).__name__, n_classes, mean, std)
