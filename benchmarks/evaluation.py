@@ -1,8 +1,10 @@
-"""A whole evaluation against the plain way, on the same images, in one run.
+"""A whole evaluation against the plain way and against the network alone, in one run.
 
 The plain way is the loop that people write: timm's network in eager mode, torchvision's
-ImageFolder, `imagecorruptions`, one process, decoding once a condition. Both go through the
-same draws and the same JPEG step, so that their predictions can be compared image by image.
+ImageFolder, `imagecorruptions`, one process, decoding once a condition. With the engine
+`imagecorruptions` both go through the same draws and the same JPEG step, so that their
+predictions can be compared image by image; our own engine comes beside it. The network alone
+gets images that are in memory already, channels-last in fp32: what cannot be saved.
 
     python benchmarks/evaluation.py /data/imagenet/val --images 32
 """
@@ -25,8 +27,10 @@ from torchvision.datasets import ImageFolder
 
 import corruptions
 from robustbench_gnl import evaluate
-from robustbench_gnl.data import default_workers, open_source
-from robustbench_gnl.evaluation import keep_freed_memory
+from robustbench_gnl.data import Recipe, default_workers, open_source
+from robustbench_gnl.data.pixels import load_clean
+from robustbench_gnl.evaluation import Network, default_batch_size, keep_freed_memory
+from robustbench_gnl.evaluation.lanes import lanes
 from robustbench_gnl.models import load_demo_model
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition
 
@@ -98,13 +102,27 @@ class Recorder(nn.Module):
         return logits
 
 
-def our_way(root: Path, conditions: list[Condition], n_images: int, network: nn.Module) -> float:
+def our_way(
+    root: Path, conditions: list[Condition], n_images: int, network: nn.Module, engine: str
+) -> float:
     """The seconds that an evaluation takes, starting the workers included."""
     start = time.perf_counter()
     evaluate(
-        network, open_source(root), mean=MEAN, std=STD, conditions=conditions, limit=n_images,
-        workers=default_workers(),
+        network, open_source(root, recipe=Recipe(engine)), mean=MEAN, std=STD,
+        conditions=conditions, limit=n_images, workers=default_workers(),
     )  # fmt: skip
+    return time.perf_counter() - start
+
+
+def network_alone(crops: np.ndarray, n_conditions: int, network: nn.Module) -> float:
+    """The seconds of the forward passes, as many batches at a time as the evaluation has."""
+    device = torch.device("cpu")
+    size = default_batch_size(device)
+    batches = [crops[start : start + size] for start in range(0, len(crops), size)]
+    judge = Network(network, mean=MEAN, std=STD, device=device, precision="fp32")
+    start = time.perf_counter()
+    with judge, lanes(device) as (executor, _):
+        list(executor.map(judge.logits, batches * n_conditions))
     return time.perf_counter() - start
 
 
@@ -122,20 +140,33 @@ def main() -> None:
     )
     keep_freed_memory()
     network = load_demo_model().module
-    our_seconds = our_way(options.root, conditions, options.images, network)
+    work = (options.root, conditions, options.images)
+    package_seconds = our_way(*work, network, "imagecorruptions")
+    our_seconds = our_way(*work, network, "gnlbench")
+    source = open_source(options.root).first(options.images)
+    crops, _ = load_clean(source.paths(CLEAN, tuple(source.files)))
+    alone_seconds = network_alone(crops, len(conditions), network)
 
     # Once more, not timed and one batch at a time, so that predictions come in order.
     torch.set_num_threads(1)
     recorder = Recorder(network)
-    our_way(options.root, conditions, options.images, recorder)
+    our_way(*work, recorder, "imagecorruptions")
     ours = np.concatenate(recorder.predictions[1:])  # the first tries a blank image
     n_different = int((ours != np.concatenate(list(predictions.values()))).sum())
     n_answers = options.images * len(conditions)
     print(f"{options.images} images, {len(conditions)} conditions, {default_workers()} processors")
-    print(f"plain way  {plain_seconds:7.1f} s  {n_answers / plain_seconds:6.1f} images/s")
-    print(f"gnlbench   {our_seconds:7.1f} s  {n_answers / our_seconds:6.1f} images/s")
-    print(f"ratio      {plain_seconds / our_seconds:7.2f}")
-    print(f"predictions that differ: {n_different} of {n_answers}")
+    for what, seconds in (
+        ("plain way", plain_seconds),
+        ("gnlbench, package", package_seconds),
+        ("gnlbench", our_seconds),
+        ("network alone", alone_seconds),
+    ):
+        print(
+            f"{what:18s} {seconds:7.1f} s  {n_answers / seconds:6.1f} images/s  "
+            f"{plain_seconds / seconds:5.2f} times the plain way"
+        )
+    print(f"gnlbench over the network alone: {our_seconds / alone_seconds:.2f}")
+    print(f"predictions that differ with the package's engine: {n_different} of {n_answers}")
 
 
 if __name__ == "__main__":

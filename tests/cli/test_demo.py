@@ -33,4 +33,4 @@ def test_the_built_in_sample_serves_any_model(model: tuple[object, ...], tmp_pat
         "eval", *model, "--data", "sample", "--corruptions", "fog", "--severities", "1",
         "--workers", "0", "--db", tmp_path / "s.sqlite", "--format", "json",
     )  # fmt: skip
-    assert json.loads(done.stdout)["protocol"]["name"] == "sample-imagecorruptions-20"
+    assert json.loads(done.stdout)["protocol"]["name"] == "sample-gnlbench-20"

@@ -70,7 +70,7 @@ def test_all_names_are_shown_where_none_is_near(picture: Pixels) -> None:
 
 
 def test_an_unknown_engine_is_refused(picture: Pixels) -> None:
-    with pytest.raises(UnknownCorruptionError, match="expected one of imagecorruptions"):
+    with pytest.raises(UnknownCorruptionError, match="expected one of gnlbench, imagecorruptions"):
         corruptions.corrupt(picture, "fog", 1, engine="fast")
     with pytest.raises(UnknownCorruptionError, match="unknown engine 'fast'"):
         corruptions.engine_version("fast")
@@ -108,7 +108,8 @@ def test_the_group_of_every_name_holds_it() -> None:
 def test_importing_the_package_loads_no_numerical_library(run_python: RunPython) -> None:
     done = run_python(
         "import sys, corruptions; corruptions.names(); corruptions.engine_version()\n"
-        "heavy = {'numpy', 'cv2', 'PIL', 'scipy', 'skimage', 'numba', 'imagecorruptions'}\n"
+        "heavy = {'numpy', 'cv2', 'PIL', 'scipy', 'skimage', 'numba', 'torch'}\n"
+        "heavy |= {'imagecorruptions'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
 
@@ -119,7 +120,9 @@ def test_importing_the_package_loads_no_numerical_library(run_python: RunPython)
 CORRUPT_A_BLACK_IMAGE = """
 import numpy, corruptions
 try:
-    corruptions.corrupt(numpy.zeros((40, 40, 3), numpy.uint8), "fog", 1)
+    corruptions.corrupt(
+        numpy.zeros((40, 40, 3), numpy.uint8), "fog", 1, engine="imagecorruptions"
+    )
 except corruptions.EngineUnavailableError as error:
     print(error)
 """
@@ -149,7 +152,7 @@ def test_a_package_that_is_not_installed_has_no_version(monkeypatch: pytest.Monk
     monkeypatch.setattr(package, "DISTRIBUTION", "no-such-distribution")
 
     with pytest.raises(EngineUnavailableError, match="run: pip install no-such-distribution"):
-        corruptions.engine_version()
+        corruptions.engine_version("imagecorruptions")
 
 
 def test_what_the_package_prints_stays_off_stdout(
@@ -161,7 +164,7 @@ def test_what_the_package_prints_stays_off_stdout(
         return image
 
     monkeypatch.setitem(imagecorruptions.corruption_dict, "zoom_blur", talk)
-    corruptions.corrupt(picture, "zoom_blur", 1)
+    corruptions.corrupt(picture, "zoom_blur", 1, engine="imagecorruptions")
     said = capsys.readouterr()
 
     assert said.out == ""

@@ -142,7 +142,7 @@ def test_equal_crops_with_different_keys_get_different_draws() -> None:
 
 
 def test_the_recipe_of_the_release_is_the_default() -> None:
-    assert Recipe() == Recipe(engine="imagecorruptions", seed=0, jpeg_quality=85)
+    assert Recipe() == Recipe(engine="gnlbench", seed=0, jpeg_quality=85)
 
 
 def test_resampling_to_224_is_the_identity() -> None:

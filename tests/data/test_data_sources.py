@@ -100,7 +100,7 @@ def test_a_tree_with_a_manifest_is_generated(tmp_path: Path, kind: str | None) -
 def test_made_on_the_fly_or_beforehand_is_the_same_protocol(tmp_path: Path) -> None:
     on_the_fly = open_source(make_clean_tree(tmp_path / "val", 2, 1), recipe=Recipe(seed=7))
     root = make_released_tree(tmp_path / "made", 2, 1)
-    write_manifest(root, engine_version=corruptions.engine_version())
+    write_manifest(root, engine="gnlbench", engine_version=corruptions.engine_version())
 
     assert protocol_of(open_source(root)).differences(protocol_of(on_the_fly)) == {}
 
@@ -141,7 +141,7 @@ def test_class_folders_are_clean_images_to_be_corrupted_here(clean_tree: Path) -
 
     assert (source.kind, source.n_images) == ("generated", 6)
     assert all(source.has(c) and source.is_made_here(c) for c in (CLEAN, *COMMON_CONDITIONS))
-    assert protocol.name == "generated-imagecorruptions-6"
+    assert protocol.name == "generated-gnlbench-6"
     assert (protocol.engine_version, protocol.seed, protocol.jpeg_quality) == (
         corruptions.engine_version(),
         0,
@@ -164,11 +164,11 @@ def test_the_sample_is_twenty_photographs_with_the_labels_in_their_names() -> No
 @pytest.mark.parametrize(
     ("recipe", "input_size", "precision", "name"),
     [
-        (Recipe(), 224, "fp32", "generated-imagecorruptions-6"),
-        (Recipe(seed=3), 224, "fp32", "generated-imagecorruptions-6-seed3"),
-        (Recipe(jpeg_quality=None), 224, "fp32", "generated-imagecorruptions-6-nojpeg"),
-        (Recipe(jpeg_quality=70), 224, "fp32", "generated-imagecorruptions-6-jpeg70"),
-        (Recipe(), 288, "bf16", "generated-imagecorruptions-6-input288-bf16"),
+        (Recipe(), 224, "fp32", "generated-gnlbench-6"),
+        (Recipe(seed=3), 224, "fp32", "generated-gnlbench-6-seed3"),
+        (Recipe(jpeg_quality=None), 224, "fp32", "generated-gnlbench-6-nojpeg"),
+        (Recipe(jpeg_quality=70), 224, "fp32", "generated-gnlbench-6-jpeg70"),
+        (Recipe(), 288, "bf16", "generated-gnlbench-6-input288-bf16"),
     ],
 )
 def test_the_name_of_a_protocol_says_what_is_unusual(
