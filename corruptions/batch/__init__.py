@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MADE_ONE_BY_ONE = frozenset({"glass_blur", "gaussian_blur", "spatter"})
 """Corruptions without a version for batches."""
+EXACT = frozenset({"gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"})
+"""Corruptions whose every bit is the same here as in `corruptions.corrupt`, on any device."""
 
 
 def corrupt_batch(images: Tensor, name: str, severity: int, *, seeds: Sequence[int]) -> Tensor:

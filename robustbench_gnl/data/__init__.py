@@ -13,7 +13,7 @@ from robustbench_gnl.data.pixels import (
 from robustbench_gnl.data.sample import open_sample
 from robustbench_gnl.data.scan import find_bad_images
 from robustbench_gnl.data.sources import Source
-from robustbench_gnl.data.stream import BatchOfImages, ImageStream, Layout, Work
+from robustbench_gnl.data.stream import BatchOfImages, ImageStream, Layout, LeftToDo, Work
 from robustbench_gnl.data.workers import (
     default_workers,
     result_of,
@@ -30,6 +30,7 @@ __all__ = [
     "BatchOfImages",
     "ImageStream",
     "Layout",
+    "LeftToDo",
     "Recipe",
     "Source",
     "Work",

@@ -8,11 +8,12 @@ crops and a few batches are in memory at a time, however many images there are.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Any
 
+import corruptions
 from robustbench_gnl.data.pixels import Pixels, Recipe, corrupt_crops, load_clean, load_made
 from robustbench_gnl.data.sources import Source
 from robustbench_gnl.data.workers import result_of, submit
@@ -33,6 +34,16 @@ class BatchOfImages:
     digests: list[bytes]
     """sha256 of the file behind each image."""
     ends_piece: bool
+    left_to_do: LeftToDo | None = None
+    """Not None where `images` are the clean crops, to be corrupted where the network is."""
+
+
+@dataclass(frozen=True)
+class LeftToDo:
+    """What `corruptions.corrupt_batch` still has to do to a batch."""
+
+    seeds: tuple[int, ...]
+    jpeg_quality: int | None
 
 
 @dataclass(frozen=True)
@@ -75,7 +86,9 @@ class ImageStream:
         *,
         input_size: int,
         ahead: int,
+        left_to_device: Collection[str] = (),
     ) -> None:
+        """`left_to_device` names the corruptions that are not to be made here."""
         self._source = source
         self._layout = layout
         self._work = [(block, conditions) for block, conditions in work.items() if conditions]
@@ -83,6 +96,7 @@ class ImageStream:
         self._input_size = input_size
         self._ahead = max(1, ahead)
         self._keys = tuple(source.files)
+        self._left_to_device = frozenset(left_to_device)
 
     def __iter__(self) -> Iterator[BatchOfImages]:
         waiting: deque[_Waiting] = deque()
@@ -144,6 +158,11 @@ class ImageStream:
         if self._source.is_made_here(condition):
             crops, digests = result_of(clean[batch])
             recipe = self._source.recipe or Recipe()
+            if condition.corruption in self._left_to_device:
+                return _Waiting(
+                    block, condition, batch, ends_piece, clean[batch], digests,
+                    LeftToDo(_seeds(recipe, keys, condition), recipe.jpeg_quality),
+                )  # fmt: skip
             future = submit(
                 self._executor, corrupt_crops, crops, keys, condition, recipe, self._input_size
             )
@@ -166,10 +185,17 @@ class _Waiting:
     ends_piece: bool
     future: Future[Any]
     digests: list[bytes] | None
+    left_to_do: LeftToDo | None = None
 
     def batch(self) -> BatchOfImages:
         result = result_of(self.future)
         images, digests = result if isinstance(result, tuple) else (result, self.digests or [])
         return BatchOfImages(
-            self.block, self.condition, self.images.start, images, digests, self.ends_piece
-        )
+            self.block, self.condition, self.images.start, images, digests, self.ends_piece,
+            self.left_to_do,
+        )  # fmt: skip
+
+
+def _seeds(recipe: Recipe, keys: Sequence[str], condition: Condition) -> tuple[int, ...]:
+    name, severity = condition.corruption, condition.severity
+    return tuple(corruptions.image_seed(recipe.seed, key, name, severity) for key in keys)

@@ -19,6 +19,7 @@ from robustbench_gnl.data import (
     tasks_ahead,
 )
 from robustbench_gnl.errors import DataError
+from robustbench_gnl.evaluation.corrupting import corrupting, left_to_device
 from robustbench_gnl.evaluation.device import full_fp32
 from robustbench_gnl.evaluation.facts import PieceFacts
 from robustbench_gnl.evaluation.lanes import lanes
@@ -69,6 +70,7 @@ def evaluate_pieces(
         executor,
         input_size=input_size,
         ahead=tasks_ahead(n_workers, layout.batch_size),
+        left_to_device=left_to_device(judged[0].network.device, source.recipe, input_size),
     )
     labels = [torch.tensor(each.image_set.labels) for each in judged]
     open_facts: dict[int, PieceFacts] = {}
@@ -96,7 +98,7 @@ def _forward(
     with full_fp32(), lanes(judged[0].network.device) as (executor, n_lanes):
         for batch in stream:
             futures = {
-                index: executor.submit(each.network.logits, batch.images)
+                index: executor.submit(each.network.logits, batch.images, corrupting(batch))
                 for index, each in enumerate(judged)
                 if each.needs(batch.block, batch.condition)
             }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 import numpy as np
@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from robustbench_gnl.errors import ModelError, UsageError
 from robustbench_gnl.evaluation.device import full_fp32, inference
+
+Corrupting = Callable[[Tensor], Tensor]
+"""Clean images in, corrupted ones out: uint8 (N, 3, S, S) on the device."""
 
 
 class Network:
@@ -50,8 +53,8 @@ class Network:
         for part, was_training in self._training.items():
             part.training = was_training  # each its own: a frozen batch norm stays frozen
 
-    def logits(self, images: NDArray[np.uint8]) -> Tensor:
-        """Logits (N, C) of uint8 images (N, S, S, 3).
+    def logits(self, images: NDArray[np.uint8], left_to_do: Corrupting | None = None) -> Tensor:
+        """Logits (N, C) of uint8 images (N, S, S, 3), after what is left to do to them.
 
         Raises:
             UsageError: The batch does not fit into the device's memory.
@@ -59,7 +62,10 @@ class Network:
         try:
             pixels = torch.from_numpy(images).to(self.device, non_blocking=True)
             # (N, S, S, 3) seen as (N, 3, S, S) is channels-last already: nothing is moved.
-            batch = pixels.permute(0, 3, 1, 2).float()
+            pixels = pixels.permute(0, 3, 1, 2)
+            if left_to_do is not None:
+                pixels = left_to_do(pixels)
+            batch = pixels.to(torch.float32, memory_format=torch.channels_last)
             with inference(self.device, self.precision):
                 batch = batch.div_(255).sub_(self._mean).div_(self._std)
                 output: Tensor = self._module(batch)

@@ -35,7 +35,6 @@ class LoadedModel:
         std: Then divided by.
         mean_source: "given", "checkpoint" or "timm".
         input_size: Preferred (channels, height, width).
-        fixed_input_size: Whether it can take no other size.
         notes: What the reader of a result should know.
     """
 
@@ -49,7 +48,6 @@ class LoadedModel:
     std: ChannelValues
     mean_source: str
     input_size: tuple[int, int, int]
-    fixed_input_size: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -164,7 +162,6 @@ def describe(
         std=_three(std),
         mean_source=source,
         input_size=tuple(cfg["input_size"]),
-        fixed_input_size=bool(cfg.get("fixed_input_size", False)),
         notes=notes,
     )
 

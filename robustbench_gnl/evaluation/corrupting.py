@@ -1,0 +1,42 @@
+"""Corruptions that are made where the network is, and not by the workers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from corruptions.batch import EXACT, corrupt_batch
+from robustbench_gnl.data import CROP, BatchOfImages, LeftToDo, Recipe
+from robustbench_gnl.evaluation.network import Corrupting
+from robustbench_gnl.records import Condition
+
+
+def left_to_device(device: torch.device, recipe: Recipe | None, input_size: int) -> frozenset[str]:
+    """The corruptions that are made on the device: those of our engine that come out the same
+    to the bit as a worker's, on CUDA, which makes them faster than the workers."""
+    if recipe is None or recipe.engine != "gnlbench" or device.type != "cuda":
+        return frozenset()
+    return EXACT if input_size == CROP else frozenset()
+
+
+def corrupting(batch: BatchOfImages) -> Corrupting | None:
+    """What has to be done to the images of a batch on the device; done once, however many
+    networks look at them."""
+    if batch.left_to_do is None:
+        return None
+    made: list[Tensor] = []
+
+    def once(images: Tensor) -> Tensor:
+        if not made:
+            made.append(_corrupt(images, batch.condition, todo))
+        return made[0]
+
+    todo = batch.left_to_do
+    return once
+
+
+def _corrupt(images: Tensor, condition: Condition, todo: LeftToDo) -> Tensor:
+    from corruptions.batch.jpeg import round_trip
+
+    corrupted = corrupt_batch(images, condition.corruption, condition.severity, seeds=todo.seeds)
+    return corrupted if todo.jpeg_quality is None else round_trip(corrupted, todo.jpeg_quality)
