@@ -12,3 +12,14 @@ GAUSSIAN_NOISE_SD = (0.08, 0.12, 0.18, 0.26, 0.38)
 SHOT_NOISE_PHOTONS = (60, 25, 12, 5, 3)  # expected photons of a white sub-pixel
 IMPULSE_NOISE_AMOUNT = (0.03, 0.06, 0.09, 0.17, 0.27)  # share of sub-pixels hit
 SPECKLE_NOISE_SD = (0.15, 0.2, 0.35, 0.45, 0.6)
+
+# colour
+BRIGHTNESS_ADDED = (0.1, 0.2, 0.3, 0.4, 0.5)  # to V of HSV
+CONTRAST_KEPT = (0.4, 0.3, 0.2, 0.1, 0.05)  # share of the distance to the channel's mean
+SATURATE_SLOPE_AND_OFFSET = ((0.3, 0.0), (0.1, 0.0), (2.0, 0.0), (5.0, 0.1), (20.0, 0.2))  # of S
+
+# pixelate
+PIXELATE_SCALE = (0.6, 0.5, 0.4, 0.3, 0.25)  # of each side
+
+# jpeg
+JPEG_QUALITY = (25, 18, 15, 10, 7)  # of libjpeg, 1 to 100
