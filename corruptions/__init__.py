@@ -13,7 +13,7 @@ Corruptions and Perturbations", ICLR 2019.
 """
 
 from corruptions.batch import corrupt_batch
-from corruptions.engine import ENGINES, corrupt, engine_version
+from corruptions.engine import ENGINES, corrupt, engine_version, jpeg_round_trip
 from corruptions.errors import (
     CorruptionError,
     EngineUnavailableError,
@@ -38,5 +38,6 @@ __all__ = [
     "engine_version",
     "group_of",
     "image_seed",
+    "jpeg_round_trip",
     "names",
 ]

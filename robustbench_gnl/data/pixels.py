@@ -135,10 +135,8 @@ def centre_crop(image: Image.Image) -> Image.Image:
 
 
 def jpeg_step(image: Pixels, quality: int) -> Pixels:
-    """Through a JPEG file and back, as every released image went: 4:2:0, optimised tables."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=quality, optimize=True)
-    return np.asarray(Image.open(buffer).convert("RGB"))
+    """As through a JPEG file and back, as every released image went, with 4:2:0 colours."""
+    return corruptions.jpeg_round_trip(image, quality)
 
 
 def load_clean(paths: Sequence[Path]) -> tuple[Pixels, list[bytes]]:
