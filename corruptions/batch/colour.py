@@ -1,7 +1,7 @@
 """Brightness, contrast and saturation for many images at once, as `corruptions.families.colour`
 makes them: brightness and saturation to the bit. In contrast the means are those of whole
-numbers, not of float64 added up pixel by pixel, which tells on flat images alone, by one
-grey level."""
+numbers, not of float64 added up pixel by pixel. That tells where a last bit decides between
+two grey levels, on flat images above all."""
 
 from __future__ import annotations
 
