@@ -33,6 +33,13 @@ def blur(image: Pixels, sigma: float) -> Pixels:
     return out
 
 
+def filter_plane(plane: Values, sigma: float) -> Values:
+    """The filter on float64 (H, W)."""
+    out = np.empty_like(plane)
+    _filter_plane(plane, half_kernel(sigma, 4.0), out)
+    return out
+
+
 @functools.cache
 def half_kernel(sigma: float, truncate: float) -> Values:
     """The kernel's weights from the centre outwards."""
@@ -74,6 +81,27 @@ def _blur(image: Pixels, channels: int, weights: Values, out: Pixels) -> None:
             )
         for x in range(length):
             out[y, x] = np.uint8(min(max(result[x], 0.0), 1.0) * 255.0)
+
+
+@compiled
+def _filter_plane(plane: Values, weights: Values, out: Values) -> None:
+    height, width = plane.shape
+    radius = weights.size - 1
+    padded = np.empty(radius + width + radius)
+    line = padded[radius : radius + width]
+    for y in range(height):
+        _weigh(plane[y], weights[0], line)
+        for step in range(radius, 0, -1):
+            above, below = max(y - step, 0), min(y + step, height - 1)
+            _add_pair(plane[above], plane[below], weights[step], line)
+        padded[:radius] = line[0]
+        padded[radius + width :] = line[width - 1]
+        _weigh(line, weights[0], out[y])
+        for step in range(radius, 0, -1):
+            left, right = radius - step, radius + step
+            _add_pair(
+                padded[left : left + width], padded[right : right + width], weights[step], out[y]
+            )
 
 
 @compiled

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,17 @@ from corruptions.compiled import compiled
 from corruptions.parameters import ZOOM_BLUR_FACTORS
 
 Pixels = NDArray[np.uint8]
-Grid = tuple[NDArray[np.int32], NDArray[np.float32]]
+
+
+class Grid(NamedTuple):
+    """Where the positions of a side lie after its centre was enlarged."""
+
+    start: int
+    """The first sample of what is enlarged."""
+    first: NDArray[np.int32]
+    """The sample before each position."""
+    share: NDArray[np.float32]
+    """Of the sample after it."""
 
 
 def zoom_blur(image: Pixels, severity: int, seed: int) -> Pixels:
@@ -33,36 +44,26 @@ def zoom_blur(image: Pixels, severity: int, seed: int) -> Pixels:
 
 
 @functools.lru_cache(maxsize=64)
-def grids(severity: int, n: int, channels: int) -> Grid:
+def grids(severity: int, n: int, channels: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """For each factor and each value on a side of n pixels, channels side by side: where the
     value before it lies, and the share of the one after it."""
-    pairs = [grid(n, factor) for factor in np.arange(*ZOOM_BLUR_FACTORS[severity - 1])]
-    first = np.stack([first for first, _ in pairs])[:, :, None]
+    found = [grid(n, factor) for factor in np.arange(*ZOOM_BLUR_FACTORS[severity - 1])]
+    first = np.stack([each.first for each in found])[:, :, None]
     at = channels * first + np.arange(channels, dtype=np.int32)
-    shares = np.repeat(np.stack([share for _, share in pairs]), channels, axis=1)
-    return at.reshape(len(pairs), -1).astype(np.int32), shares
+    shares = np.repeat(np.stack([each.share for each in found]), channels, axis=1)
+    return at.reshape(len(found), -1).astype(np.int32), shares
 
 
+@functools.lru_cache(maxsize=64)
 def grid(n: int, factor: float) -> Grid:
-    """Where the n positions of a side lie after its centre was enlarged: the sample before
-    each, and the share of the sample after it."""
+    """The n positions of a side whose centre is enlarged, as scipy.ndimage.zoom places them:
+    the first and the last sample stay the first and the last."""
     crop = math.ceil(n / factor)
     enlarged = round(crop * factor)
     positions = (np.arange(n) + (enlarged - n) // 2) * ((crop - 1) / (enlarged - 1))
     first = np.minimum(positions.astype(np.int32), crop - 2)
-    return first + np.int32((n - crop) // 2), (positions - first).astype(np.float32)
-
-
-def clipped_zoom(image: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
-    """The centre of (H, W, C) enlarged, bilinearly, to the size of the whole."""
-    height, width, _ = image.shape
-    row, row_share = grid(height, factor)
-    column, column_share = grid(width, factor)
-    upper, lower = image[row], image[row + 1]
-    lines = upper + row_share[:, None, None] * (lower - upper)
-    left, right = lines[:, column], lines[:, column + 1]
-    out: NDArray[np.float32] = left + column_share[:, None] * (right - left)
-    return out
+    start = (n - crop) // 2
+    return Grid(start, first + np.int32(start), (positions - first).astype(np.float32))
 
 
 @compiled
