@@ -84,3 +84,27 @@ PIXELATE_SCALE = (0.6, 0.5, 0.4, 0.3, 0.25)  # of each side
 
 # jpeg
 JPEG_QUALITY = (25, 18, 15, 10, 7)  # of libjpeg, 1 to 100
+
+
+# spatter
+class Spatter(NamedTuple):
+    """Liquid is where smoothed normal noise is over the threshold."""
+
+    mean: float
+    sd: float
+    sigma: float  # of the smoothing
+    threshold: float
+    intensity: float  # of water
+    mud_sigma: float | None  # of the smoothing of mud; None: water
+
+
+SPATTER = (
+    Spatter(0.65, 0.3, 4, 0.69, 0.6, None),
+    Spatter(0.65, 0.3, 3, 0.68, 0.6, None),
+    Spatter(0.65, 0.3, 2, 0.68, 0.5, None),
+    Spatter(0.65, 0.3, 1, 0.65, 0.0, 1.5),
+    Spatter(0.67, 0.4, 1, 0.65, 0.0, 1.5),
+)
+WATER_RGB = (175, 238, 238)
+MUD_RGB = (63, 42, 20)
+MUD_SOLID = 0.8  # share of mud below which there is none

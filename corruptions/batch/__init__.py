@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from corruptions.errors import EngineUnavailableError, InvalidImageError
 from corruptions.families import MODULES
-from corruptions.registry import check_severity, group_of
+from corruptions.registry import ALL, check_severity, group_of
 from corruptions.requests import check_sides
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MADE_ONE_BY_ONE = frozenset({"glass_blur", "gaussian_blur", "spatter"})
 """Corruptions without a version for batches."""
-EXACT = frozenset({"gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise"})
+EXACT = frozenset(ALL) - MADE_ONE_BY_ONE - {"snow", "contrast", "elastic_transform"}
 """Corruptions whose every bit is the same here as in `corruptions.corrupt`, on any device."""
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from corruptions.batch.arithmetic import divisor
 from corruptions.parameters import BRIGHTNESS_ADDED, CONTRAST_KEPT, SATURATE_SLOPE_AND_OFFSET
 
 
@@ -25,7 +26,7 @@ def saturate(images: Tensor, severity: int, seeds: Sequence[int]) -> Tensor:
 def contrast(images: Tensor, severity: int, seeds: Sequence[int]) -> Tensor:
     height, width = images.shape[2:]
     sums = images.sum((2, 3), keepdim=True, dtype=torch.int64)
-    means = sums.double() / _number(height * width * 255, images.device)
+    means = sums.double() / divisor(height * width * 255, images.device)
     levels = _levels(images.device)
     values = (levels - means) * CONTRAST_KEPT[severity - 1] + means  # (B, 3, 1, 256)
     tables = (values.clamp(0.0, 1.0) * 255.0).to(torch.uint8)
@@ -33,12 +34,7 @@ def contrast(images: Tensor, severity: int, seeds: Sequence[int]) -> Tensor:
 
 
 def _levels(device: torch.device) -> Tensor:
-    return torch.arange(256, dtype=torch.float64, device=device) / _number(255.0, device)
-
-
-def _number(value: float, device: torch.device) -> Tensor:
-    """A divisor. By a plain number CUDA would multiply with the inverse, and the last bit go."""
-    return torch.tensor(value, dtype=torch.float64, device=device)
+    return torch.arange(256, dtype=torch.float64, device=device) / divisor(255.0, device)
 
 
 def _change_hsv(images: Tensor, slope: float, offset: float, added: float) -> Tensor:
@@ -47,14 +43,14 @@ def _change_hsv(images: Tensor, slope: float, offset: float, added: float) -> Te
     smallest = torch.minimum(torch.minimum(red, green), blue)
     breadth = value - smallest
     grey = breadth == 0.0
-    divisor = torch.where(grey, 1.0, breadth)
+    span = torch.where(grey, 1.0, breadth)
     saturation = torch.where(grey, 0.0, breadth / torch.where(grey, 1.0, value))
     sixths = torch.where(
         blue == value,
-        4.0 + (red - green) / divisor,
-        torch.where(green == value, 2.0 + (blue - red) / divisor, (green - blue) / divisor),
+        4.0 + (red - green) / span,
+        torch.where(green == value, 2.0 + (blue - red) / span, (green - blue) / span),
     )
-    hue = sixths / _number(6.0, images.device)
+    hue = sixths / divisor(6.0, images.device)
     hue = torch.where(hue < 0.0, hue + 1.0, hue)
     whole = (hue * 6.0).floor()
     part = hue * 6.0 - whole

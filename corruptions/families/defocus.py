@@ -56,6 +56,16 @@ def kernel(radius: int, softness: float) -> NDArray[np.float64]:
     return disk
 
 
+def fixed_kernel(radius: int, softness: float) -> NDArray[np.int32]:
+    """The kernel times 2**22, without its empty rim."""
+    # Rounded down: flat regions come out just below their level and are truncated to the one
+    # below it, as in the release.
+    fixed = np.floor(kernel(radius, softness) * 2.0**POINT).astype(np.int32)
+    while not fixed[0].any():
+        fixed = fixed[1:-1, 1:-1]
+    return fixed
+
+
 @functools.cache
 def kernel_steps(radius: int, softness: float) -> tuple[int, NDArray[np.int32]]:
     """How far the kernel reaches, and its steps: rows of (row, column, height of the step).
@@ -63,12 +73,8 @@ def kernel_steps(radius: int, softness: float) -> tuple[int, NDArray[np.int32]]:
     The kernel is the same in its four quarters. A step (r, c, h) stands for four: the rows r
     and -r grow by h at column -c and fall by h after column c.
     """
-    # Rounded down: flat regions come out just below their level and are truncated to the one
-    # below it, as in the release.
-    fixed = np.floor(kernel(radius, softness) * 2.0**POINT).astype(np.int32)
+    fixed = fixed_kernel(radius, softness)
     reach = len(fixed) // 2
-    while not fixed[0].any() and reach:
-        fixed, reach = fixed[1:-1, 1:-1], reach - 1
     steps = np.diff(fixed[reach:, : reach + 1], axis=1, prepend=0)
     rows, columns = np.nonzero(steps)
     found = np.stack([rows, reach - columns, steps[rows, columns]], axis=1)

@@ -75,14 +75,32 @@ def displacements(seed: int, height: int, width: int, severity: int) -> tuple[Fi
 def _smoothed(draws: NDArray[np.uint32], sigma: float, strength: float) -> Field:
     """Uniform noise from -1 to 1, smoothed with mirrored edges, times the strength."""
     field = np.empty(draws.shape, np.float32)
-    radius = int(TRUNCATE * sigma + 0.5)
-    if radius <= min(draws.shape) // 8:
+    if is_narrow(min(draws.shape), sigma):
         _smooth_narrow(draws, half_kernel(sigma, TRUNCATE), strength, field)
     else:
         _smooth_wide(
             draws, *waves(draws.shape[0], sigma), *waves(draws.shape[1], sigma), strength, field
         )
     return field
+
+
+def is_narrow(side: int, sigma: float) -> bool:
+    """Whether the smoothing has so few taps that waves would be more work."""
+    return half_kernel(sigma, TRUNCATE).size - 1 <= side // 8
+
+
+def smoothing(n: int, shorter_side: int, sigma: float) -> Values:
+    """The matrix (n, n) that smooths a side of n pixels, for who has fast products of them."""
+    if not is_narrow(shorter_side, sigma):
+        shapes, factors = waves(n, sigma)
+        product: Values = shapes.T @ (factors[:, None] * shapes)
+        return product
+    matrix = np.zeros((n, n))
+    half = half_kernel(sigma, TRUNCATE)
+    for step in range(1 - half.size, half.size):
+        for index in range(n):
+            matrix[index, _mirrored(index + step, n)] += half[abs(step)]
+    return matrix
 
 
 @functools.lru_cache(maxsize=64)

@@ -24,13 +24,17 @@ POINT = 22
 def motion_blur(image: Pixels, severity: int, seed: int) -> Pixels:
     """A streak of random direction, towards the left."""
     radius, sigma = MOTION_BLUR[severity - 1]
-    degrees = MOTION_BLUR_DEGREES * (2.0 * philox.uniforms(seed, 0, 1)[0] - 1.0)
-    return streak(image, radius, sigma, degrees)
+    return streak(image, radius, sigma, direction(seed))
+
+
+def direction(seed: int) -> float:
+    """In degrees, for `streak`."""
+    return MOTION_BLUR_DEGREES * (2.0 * float(philox.uniforms(seed, 0, 1)[0]) - 1.0)
 
 
 def streak(image: Pixels, radius: int, sigma: float, degrees: float) -> Pixels:
-    """uint8 (H, W, C) smeared over 2 `radius` pixels; 0 degrees is towards negative x, the
-    angle grows with y downwards."""
+    """uint8 (H, W, C) smeared over 2 `radius` pixels. A bright pixel leaves its streak along
+    -(cos, sin) of the angle, x to the right and y downwards."""
     height, width, channels = image.shape
     weights = half_gaussian(radius, sigma)
     offsets = offsets_along(degrees, weights.size)

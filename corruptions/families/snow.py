@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from corruptions import philox
 from corruptions.compiled import compiled
 from corruptions.families.motion import streak
-from corruptions.families.zoom import grid
+from corruptions.families.zoom import Grid, grid
 from corruptions.parameters import SNOW, SNOW_DEGREES
 
 Pixels = NDArray[np.uint8]
@@ -31,18 +31,25 @@ def snow_layer(seed: int, height: int, width: int, severity: int) -> Pixels:
     """Enlarged noise, the brightest of it smeared in a random direction, uint8 (H, W)."""
     flakes = SNOW[severity - 1]
     rows, columns = grid(height, flakes.zoom), grid(width, flakes.zoom)
-    # Only what is enlarged needs to be drawn.
-    shape = int(rows.first[-1]) + 2 - rows.start, int(columns.first[-1]) + 2 - columns.start
+    shape = n_enlarged(rows), n_enlarged(columns)
     noise = flakes.mean + flakes.sd * philox.normals(seed, FLAKES, shape[0] * shape[1])
     layer = np.empty((height, width), np.uint8)
     _flakes(
         noise.reshape(shape), rows.first - rows.start, rows.share,
         columns.first - columns.start, columns.share, flakes.threshold, layer,
     )  # fmt: skip
-    degrees = SNOW_DEGREES[0] + (SNOW_DEGREES[1] - SNOW_DEGREES[0]) * float(
-        philox.uniforms(seed, DIRECTION, 1)[0]
-    )
-    return streak(layer[:, :, None], flakes.radius, flakes.sigma, degrees)[:, :, 0]
+    return streak(layer[:, :, None], flakes.radius, flakes.sigma, direction(seed))[:, :, 0]
+
+
+def n_enlarged(side: Grid) -> int:
+    """How many samples of a side are enlarged: no others need to be drawn."""
+    return int(side.first[-1]) + 2 - side.start
+
+
+def direction(seed: int) -> float:
+    """In degrees, as `corruptions.families.motion` counts them: snow falls downwards."""
+    least, most = SNOW_DEGREES
+    return least + (most - least) * float(philox.uniforms(seed, DIRECTION, 1)[0])
 
 
 @compiled
