@@ -26,6 +26,18 @@ _CONDITIONS = {
 
 
 @dataclass(frozen=True)
+class Interval:
+    """Where a number would lie with other images of the same kind."""
+
+    low: float
+    high: float
+    level: float = 0.95
+    """How often such intervals hold the truth."""
+    method: str = "bootstrap"
+    """`bootstrap` (over images), `wilson` (one proportion) or `jackknife` (over blocks)."""
+
+
+@dataclass(frozen=True)
 class CorruptionSummary:
     """One corruption."""
 

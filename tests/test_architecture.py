@@ -13,12 +13,13 @@ PACKAGE = Path(__file__).parents[1] / "robustbench_gnl"
 ENGINE = PACKAGE.parent / "corruptions"
 
 # Whom each layer may import, besides itself and what stands below it.
-MIDDLE = {"reports", "store", "evaluation", "models", "data"}
+MIDDLE = {"reports", "statistics", "store", "evaluation", "models", "data"}
 BASE = {"metrics", "records", "reference"}
 ALLOWED = {
     "cli": MIDDLE | BASE | {"errors"},
     "evaluation": {"data"} | BASE | {"errors"},
     "reports": BASE | {"errors"},
+    "statistics": BASE | {"errors"},
     "store": BASE | {"errors"},
     "models": BASE | {"errors"},
     "data": BASE | {"errors"},

@@ -1,0 +1,135 @@
+"""Resampling images: the same draws for every cell of a run and every run of an image set.
+
+Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 6 and 13. Cells share
+their images, so an image is drawn with all its cells; runs share their draws, so that the
+replicates of two runs are paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robustbench_gnl.errors import UsageError
+from robustbench_gnl.metrics import Interval
+from robustbench_gnl.records import Condition
+from robustbench_gnl.statistics.evidence import Counts, Evidence, Floats
+from robustbench_gnl.statistics.linear import LinearField
+
+LEVEL = 0.95
+N_RESAMPLES = 1000
+SEED = 0
+DRAWS = "philox-1"
+"""Name of the draws below. Another way to draw needs another name: replicates are kept."""
+
+_CHUNK_BYTES = 32 * 2**20
+_MOST_IMAGES = 2**24  # Up to here every partial sum of a float32 product is a whole number.
+
+
+@dataclass(frozen=True, eq=False)
+class Replicates:
+    """Counts of wrong answers in resampled image sets; or differences of two runs' counts."""
+
+    conditions: tuple[Condition, ...]
+    n_images: int
+    seed: int
+    observed: Counts
+    """(n_cells,): the counts themselves."""
+    counts: Counts
+    """(n_resamples, n_cells)"""
+
+    @property
+    def n_resamples(self) -> int:
+        return len(self.counts)
+
+    def values(self, field: LinearField) -> Floats:
+        """(n_resamples,): the number in each resampled image set."""
+        return field.value(self.counts / self.n_images)
+
+    def value(self, field: LinearField) -> float:
+        """The number itself."""
+        return float(field.value(self.observed / self.n_images))
+
+    def interval(self, field: LinearField, level: float = LEVEL) -> Interval:
+        """The percentile interval of the number."""
+        return percentile_interval(self.values(field), level)
+
+    def only(self, conditions: Iterable[Condition]) -> Replicates:
+        """The replicates of these cells, which must be among the conditions."""
+        wanted = tuple(conditions)
+        rows = [self.conditions.index(condition) for condition in wanted]
+        return Replicates(
+            wanted, self.n_images, self.seed, self.observed[rows], self.counts[:, rows]
+        )
+
+
+def bootstrap(
+    evidence: Evidence, *, n_resamples: int = N_RESAMPLES, seed: int = SEED
+) -> Replicates:
+    """The replicates of a run's cells.
+
+    The counts are whole numbers and come out the same on every machine. Those of the first
+    100 resamples are the same whether 100 or 1,000 are asked for.
+    """
+    counts = resampled_sums(evidence.wrong, n_resamples=n_resamples, seed=seed)
+    return Replicates(evidence.conditions, evidence.n_images, seed, evidence.n_wrong, counts)
+
+
+def resampled_sums(
+    values: NDArray[Any], *, n_resamples: int = N_RESAMPLES, seed: int = SEED
+) -> Counts:
+    """(n_resamples, n_cells): sums over resampled images of values (n_cells, n_images) that
+    are -1, 0 or 1."""
+    n_cells, n_images = values.shape
+    if not 0 < n_images < _MOST_IMAGES:
+        raise UsageError(
+            f"expected 1 to {_MOST_IMAGES - 1:,} images to resample, got {n_images:,}",
+            n_images=n_images,
+        )
+    by_image = np.ascontiguousarray(values.T, np.float32)  # (n_images, n_cells)
+    sums = np.empty((n_resamples, n_cells), np.int64)
+    start = 0
+    for drawn in image_counts(n_images, n_resamples=n_resamples, seed=seed):
+        sums[start : start + len(drawn)] = drawn @ by_image
+        start += len(drawn)
+    return sums
+
+
+def image_counts(
+    n_images: int, *, n_resamples: int = N_RESAMPLES, seed: int = SEED
+) -> Iterator[NDArray[np.float32]]:
+    """How often each image is drawn: (rows, n_images) at a time, each row adding to n_images.
+
+    The draws depend on (seed, n_images) alone. They are made of Philox's raw words, which
+    NumPy promises to keep, and not by its distributions, which may change with a version.
+    An index is the high half of 32 random bits times n_images: its chance is off by less
+    than n_images / 2**32 of itself.
+    """
+    words = np.random.Philox(key=np.array([seed, n_images], np.uint64))
+    n_words = -(-n_images // 2)
+    n_rows = max(1, _CHUNK_BYTES // (4 * n_images))
+    for start in range(0, n_resamples, n_rows):
+        rows = min(n_rows, n_resamples - start)
+        counts = np.empty((rows, n_images), np.float32)
+        for row in counts:
+            raw = words.random_raw(n_words)
+            halves = np.concatenate([raw >> 32, raw & 0xFFFFFFFF])[:n_images]
+            index = (halves * np.uint64(n_images)) >> 32
+            row[:] = np.bincount(index.astype(np.intp), minlength=n_images)
+        yield counts
+
+
+def percentile_interval(replicates: Floats, level: float = LEVEL) -> Interval:
+    """The interval between the two outer percentiles of the replicates (n_resamples,).
+
+    Percentiles are those of rank p (n + 1) (`weibull`): of 1,000 replicates 2.5 % lie at the
+    25th, so that the interval is not narrower for being found by chance.
+    """
+    low, high = np.quantile(
+        replicates, [(1 - level) / 2, (1 + level) / 2], axis=0, method="weibull"
+    )
+    return Interval(float(low), float(high), level, "bootstrap")

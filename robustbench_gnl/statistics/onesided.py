@@ -1,0 +1,152 @@
+"""Is one run's number above another's: the one-sided paired test that a gate needs.
+
+d_i is the score of image i in the candidate less that in the baseline. Were the two draws of
+the same chances, d_i and -d_i would be equally likely. Three ways lead from there to p:
+
+- `binomial`: all d_i that are not 0 have one size, as in a single cell. Their signs are then
+  a fair coin's, and p is exact (McNemar, one-sided).
+- `signs`: at most MOST_ENUMERATED images differ. Every way to turn their signs is counted, so
+  p is exact (Fisher, "The Design of Experiments", 1935, section 21). Student's t would
+  alarm too often here: three images out of three give it p = 0.04, where a coin gives 0.125.
+- `t`: the paired t-test (Student, "The probable error of a mean", 1908).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from robustbench_gnl.errors import UsageError
+from robustbench_gnl.statistics.evidence import Evidence, Floats
+from robustbench_gnl.statistics.linear import LinearField
+
+MOST_ENUMERATED = 16
+_ROUNDING = 1e-9
+"""Scores this near, as a share of the largest, differ by the order of adding alone."""
+
+
+@dataclass(frozen=True)
+class OneSided:
+    """The test that a mean difference is above 0."""
+
+    difference: float
+    """The mean of the d_i: candidate less baseline."""
+    standard_error: float
+    n_images: int
+    n_differing: int
+    """Images whose d_i is not 0."""
+    p_value: float
+    method: Literal["binomial", "signs", "t"]
+    n_above: int
+    """Images whose d_i is above 0."""
+
+    def lower_bound(self, alpha: float = 0.05) -> float:
+        """What the true difference is at least, but for a chance of alpha.
+
+        Above 0 exactly when `p_value` is at most alpha.
+        """
+        if self.method == "binomial":
+            bound = self._binomial_bound(alpha)
+        else:
+            bound = self.difference - _t_quantile(1 - alpha, self.n_images) * self.standard_error
+        # Where the two ways to see it part by a rounding or a handful of images, p decides.
+        if self.p_value > alpha:
+            return min(bound, 0.0)
+        return max(bound, math.ulp(0.0))
+
+    def _binomial_bound(self, alpha: float) -> float:
+        """From the bound of Clopper & Pearson 1934 on the share of d_i above 0."""
+        from scipy.special import betaincinv
+
+        above, below = self.n_above, self.n_differing - self.n_above
+        share = float(betaincinv(above, below + 1, alpha)) if above else 0.0
+        size = abs(self.difference) * self.n_images / abs(above - below) if above != below else 0.0
+        return (2 * share - 1) * size * self.n_differing / self.n_images
+
+
+def paired_differences(baseline: Evidence, candidate: Evidence, field: LinearField) -> Floats:
+    """(n_images,): d_i of a field made for the conditions that both have.
+
+    Raises:
+        UsageError: They do not hold the same cells of the same number of images.
+    """
+    check_pair(baseline, candidate)
+    used = np.flatnonzero(field.weights)
+    change = candidate.wrong[used].astype(np.int8) - baseline.wrong[used]
+    return _rounded(field.weights[used] @ change, float(np.abs(field.weights).max(initial=0.0)))
+
+
+def check_pair(baseline: Evidence, candidate: Evidence) -> None:
+    """Refuse two runs that are not of the same cells and images.
+
+    Raises:
+        UsageError: They are not.
+    """
+    if baseline.n_images != candidate.n_images:
+        raise UsageError(
+            f"expected two runs of the same images, got {baseline.n_images:,} and "
+            f"{candidate.n_images:,} images; compare runs of one protocol",
+            n_images=(baseline.n_images, candidate.n_images),
+        )
+    if baseline.conditions != candidate.conditions:
+        differing = sorted(set(baseline.conditions) ^ set(candidate.conditions))
+        raise UsageError(
+            f"expected two runs with the same cells in the same order, got {len(differing)} "
+            f"that one lacks ({', '.join(map(str, differing[:6]))}); narrow both to what they "
+            "share first",
+            differing=tuple(differing),
+        )
+
+
+def one_sided(differences: Floats) -> OneSided:
+    """Test that the mean of differences (n_images,) is above 0."""
+    n = len(differences)
+    mean = float(differences.mean())
+    error = float(differences.std(ddof=1)) / math.sqrt(n) if n > 1 else math.inf
+    sizes = np.abs(differences)
+    largest = float(sizes.max())
+    differing = differences[sizes > _ROUNDING * largest]
+    n_above = int((differing > 0).sum())
+    method: Literal["binomial", "signs", "t"] = "t"
+    if not len(differing) or float(np.ptp(np.abs(differing))) <= _ROUNDING * largest:
+        method, p = "binomial", _binomial_p(n_above, len(differing))
+    elif len(differing) <= MOST_ENUMERATED:
+        method, p = "signs", _signs_p(differing, largest)
+    else:
+        p = _t_p(mean / error, n)
+    return OneSided(mean, error, n, len(differing), p, method, n_above)
+
+
+def _binomial_p(n_above: int, n_differing: int) -> float:
+    """P(X >= n_above) of a fair coin thrown n_differing times."""
+    from scipy.special import bdtrc
+
+    return float(bdtrc(n_above - 1, n_differing, 0.5)) if n_above else 1.0
+
+
+def _signs_p(differing: Floats, largest: float) -> float:
+    """The share of the ways to turn the signs whose sum is at least the one that came."""
+    turned = (np.arange(2 ** len(differing))[:, None] >> np.arange(len(differing))) & 1
+    sums = (1 - 2 * turned) @ np.abs(differing)
+    return float((sums >= differing.sum() - _ROUNDING * largest).mean())
+
+
+def _t_p(t: float, n_images: int) -> float:
+    from scipy.special import stdtr
+
+    return float(stdtr(n_images - 1, -t))
+
+
+def _t_quantile(probability: float, n_images: int) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(n_images - 1, probability)) if n_images > 1 else math.inf
+
+
+def _rounded(differences: Floats, scale: float) -> Floats:
+    """Losses and gains that cancel leave an exact 0."""
+    differences[np.abs(differences) <= _ROUNDING * scale] = 0.0
+    return differences
