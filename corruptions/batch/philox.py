@@ -13,11 +13,15 @@ from corruptions.philox import MASK, MULTIPLIERS, ROUNDS, WEYL, split
 
 def words(seeds: Sequence[int], stream: int, n: int, device: torch.device) -> Tensor:
     """The first n words of a stream of each image: int64 (B, n), values 0 to 2**32 - 1."""
-    n_blocks = -(-n // 4)
+    blocks = torch.arange(-(-n // 4), dtype=torch.int64, device=device)
     parts = torch.tensor([split(seed) for seed in seeds], dtype=torch.int64, device=device)
-    key_0, key_1, word_2, word_3 = (part[:, None] for part in parts.unbind(1))  # (B, 1) each
-    word_0 = torch.arange(n_blocks, dtype=torch.int64, device=device)[None]  # (1, n_blocks)
-    word_0 = word_0.expand(len(seeds), n_blocks)
+    return block_words(blocks, stream, parts).flatten(1)[:, :n]
+
+
+def block_words(blocks: Tensor, stream: int, seeds: Tensor) -> Tensor:
+    """(B, n, 4): the words of n blocks for seeds (B, 4) that were split into four."""
+    key_0, key_1, word_2, word_3 = (part[:, None] for part in seeds.unbind(1))  # (B, 1) each
+    word_0 = blocks.expand(len(seeds), len(blocks))
     word_1 = torch.full_like(word_0, stream)
     for _ in range(ROUNDS):
         # 32 x 32 bits fill 64: the sign of the product is its highest bit, which the mask of
@@ -27,8 +31,7 @@ def words(seeds: Sequence[int], stream: int, n: int, device: torch.device) -> Te
         word_2 = (product_0 >> 32 & MASK) ^ word_3 ^ key_1
         word_1, word_3 = product_1 & MASK, product_0 & MASK
         key_0, key_1 = key_0 + WEYL[0] & MASK, key_1 + WEYL[1] & MASK
-    blocks = torch.stack((word_0, word_1, word_2, word_3), dim=-1)  # (B, n_blocks, 4)
-    return blocks.flatten(1)[:, :n]
+    return torch.stack((word_0, word_1, word_2, word_3), dim=-1)
 
 
 def uniforms(seeds: Sequence[int], stream: int, n: int, device: torch.device) -> Tensor:

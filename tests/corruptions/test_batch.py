@@ -54,9 +54,7 @@ def test_an_image_does_not_depend_on_its_company(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(MADE_ONE_BY_ONE))
 def test_what_is_made_one_by_one_says_so(name: str) -> None:
-    with pytest.raises(
-        corruptions.EngineUnavailableError, match="made image by image"
-    ):
+    with pytest.raises(corruptions.EngineUnavailableError, match="made image by image"):
         corruptions.corrupt_batch(images_of(64, 64), name, 1, seeds=[1, 2, 3])
 
 
