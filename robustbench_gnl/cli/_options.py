@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from corruptions import ENGINES
+
 DEFAULT_STORE = Path("results") / "gnlbench.sqlite"
 
 
@@ -31,3 +33,21 @@ StoreOption = Annotated[
     ),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to print.")]
+MOST_WORKERS = 1024  # what no machine has use for; a slip of the finger asks for more
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=MOST_WORKERS,
+        help="Processes that make the images; default: one a processor.",
+    ),
+]
+SeedOption = Annotated[int, typer.Option(help="Of the corruptions' random draws.")]
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        metavar="|".join(ENGINES),
+        help="Who makes the corruptions: gnlbench, faithful to the release, or the package "
+        "imagecorruptions.",
+    ),
+]

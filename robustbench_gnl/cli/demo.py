@@ -8,10 +8,16 @@ import typer
 
 import corruptions
 from robustbench_gnl.cli._app import app
-from robustbench_gnl.cli._options import DEFAULT_STORE, Format, FormatOption, StoreOption
+from robustbench_gnl.cli._options import (
+    DEFAULT_STORE,
+    Format,
+    FormatOption,
+    StoreOption,
+    WorkersOption,
+)
 from robustbench_gnl.cli._output import print_parts
 from robustbench_gnl.cli._request import DataRequest, ModelRequest, Settings
-from robustbench_gnl.cli.evaluate import MOST_WORKERS, carry_out, print_runs
+from robustbench_gnl.cli.evaluate import carry_out, print_runs
 
 BATCH_SIZE = 10  # two batches a condition: one for each of two processors
 
@@ -27,14 +33,7 @@ HELP = (
 def demo(
     db: StoreOption = str(DEFAULT_STORE),
     format: FormatOption = Format.table,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=MOST_WORKERS,
-            help="Processes that make the images; default: one a processor.",
-        ),
-    ] = None,
+    workers: WorkersOption = None,
     rerun: Annotated[
         bool, typer.Option("--rerun", help="Evaluate anew, even if the demo is stored.")
     ] = False,

@@ -13,7 +13,13 @@ import typer
 from corruptions import ENGINES
 from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._conditions import parse_corruptions, parse_severities
-from robustbench_gnl.cli._options import DEFAULT_STORE, Format, FormatOption, StoreOption
+from robustbench_gnl.cli._options import (
+    DEFAULT_STORE,
+    MOST_WORKERS,
+    Format,
+    FormatOption,
+    StoreOption,
+)
 from robustbench_gnl.cli._output import print_json, print_parts
 from robustbench_gnl.cli._request import (
     DataRequest,
@@ -34,7 +40,6 @@ HELP = (
     "--clean-data imagenet/val`"
 )
 MODEL, DATA, WORK = "Model", "Data", "Work"
-MOST_WORKERS = 1024  # what no machine has use for; a slip of the finger asks for more
 
 
 @app.command("eval", help=HELP)

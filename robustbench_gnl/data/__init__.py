@@ -20,8 +20,10 @@ from robustbench_gnl.data.workers import (
     start_workers,
     tasks_ahead,
 )
+from robustbench_gnl.data.writing import BYTES_AN_IMAGE, begin_tree, locked, write_tree
 
 __all__ = [
+    "BYTES_AN_IMAGE",
     "CROP",
     "IMAGENET",
     "RELEASE_JPEG_QUALITY",
@@ -34,6 +36,7 @@ __all__ = [
     "Recipe",
     "Source",
     "Work",
+    "begin_tree",
     "check_trees",
     "clean_crop",
     "default_workers",
@@ -41,9 +44,11 @@ __all__ = [
     "imagenet_labels",
     "jpeg_step",
     "labels_of_folders",
+    "locked",
     "open_sample",
     "open_source",
     "result_of",
     "start_workers",
     "tasks_ahead",
+    "write_tree",
 ]

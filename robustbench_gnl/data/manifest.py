@@ -1,13 +1,15 @@
 """The manifest by which a tree that gnlbench made is known from the release.
 
 `gnlbench-manifest.json` at the root of the tree:
-{"manifest_version": 1, "engine": ..., "engine_version": ..., "seed": ..., "jpeg_quality": ...}
+{"manifest_version": 1, "engine": ..., "engine_version": ..., "seed": ..., "jpeg_quality": ...,
+"images": ...}
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import os
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from robustbench_gnl.errors import DataError
@@ -24,6 +26,8 @@ class Manifest:
     engine_version: str
     seed: int
     jpeg_quality: int | None
+    images: str | None = None
+    """Fingerprint of the keys of its images, so that the same ones complete it."""
 
 
 def read_manifest(root: Path) -> Manifest | None:
@@ -49,6 +53,7 @@ def read_manifest(root: Path) -> Manifest | None:
             engine_version=str(content["engine_version"]),
             seed=int(content["seed"]),
             jpeg_quality=None if quality is None else int(quality),
+            images=content.get("images"),
         )
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DataError(
@@ -56,3 +61,15 @@ def read_manifest(root: Path) -> Manifest | None:
             "remove the file to have it treated as a tree of unknown origin",
             path=path,
         ) from error
+
+
+def write_manifest(root: Path, manifest: Manifest) -> None:
+    """Write the manifest of a tree, whole or not at all.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    text = json.dumps({"manifest_version": MANIFEST_VERSION, **asdict(manifest)}, indent=2)
+    unfinished = root / f".{MANIFEST_NAME}.{os.getpid()}"
+    unfinished.write_text(text + "\n")
+    unfinished.replace(root / MANIFEST_NAME)

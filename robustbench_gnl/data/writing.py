@@ -1,0 +1,218 @@
+"""A tree in the layout of ImageNet-C, written from clean images, and finished when repeated.
+
+Each file is written under another name and then moved to its own, so that a name always
+means a whole image, whatever stopped the process.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+from PIL import Image
+
+import corruptions
+from robustbench_gnl.data.listing import subfolders
+from robustbench_gnl.data.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manifest
+from robustbench_gnl.data.pixels import Recipe, clean_crop, read_image
+from robustbench_gnl.data.sources import Source
+from robustbench_gnl.data.workers import result_of, submit
+from robustbench_gnl.errors import StoreError, UsageError
+from robustbench_gnl.records import Condition, ImageSet
+
+UNFINISHED = ".gnlbench-unfinished"
+"""What the names of files end in while they are being written."""
+IMAGES_A_TASK = 8
+TASKS_AHEAD_PER_WORKER = 2
+BYTES_AN_IMAGE = 20_000
+"""About what an image of 224 x 224 takes at quality 85."""
+
+
+def begin_tree(source: Source, root: Path) -> Manifest:
+    """Write the manifest, or see that the one that is there is the same.
+
+    Raises:
+        UsageError: The folder holds something else, or a tree that was made otherwise.
+        StoreError: The folder cannot be written.
+    """
+    if source.recipe is None or source.recipe.jpeg_quality is None:
+        raise UsageError(
+            f"{source.root} is no folder of clean images; expected class folders, to be corrupted"
+        )
+    inside, outside = root.resolve(), source.root.resolve()
+    if inside == outside or outside in inside.parents:
+        raise UsageError(
+            f"{root} lies in {source.root}, whose class folders it would join; "
+            "write the tree somewhere else"
+        )
+    recipe = source.recipe
+    wanted = Manifest(
+        engine=recipe.engine,
+        engine_version=corruptions.engine_version(recipe.engine),
+        seed=recipe.seed,
+        jpeg_quality=recipe.jpeg_quality,
+        images=ImageSet("", "", tuple(source.files), (0,) * source.n_images).fingerprint,
+    )
+    found = read_manifest(root)
+    if found is None:
+        _check_empty(root)
+        with writing(root):
+            root.mkdir(parents=True, exist_ok=True)
+            write_manifest(root, wanted)
+    elif found != wanted:
+        differing = ", ".join(
+            f"{name} {getattr(found, name)!r} there and {getattr(wanted, name)!r} asked for"
+            for name in vars(wanted)
+            if getattr(found, name) != getattr(wanted, name) and name != "images"
+        )
+        raise UsageError(
+            f"{root} was begun otherwise ({differing or 'its images are others'}); one tree has "
+            "one recipe and the same images in every cell: ask for the same, or name another folder"
+        )
+    return wanted
+
+
+def _check_empty(root: Path) -> None:
+    """A folder that is there holds nothing that could be taken for part of the tree."""
+    if root.exists() and (not root.is_dir() or subfolders(root)):
+        raise UsageError(
+            f"{root} is not empty and no tree that gnlbench began (no {MANIFEST_NAME}); "
+            "name a new folder"
+        )
+
+
+@contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """Keep other processes from writing the tree, and clear away what a killed one left.
+
+    Raises:
+        UsageError: Another process is writing it.
+    """
+    lock = FileLock(root / ".gnlbench-lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UsageError(
+            f"another process is writing {root}; wait for it, it will do the same work"
+        ) from None
+    try:
+        for path in root.rglob(f"*{UNFINISHED}"):
+            path.unlink(missing_ok=True)
+        yield
+    finally:
+        lock.release()
+
+
+def write_tree(
+    source: Source,
+    root: Path,
+    conditions: Sequence[Condition],
+    executor: Executor,
+    *,
+    n_workers: int,
+    on_images: Callable[[int], None] = lambda n_images: None,
+) -> tuple[int, int]:
+    """Write what is missing of a tree that was begun; every condition of an image at once.
+
+    Args:
+        on_images: Told how many files more are done, those found there included.
+
+    Returns:
+        How many files were written, and how many were there.
+
+    Raises:
+        BadImageError: A clean image cannot be used.
+        StoreError: The disk is full, or the folder cannot be written.
+    """
+    keys = tuple(source.files)
+    recipe = source.recipe or Recipe()
+    waiting: deque[Future[tuple[int, int]]] = deque()
+    written = there = 0
+    starts = range(0, len(keys), IMAGES_A_TASK)
+    try:
+        for start in starts:
+            some = keys[start : start + IMAGES_A_TASK]
+            paths = source.paths(Condition("clean", 0), some)
+            folders = [source.files[key].rsplit("/", 1)[0] for key in some]
+            task = (paths, some, folders, root, tuple(conditions), recipe)
+            waiting.append(submit(executor, write_images, *task))
+            while len(waiting) > max(1, TASKS_AHEAD_PER_WORKER * n_workers) or (
+                waiting and start == starts[-1]
+            ):
+                n_written, n_there = result_of(waiting.popleft())
+                written, there = written + n_written, there + n_there
+                on_images(n_written + n_there)
+    finally:
+        for future in waiting:
+            future.cancel()
+    return written, there
+
+
+def write_images(
+    paths: Sequence[Path],
+    keys: Sequence[str],
+    folders: Sequence[str],
+    root: Path,
+    conditions: Sequence[Condition],
+    recipe: Recipe,
+) -> tuple[int, int]:
+    """The missing conditions of some images; each is decoded and cropped once."""
+    written = 0
+    for path, key, folder in zip(paths, keys, folders, strict=True):
+        targets = {condition: tree_path(root, condition, folder, path) for condition in conditions}
+        missing = {c: target for c, target in targets.items() if not target.exists()}
+        if missing:
+            _write_conditions(path, key, missing, recipe)
+            written += len(missing)
+    return written, len(paths) * len(conditions) - written
+
+
+def tree_path(root: Path, condition: Condition, folder: str, path: Path) -> Path:
+    """`<corruption>/<severity>/<class folder>/<name>.JPEG`, as the release is laid out."""
+    return root / condition.corruption / str(condition.severity) / folder / f"{path.stem}.JPEG"
+
+
+def _write_conditions(path: Path, key: str, targets: dict[Condition, Path], recipe: Recipe) -> None:
+    image, _ = read_image(path)
+    crop = np.asarray(clean_crop(image))
+    for condition, target in targets.items():
+        made = corruptions.corrupt(
+            crop, condition.corruption, condition.severity,
+            seed=recipe.seed, key=key, engine=recipe.engine,
+        )  # fmt: skip
+        content = io.BytesIO()
+        Image.fromarray(made).save(content, "JPEG", quality=recipe.jpeg_quality, optimize=True)
+        with writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = target.with_name(f"{target.name}.{os.getpid()}{UNFINISHED}")
+            try:
+                unfinished.write_bytes(content.getbuffer())
+                unfinished.replace(target)
+            except OSError:
+                unfinished.unlink(missing_ok=True)
+                raise
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Says what is wrong with the disk in the words of the rest."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreError(
+                f"the disk is full: cannot write {path}; make room and repeat the command, which "
+                "goes on where it stopped",
+                path=path,
+            ) from error
+        raise StoreError(
+            f"cannot write {path} ({error.strerror or error}); name another folder", path=path
+        ) from error
