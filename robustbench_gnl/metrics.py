@@ -27,7 +27,7 @@ _CONDITIONS = {
 
 @dataclass(frozen=True)
 class Interval:
-    """Where a number would lie with other images of the same kind."""
+    """Where a number would lie with as many other images of the same kind."""
 
     low: float
     high: float

@@ -5,6 +5,9 @@
     replicates = bootstrap(evidence)                         # 1,000 resamples of the images
     replicates.interval(fields["mce"])                       # Interval(low, high, 0.95, ...)
 
+    numbers = run_numbers(evidence, reference)               # all of them, also by block
+    numbers.values["mce"], numbers.intervals["mce"], numbers.reasons
+
 Two runs, narrowed to the cells that both have:
 
     cells = common_cells(baseline, candidate)
@@ -14,6 +17,18 @@ Two runs, narrowed to the cells that both have:
     cell_tests(baseline, candidate)                          # McNemar with Holm, cell by cell
     test = one_sided(paired_differences(baseline, candidate, fields["mce"]))
     test.p_value, test.lower_bound(alpha=0.05)
+
+    change = block_values(candidate, "calibration_error").less(
+        block_values(baseline, "calibration_error")
+    ).mean(cells)                                            # Jackknife, of ECE in this case
+    change.value, change.interval(), change.lower_bound(alpha=0.05), change.p_value()
+
+Many tests at once: `holm(p_values)` gives the p to hold against alpha. What images can show:
+
+    sd = paired_sd(baseline, candidate, field)               # or assumed_sd(evidence, field)
+    detectable_change(sd, n_images), images_needed(change, sd), power_of(change, sd, n_images)
+
+Ranks of a board, from replicates of one seed: `rank_ranges(values, replicates)`.
 
 Numbers are fractions where they are errors and percents where they are CEs, as in `metrics`;
 a difference is candidate less baseline, so above 0 is worse. Nothing here knows a database:
@@ -28,7 +43,22 @@ from robustbench_gnl.statistics.bootstrap import (
     bootstrap,
     percentile_interval,
 )
+from robustbench_gnl.statistics.calibration import calibration_error
 from robustbench_gnl.statistics.evidence import Evidence, common_cells, evidence_of
+from robustbench_gnl.statistics.intervals import (
+    Numbers,
+    block_numbers,
+    error_numbers,
+    field_interval,
+    run_numbers,
+)
+from robustbench_gnl.statistics.jackknife import (
+    FEWEST_BLOCKS,
+    BlockValues,
+    Jackknife,
+    block_values,
+    jackknife,
+)
 from robustbench_gnl.statistics.linear import LinearField, linear_fields, mean_error_field
 from robustbench_gnl.statistics.onesided import OneSided, one_sided, paired_differences
 from robustbench_gnl.statistics.paired import (
@@ -39,24 +69,47 @@ from robustbench_gnl.statistics.paired import (
     mark_of,
     paired_bootstrap,
 )
+from robustbench_gnl.statistics.power import (
+    assumed_sd,
+    detectable_change,
+    images_needed,
+    paired_sd,
+    power_of,
+)
+from robustbench_gnl.statistics.ranks import RankRange, rank_ranges
 from robustbench_gnl.statistics.significance import holm, mcnemar_exact
+from robustbench_gnl.statistics.single import wilson
 
 __all__ = [
+    "FEWEST_BLOCKS",
     "LEVEL",
     "N_RESAMPLES",
     "SEED",
+    "BlockValues",
     "CellTest",
     "Difference",
     "Evidence",
+    "Jackknife",
     "LinearField",
+    "Numbers",
     "OneSided",
+    "RankRange",
     "Replicates",
+    "assumed_sd",
+    "block_numbers",
+    "block_values",
     "bootstrap",
+    "calibration_error",
     "cell_tests",
     "common_cells",
+    "detectable_change",
     "differences",
+    "error_numbers",
     "evidence_of",
+    "field_interval",
     "holm",
+    "images_needed",
+    "jackknife",
     "linear_fields",
     "mark_of",
     "mcnemar_exact",
@@ -64,5 +117,10 @@ __all__ = [
     "one_sided",
     "paired_bootstrap",
     "paired_differences",
+    "paired_sd",
     "percentile_interval",
+    "power_of",
+    "rank_ranges",
+    "run_numbers",
+    "wilson",
 ]

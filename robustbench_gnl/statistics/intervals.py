@@ -1,0 +1,131 @@
+"""The interval of every number of a run, each by the method that fits it.
+
+| number | method |
+|---|---|
+| error or top-5 error of one cell | Wilson |
+| means of errors, CE, mCE, relative mCE, groups, gap | bootstrap over images |
+| mean top-5 error, negative log likelihood, calibration error | jackknife over blocks |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from robustbench_gnl.metrics import Interval
+from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition
+from robustbench_gnl.reference import Reference
+from robustbench_gnl.statistics.bootstrap import LEVEL, Replicates, bootstrap
+from robustbench_gnl.statistics.evidence import Evidence
+from robustbench_gnl.statistics.jackknife import KINDS, BlockValues, Kind, block_values
+from robustbench_gnl.statistics.linear import LinearField, linear_fields
+from robustbench_gnl.statistics.single import wilson
+
+NO_SPREAD = "every image scores the same, so resampling shows no spread"
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers by name, with what is known of each."""
+
+    values: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Why a number has no interval."""
+
+    def add(self, name: str, value: float, interval: Interval | None, reason: str | None) -> None:
+        self.values[name] = value
+        if interval is not None:
+            self.intervals[name] = interval
+        elif reason is not None:
+            self.reasons[name] = reason
+
+    def update(self, other: Numbers) -> None:
+        self.values.update(other.values)
+        self.intervals.update(other.intervals)
+        self.reasons.update(other.reasons)
+
+
+def run_numbers(
+    evidence: Evidence,
+    reference: Reference,
+    *,
+    replicates: Replicates | None = None,
+    level: float = LEVEL,
+) -> Numbers:
+    """Every number of a run with its interval.
+
+    Args:
+        replicates: Of these cells, where they are at hand; drawn otherwise.
+    """
+    if not evidence.conditions:
+        return Numbers()
+    numbers = error_numbers(replicates or bootstrap(evidence), reference, level)
+    for kind in KINDS:
+        numbers.update(block_numbers(evidence, kind, level))
+    return numbers
+
+
+def error_numbers(replicates: Replicates, reference: Reference, level: float = LEVEL) -> Numbers:
+    """The numbers made of top-1 errors, named as in `linear_fields`; replicates are enough."""
+    numbers = Numbers()
+    for name, number in linear_fields(replicates.conditions, reference).items():
+        interval = field_interval(replicates, number, level)
+        numbers.add(name, replicates.value(number), interval, NO_SPREAD)
+    return numbers
+
+
+def field_interval(
+    replicates: Replicates, field: LinearField, level: float = LEVEL
+) -> Interval | None:
+    """Wilson's for the error of one cell, else the percentile interval; None without spread."""
+    used = np.flatnonzero(field.weights)
+    if len(used) == 1 and field.weights[used[0]] == 1 and not field.constant:
+        return wilson(int(replicates.observed[used[0]]), replicates.n_images, level)
+    interval = replicates.interval(field, level)
+    # Sums of the same score in another order differ in their last bits.
+    spread = interval.high - interval.low
+    return interval if spread > 1e-12 * (abs(interval.low) + abs(interval.high)) else None
+
+
+def block_numbers(evidence: Evidence, kind: Kind, level: float = LEVEL) -> Numbers:
+    """The numbers of one kind that is kept by block: `clean_<kind>`, `mean_<kind>` (over the
+    15 corruptions), `corruptions.<name>.<kind>` (over its severities that are there) and
+    `corruptions.<name>.severities.<1 to 5>.<kind>`."""
+    values = block_values(evidence, kind)
+    numbers = Numbers()
+    for name, cells in _cells_by_name(evidence.conditions, kind):
+        found = values.mean(cells)
+        interval = found.interval(level)
+        if kind == "top5_error" and len(cells) == 1:
+            interval = _top5_interval(evidence, values, cells[0], level)
+        numbers.add(name, found.value, interval, found.reason)
+    return numbers
+
+
+def _top5_interval(
+    evidence: Evidence, values: BlockValues, cell: Condition, level: float
+) -> Interval:
+    row = values.conditions.index(cell)
+    n_right = int(evidence.n_top5[row].sum())
+    return wilson(evidence.n_images - n_right, evidence.n_images, level)
+
+
+def _cells_by_name(
+    conditions: tuple[Condition, ...], kind: Kind
+) -> Iterator[tuple[str, list[Condition]]]:
+    """Names of numbers, and the cells whose mean they are."""
+    if CLEAN in conditions:
+        yield f"clean_{kind}", [CLEAN]
+    if set(COMMON_CONDITIONS) <= set(conditions):
+        yield f"mean_{kind}", list(COMMON_CONDITIONS)
+    by_corruption: dict[str, list[Condition]] = {}
+    for condition in conditions:
+        if not condition.is_clean:
+            by_corruption.setdefault(condition.corruption, []).append(condition)
+    for corruption, cells in by_corruption.items():
+        yield f"corruptions.{corruption}.{kind}", cells
+        for cell in cells:
+            yield f"corruptions.{corruption}.severities.{cell.severity}.{kind}", [cell]

@@ -1,0 +1,150 @@
+"""Intervals of what is stored by block and not by image: leave out one block at a time.
+
+Top-5 error, negative log likelihood and calibration error are kept as sums of blocks. The
+blocks need not be of one size: Busing, Meijer & van der Leeden, "Delete-m jackknife for
+unequal m", 1999. Student's t with one degree of freedom less than there are blocks.
+
+Blocks follow the sorted keys, hence the classes: where some classes are harder, blocks differ
+by more than chance, and the interval is wider than one over images would be, never narrower.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from robustbench_gnl.metrics import Interval
+from robustbench_gnl.records import Condition
+from robustbench_gnl.statistics.bootstrap import LEVEL
+from robustbench_gnl.statistics.calibration import calibration_error
+from robustbench_gnl.statistics.evidence import Counts, Evidence, Floats
+
+FEWEST_BLOCKS = 4
+"""With fewer, t is so wide (4.3 standard errors for three, 12.7 for two) that an interval
+would say nothing, and a gate on it would never close."""
+
+Kind = Literal["top5_error", "negative_log_likelihood", "calibration_error"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True, eq=False)
+class BlockValues:
+    """One kind of number of each cell, with all blocks and without each of them."""
+
+    conditions: tuple[Condition, ...]
+    n_images_by_block: Counts
+    values: Floats
+    """(n_cells,)"""
+    without: Floats
+    """(n_blocks, n_cells): row b is the number without block b."""
+
+    def mean(self, chosen: Iterable[Condition]) -> Jackknife:
+        """The mean over these cells, which must be among the conditions."""
+        columns = [self.conditions.index(condition) for condition in chosen]
+        return jackknife(
+            float(self.values[columns].mean()),
+            self.without[:, columns].mean(axis=1),
+            self.n_images_by_block,
+        )
+
+    def less(self, baseline: BlockValues) -> BlockValues:
+        """The differences to the same cells and blocks of another run."""
+        return BlockValues(
+            self.conditions,
+            self.n_images_by_block,
+            self.values - baseline.values,
+            self.without - baseline.without,
+        )
+
+
+@dataclass(frozen=True)
+class Jackknife:
+    """A number and its standard error by leaving out blocks."""
+
+    value: float
+    standard_error: float | None
+    """None where there are fewer than FEWEST_BLOCKS blocks."""
+    n_blocks: int
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no standard error."""
+        if self.standard_error is not None:
+            return None
+        return (
+            f"{self.n_blocks} {'block' if self.n_blocks == 1 else 'blocks'} of images, and the "
+            f"jackknife needs {FEWEST_BLOCKS}: evaluate more images"
+        )
+
+    def interval(self, level: float = LEVEL) -> Interval | None:
+        if self.standard_error is None:
+            return None
+        half = _t_quantile((1 + level) / 2, self.n_blocks) * self.standard_error
+        return Interval(self.value - half, self.value + half, level, "jackknife")
+
+    def lower_bound(self, alpha: float = 0.05) -> float | None:
+        """What the true value is at least, but for a chance of alpha."""
+        if self.standard_error is None:
+            return None
+        return self.value - _t_quantile(1 - alpha, self.n_blocks) * self.standard_error
+
+    def p_value(self) -> float | None:
+        """One-sided p of the test that the true value is above 0."""
+        if self.standard_error is None:
+            return None
+        if self.standard_error == 0:
+            return 0.0 if self.value > 0 else 1.0
+        from scipy.special import stdtr
+
+        return float(stdtr(self.n_blocks - 1, -self.value / self.standard_error))
+
+
+def block_values(evidence: Evidence, kind: Kind) -> BlockValues:
+    """A kind of number of every cell, with all blocks and without each of them."""
+    sizes = evidence.n_images_by_block
+    sums = {
+        "top5_error": sizes - evidence.n_top5,
+        "negative_log_likelihood": evidence.negative_log_likelihood,
+        "calibration_error": evidence.calibration,
+    }[kind]  # (n_cells, n_blocks, ...)
+    total = sums.sum(axis=1)  # (n_cells, ...)
+    without = np.moveaxis(total[:, None] - sums, 1, 0)  # (n_blocks, n_cells, ...)
+    if kind == "calibration_error":
+        values, left = calibration_error(total), _calibration_or_nan(without)
+    else:
+        values = total / sizes.sum()
+        with np.errstate(invalid="ignore"):  # A single block leaves no image.
+            left = without / (sizes.sum() - sizes)[:, None]
+    return BlockValues(evidence.conditions, sizes, values, left)
+
+
+def jackknife(value: float, without: Sequence[float] | Floats, sizes: Counts) -> Jackknife:
+    """The standard error of a value from those without each block.
+
+    Args:
+        without: (n_blocks,)
+        sizes: (n_blocks,): images of each block.
+    """
+    n_blocks = len(sizes)
+    if n_blocks < FEWEST_BLOCKS:
+        return Jackknife(value, None, n_blocks)
+    shares = sizes.sum() / sizes  # h in the paper
+    pseudo = shares * value - (shares - 1) * np.asarray(without)
+    centre = float((pseudo / shares).sum())
+    variance = float(((pseudo - centre) ** 2 / (shares - 1)).mean())
+    return Jackknife(value, math.sqrt(variance), n_blocks)
+
+
+def _calibration_or_nan(bins: Floats) -> Floats:
+    with np.errstate(invalid="ignore"):
+        return calibration_error(bins)
+
+
+def _t_quantile(probability: float, n_blocks: int) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(n_blocks - 1, probability))

@@ -1,0 +1,126 @@
+"""What a number of images can show: the power of the one-sided paired test of `onesided`.
+
+The mean of n differences with standard deviation sd has the standard error sd / sqrt(n). A
+change d is seen when its estimate is above both the threshold of the rule and t standard
+errors, t being Student's quantile at 1 - alpha; the estimate falls normally around d.
+Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988, section 2.5.
+
+Units are those of the field: fractions for errors, percents for CEs.
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+from robustbench_gnl.errors import UsageError
+from robustbench_gnl.statistics.evidence import Evidence
+from robustbench_gnl.statistics.linear import LinearField
+from robustbench_gnl.statistics.onesided import paired_differences
+
+ALPHA = 0.05
+POWER = 0.8
+_MOST_IMAGES = 2**40
+
+
+def paired_sd(baseline: Evidence, candidate: Evidence, field: LinearField) -> float:
+    """The standard deviation of the differences of two runs, image by image.
+
+    What to plan with where two runs are there that differ as much as those to come. 0 where
+    they answer alike, which says nothing of other pairs.
+    """
+    return float(paired_differences(baseline, candidate, field).std(ddof=1))
+
+
+def assumed_sd(evidence: Evidence, field: LinearField, correlation: float = 0.0) -> float:
+    """The same where there is one run: that of the difference to a run whose scores spread as
+    widely and go with this one's by `correlation`.
+
+    0 is cautious: networks find the same images hard, so a pair's correlation is above it
+    and fewer images do.
+
+    Raises:
+        UsageError: The correlation is not in [-1, 1).
+    """
+    if not -1 <= correlation < 1:
+        raise UsageError(
+            "expected a correlation of at least -1 and below 1 between the scores of two runs, "
+            f"got {correlation}; 0 is cautious",
+            correlation=correlation,
+        )
+    return math.sqrt(2 * (1 - correlation)) * float(field.scores(evidence).std(ddof=1))
+
+
+def power_of(
+    change: float, sd: float, n_images: int, *, alpha: float = ALPHA, threshold: float = 0.0
+) -> float:
+    """How often a true change is seen on that many images."""
+    error = _standard_error(sd, n_images)
+    needed = max(threshold, _t_quantile(1 - alpha, n_images) * error)
+    return NormalDist().cdf((change - needed) / error)
+
+
+def detectable_change(
+    sd: float,
+    n_images: int,
+    *,
+    alpha: float = ALPHA,
+    power: float = POWER,
+    threshold: float = 0.0,
+) -> float:
+    """The smallest true change that is seen with that power.
+
+    Args:
+        threshold: Of a rule that must be passed as well, such as the 0.5 of `mCE:+0.5`.
+    """
+    error = _standard_error(sd, n_images)
+    needed = max(threshold, _t_quantile(1 - alpha, n_images) * error)
+    return needed + NormalDist().inv_cdf(power) * error
+
+
+def images_needed(
+    change: float,
+    sd: float,
+    *,
+    alpha: float = ALPHA,
+    power: float = POWER,
+    threshold: float = 0.0,
+) -> int:
+    """The fewest images with which that change is seen with that power.
+
+    Raises:
+        UsageError: No number of images does.
+    """
+    if change <= max(threshold, 0.0):
+        raise UsageError(
+            f"expected a change above {max(threshold, 0.0):g}, got {change:g}: a change at the "
+            "threshold is over it one time in two, however many the images",
+            change=change,
+        )
+    low, high = 1, 2  # Too few, and perhaps enough.
+    while detectable_change(sd, high, alpha=alpha, power=power, threshold=threshold) > change:
+        low, high = high, 2 * high
+        if high > _MOST_IMAGES:
+            raise UsageError(f"a change of {change:g} needs more than {_MOST_IMAGES:,} images")
+    while high - low > 1:
+        middle = (low + high) // 2
+        found = detectable_change(sd, middle, alpha=alpha, power=power, threshold=threshold)
+        low, high = (middle, high) if found > change else (low, middle)
+    return high
+
+
+def _standard_error(sd: float, n_images: int) -> float:
+    if not sd > 0 or n_images < 2:
+        raise UsageError(
+            f"expected a standard deviation above 0 and 2 images or more, got {sd:g} and "
+            f"{n_images}; of two runs that answer alike, plan from one of them alone",
+            sd=sd,
+            n_images=n_images,
+        )
+    return sd / math.sqrt(n_images)
+
+
+def _t_quantile(probability: float, n_images: int) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(n_images - 1, probability))
