@@ -28,7 +28,9 @@ Many tests at once: `holm(p_values)` gives the p to hold against alpha. What ima
     sd = paired_sd(baseline, candidate, field)               # or assumed_sd(evidence, field)
     detectable_change(sd, n_images), images_needed(change, sd), power_of(change, sd, n_images)
 
-Ranks of a board, from replicates of one seed: `rank_ranges(values, replicates)`.
+Ranks of a board, from replicates of one seed: `rank_ranges(values, replicates)`. Replicates
+are kept between commands as bytes: `to_bytes`, `from_bytes`, and the store's `replicates` and
+`keep_replicates`, which `cli._replicates` joins.
 
 Numbers are fractions where they are errors and percents where they are CEs, as in `metrics`;
 a difference is candidate less baseline, so above 0 is worse. Nothing here knows a database:
@@ -36,6 +38,7 @@ runs come in as their pieces. SciPy is loaded only by what tests or has a t in i
 """
 
 from robustbench_gnl.statistics.bootstrap import (
+    DRAWS,
     LEVEL,
     N_RESAMPLES,
     SEED,
@@ -59,6 +62,7 @@ from robustbench_gnl.statistics.jackknife import (
     block_values,
     jackknife,
 )
+from robustbench_gnl.statistics.keeping import from_bytes, to_bytes
 from robustbench_gnl.statistics.linear import LinearField, linear_fields, mean_error_field
 from robustbench_gnl.statistics.onesided import OneSided, one_sided, paired_differences
 from robustbench_gnl.statistics.paired import (
@@ -81,6 +85,7 @@ from robustbench_gnl.statistics.significance import holm, mcnemar_exact
 from robustbench_gnl.statistics.single import wilson
 
 __all__ = [
+    "DRAWS",
     "FEWEST_BLOCKS",
     "LEVEL",
     "N_RESAMPLES",
@@ -107,6 +112,7 @@ __all__ = [
     "error_numbers",
     "evidence_of",
     "field_interval",
+    "from_bytes",
     "holm",
     "images_needed",
     "jackknife",
@@ -122,5 +128,6 @@ __all__ = [
     "power_of",
     "rank_ranges",
     "run_numbers",
+    "to_bytes",
     "wilson",
 ]

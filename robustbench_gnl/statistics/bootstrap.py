@@ -7,6 +7,7 @@ replicates of two runs are paired.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -109,6 +110,11 @@ def image_counts(
     An index is the high half of 32 random bits times n_images: its chance is off by less
     than n_images / 2**32 of itself.
     """
+    if n_resamples < 1 or not 0 <= seed < 2**63:
+        raise UsageError(
+            "expected 1 resample or more and a seed of 0 to 2**63 - 1, "
+            f"got {n_resamples} and {seed}"
+        )
     words = np.random.Philox(key=np.array([seed, n_images], np.uint64))
     n_words = -(-n_images // 2)
     n_rows = max(1, _CHUNK_BYTES // (4 * n_images))
@@ -123,12 +129,35 @@ def image_counts(
         yield counts
 
 
+def check_level(level: float) -> None:
+    """Refuse what is no level.
+
+    Raises:
+        UsageError: It is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise UsageError(
+            f"expected a level between 0 and 1, such as 0.95, got {level:g}", level=level
+        )
+
+
 def percentile_interval(replicates: Floats, level: float = LEVEL) -> Interval:
     """The interval between the two outer percentiles of the replicates (n_resamples,).
 
     Percentiles are those of rank p (n + 1) (`weibull`): of 1,000 replicates 2.5 % lie at the
     25th, so that the interval is not narrower for being found by chance.
+
+    Raises:
+        UsageError: There are too few replicates for that level.
     """
+    check_level(level)
+    fewest = math.ceil(2 / (1 - level) - 1 - 1e-9)
+    if len(replicates) < fewest:
+        raise UsageError(
+            f"expected at least {fewest} resamples for an interval of level {level:g}, "
+            f"got {len(replicates)}",
+            n_resamples=len(replicates),
+        )
     low, high = np.quantile(
         replicates, [(1 - level) / 2, (1 + level) / 2], axis=0, method="weibull"
     )

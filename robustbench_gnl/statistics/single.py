@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.metrics import Interval
-from robustbench_gnl.statistics.bootstrap import LEVEL
+from robustbench_gnl.statistics.bootstrap import LEVEL, check_level
 
 
 def wilson(n_wrong: int, n_images: int, level: float = LEVEL) -> Interval:
@@ -16,7 +16,11 @@ def wilson(n_wrong: int, n_images: int, level: float = LEVEL) -> Interval:
     Wilson, "Probable inference, the law of succession, and statistical inference", 1927:
     the proportions that a test at 1 - level would not reject. Never outside [0, 1], and never
     of no width, where resampling a cell without an error would see none.
+
+    Raises:
+        UsageError: The counts are none, or the level is not between 0 and 1.
     """
+    check_level(level)
     if not 0 <= n_wrong <= n_images or n_images < 1:
         raise UsageError(
             f"expected 0 to n_images wrong answers of at least 1 image, got {n_wrong} of {n_images}"

@@ -48,8 +48,9 @@ def _open_for_reading(location: Location) -> Store:
     except BaseException:
         engine.dispose()
         raise
-    if versions.is_current(revision):
-        return Store(engine, location, writable=False)
+    if versions.is_readable(revision):
+        has_cache = versions.is_current(revision)
+        return Store(engine, location, writable=False, has_cache=has_cache)
     engine.dispose()
     if revision is None:
         return _empty(location)

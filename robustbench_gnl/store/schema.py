@@ -2,7 +2,8 @@
 
 `pieces` holds the facts. `cells` holds their sums by condition, kept by the transaction
 that adds a piece: SQLite takes two seconds to sum the 745,000 pieces of 100 runs anew (0.3
-from an index made for it), and a twentieth of that to read their 7,600 cells.
+from an index made for it), and a twentieth of that to read their 7,600 cells. `replicates`
+is a cache, and may be emptied at any time.
 """
 
 from __future__ import annotations
@@ -124,4 +125,18 @@ cells = Table(
     CheckConstraint(_COUNTS_CHECK, name="cells_counts"),
     CheckConstraint("n_blocks > 0", name="cells_n_blocks"),
     sqlite_with_rowid=False,
+)
+
+replicates = Table(
+    "replicates",
+    metadata,
+    Column("run", Integer, ForeignKey("runs.key", ondelete="CASCADE"), primary_key=True),
+    Column("seed", BigInteger, primary_key=True),
+    Column("n_resamples", Integer, primary_key=True),
+    # Fingerprint of the cells and of the way to draw: other cells, other replicates.
+    Column("cells", Text, nullable=False),
+    # (n_resamples, n_cells) whole numbers, 150 kB for 76 cells of 50,000 images: too much for
+    # a table without rowid, whose rows lie in its index.
+    Column("counts", LargeBinary, nullable=False),
+    CheckConstraint("length(cells) = 64", name="replicates_cells"),
 )

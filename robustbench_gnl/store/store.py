@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from robustbench_gnl.errors import StoreError
 from robustbench_gnl.records import Condition, ImageSet, Model, Piece, Protocol, Run
-from robustbench_gnl.store import changes, queries
+from robustbench_gnl.store import cache, changes, queries
 from robustbench_gnl.store.checks import check_piece
 from robustbench_gnl.store.connect import WRITES
 from robustbench_gnl.store.documents import (
@@ -29,10 +29,13 @@ from robustbench_gnl.store.locks import lock_path, run_lock
 class Store:
     """An open store. Close it, or use it in a `with` statement."""
 
-    def __init__(self, engine: Engine, location: Location, *, writable: bool) -> None:
+    def __init__(
+        self, engine: Engine, location: Location, *, writable: bool, has_cache: bool = True
+    ) -> None:
         self._engine = engine
         self._location = location
         self._writable = writable
+        self._has_cache = has_cache
         self._checked_against: dict[str, tuple[Protocol, int]] = {}
 
     @property
@@ -116,6 +119,15 @@ class Store:
         with self._reading() as connection:
             return to_document(queries.load_stored(connection, run_id))
 
+    def replicates(self, run: Run, *, draws: str, seed: int, n_resamples: int) -> bytes | None:
+        """Replicates kept of exactly the run's cells; None where they are to be computed."""
+        if not self._has_cache:
+            return None
+        with self._reading() as connection:
+            return cache.load_replicates(
+                connection, run, draws=draws, seed=seed, n_resamples=n_resamples
+            )
+
     # Writing
 
     def create_run(
@@ -173,6 +185,16 @@ class Store:
         """Note that everything that was asked of the run is done."""
         with self._writing() as connection:
             changes.set_finished(connection, run_id)
+
+    def keep_replicates(
+        self, computed: Iterable[tuple[Run, bytes]], *, draws: str, seed: int, n_resamples: int
+    ) -> None:
+        """Keep replicates of runs, in place of those of other cells that these runs had."""
+        with self._writing() as connection:
+            for run, counts in computed:
+                cache.replace_replicates(
+                    connection, run, counts, draws=draws, seed=seed, n_resamples=n_resamples
+                )
 
     def delete_run(self, run_id: str) -> None:
         """Remove a run and its pieces.

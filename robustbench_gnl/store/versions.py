@@ -13,8 +13,12 @@ from sqlalchemy import Connection, inspect, text
 
 from robustbench_gnl.errors import StoreError
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every revision that this program knows, oldest first."""
+
+READ_AS_THEY_ARE = frozenset({"0001", "0002"})
+"""Revisions whose facts are read without bringing the store up to date: 0002 adds a cache,
+for which a store on a read-only disk need not be refused."""
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
@@ -50,6 +54,10 @@ def revision_of(connection: Connection, where: str) -> str | None:
 
 def is_current(revision: str | None) -> bool:
     return revision == REVISIONS[-1]
+
+
+def is_readable(revision: str | None) -> bool:
+    return revision in READ_AS_THEY_ARE
 
 
 def upgrade(connection: Connection, target: str = "head") -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, event
 
 from robustbench_gnl.errors import StoreError
 from robustbench_gnl.records import CLEAN, Condition
+from robustbench_gnl.statistics import DRAWS, bootstrap, evidence_of, to_bytes
 from robustbench_gnl.store import open_store, opening, schema, versions
 from tests.store.samples import fill, make_piece
 
@@ -43,11 +44,12 @@ def _words(statements: str) -> list[str]:
     return sorted(line.strip(" ,\t") for line in statements.splitlines())
 
 
-def test_the_first_revision_is_frozen(tmp_path: Path):
-    _migrate(tmp_path / "first.sqlite", "0001")
-    frozen = (GOLDEN / "schema_0001.sql").read_text(encoding="utf-8")
+@pytest.mark.parametrize("revision", versions.REVISIONS)
+def test_a_published_revision_is_frozen(tmp_path: Path, revision: str):
+    _migrate(tmp_path / "frozen.sqlite", revision)
+    frozen = (GOLDEN / f"schema_{revision}.sql").read_text(encoding="utf-8")
     # Only the blanks are SQLAlchemy's to choose.
-    assert _schema_of(tmp_path / "first.sqlite").split() == frozen.split()
+    assert _schema_of(tmp_path / "frozen.sqlite").split() == frozen.split()
 
 
 def test_the_migrations_end_at_todays_tables(tmp_path: Path):
@@ -68,17 +70,53 @@ def test_every_script_is_a_known_revision():
     assert scripts.get_heads() == [versions.REVISIONS[-1]]
 
 
-def test_a_store_of_the_first_revision_reads_the_same(tmp_path: Path):
-    path = tmp_path / "golden.sqlite"
+def _golden_store(folder: Path, revision: str) -> Path:
+    path = folder / "golden.sqlite"
     with closing(sqlite3.connect(path)) as connection:
-        connection.executescript((GOLDEN / "store_0001.sql").read_text(encoding="utf-8"))
+        connection.executescript((GOLDEN / f"store_{revision}.sql").read_text(encoding="utf-8"))
+    return path
+
+
+def _revision_of(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as connection:
+        (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return str(revision)
+
+
+@pytest.mark.parametrize("revision", versions.REVISIONS)
+def test_a_store_of_any_revision_reads_the_same(tmp_path: Path, revision: str):
+    path = _golden_store(tmp_path, revision)
     golden = json.loads((GOLDEN / "run_0001.json").read_text(encoding="utf-8"))
     with open_store(str(path)) as store:
         assert store.export_run(RUN_ID) == golden
         assert list(store.run(RUN_ID).cells) == [CLEAN, Condition("fog", 3)]
+    assert _revision_of(path) == revision  # Reading did not change it.
     with open_store(str(path), write=True) as store:
+        assert store.export_run(RUN_ID) == golden
         store.add_piece(RUN_ID, make_piece(Condition("snow", 1), 0, 8))
         assert store.run(RUN_ID).n_unfinished_cells == 1
+    assert _revision_of(path) == versions.REVISIONS[-1]
+    assert _words(_schema_of(path)) == _words(
+        (GOLDEN / f"schema_{versions.REVISIONS[-1]}.sql").read_text(encoding="utf-8")
+    )
+
+
+def test_replicates_kept_long_ago_are_those_computed_today(tmp_path: Path):
+    with open_store(str(_golden_store(tmp_path, "0002"))) as store:
+        run = store.run(RUN_ID)
+        kept = store.replicates(run, draws=DRAWS, seed=7, n_resamples=40)
+        evidence = evidence_of(store.pieces(RUN_ID), run.protocol.n_images)
+    assert kept == to_bytes(bootstrap(evidence, n_resamples=40, seed=7))
+
+
+def test_a_store_without_the_cache_is_read_where_it_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = _golden_store(tmp_path, "0001")
+    monkeypatch.setattr("os.access", lambda place, mode: False)
+    with open_store(str(path)) as store:
+        run = store.run(RUN_ID)
+        assert store.replicates(run, draws=DRAWS, seed=0, n_resamples=40) is None
 
 
 def test_a_document_of_the_first_revision_is_imported():
@@ -110,6 +148,11 @@ def test_a_failed_upgrade_leaves_nothing_behind(tmp_path: Path, monkeypatch: pyt
         fill(store, ())
 
 
+def _pretend_a_newer_revision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "REVISIONS", (*versions.REVISIONS, "9999"))
+    monkeypatch.setattr(versions, "READ_AS_THEY_ARE", frozenset({"9999"}))
+
+
 def test_an_older_store_is_brought_up_to_date_when_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -120,9 +163,9 @@ def test_an_older_store_is_brought_up_to_date_when_it_is_read(
 
     def to_next(connection, target="head"):
         asked.append(target)
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
 
-    monkeypatch.setattr(versions, "REVISIONS", ("0001", "0002"))
+    _pretend_a_newer_revision(monkeypatch)
     monkeypatch.setattr(opening.versions, "upgrade", to_next)
     for _ in range(2):
         with open_store(path) as store:
@@ -136,7 +179,7 @@ def test_an_older_store_that_cannot_be_written_is_told(
     path = str(tmp_path / "runs.sqlite")
     with open_store(path, write=True) as store:
         fill(store, ())
-    monkeypatch.setattr(versions, "REVISIONS", ("0001", "0002"))
+    _pretend_a_newer_revision(monkeypatch)
     monkeypatch.setattr("os.access", lambda place, mode: False)
     with pytest.raises(StoreError, match=r"is read-only"):
         open_store(path)
