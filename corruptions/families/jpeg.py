@@ -42,7 +42,7 @@ def round_trip(image: Pixels, quality: int) -> Pixels:
     Returns:
         A new image of the same shape, equal to Pillow's to the bit.
     """
-    return (_round_trip if _agrees_with_pillow() else _through_pillow)(image, quality)
+    return (_round_trip if agrees_with_pillow() else _through_pillow)(image, quality)
 
 
 def _through_pillow(image: Pixels, quality: int) -> Pixels:
@@ -52,7 +52,7 @@ def _through_pillow(image: Pixels, quality: int) -> Pixels:
 
 
 @functools.cache
-def _agrees_with_pillow() -> bool:
+def agrees_with_pillow() -> bool:
     """Whether Pillow's library computes as we do: one small image, half noise and half smooth,
     of odd sides."""
     y, x, channel = np.indices((45, 39, 3), dtype=np.uint32)

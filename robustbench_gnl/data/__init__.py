@@ -8,7 +8,9 @@ from robustbench_gnl.data.pixels import (
     BadImageError,
     Recipe,
     clean_crop,
+    corrupt_crops,
     jpeg_step,
+    read_image,
 )
 from robustbench_gnl.data.sample import open_sample
 from robustbench_gnl.data.scan import find_bad_images
@@ -39,6 +41,7 @@ __all__ = [
     "begin_tree",
     "check_trees",
     "clean_crop",
+    "corrupt_crops",
     "default_workers",
     "find_bad_images",
     "imagenet_labels",
@@ -47,6 +50,7 @@ __all__ = [
     "locked",
     "open_sample",
     "open_source",
+    "read_image",
     "result_of",
     "start_workers",
     "tasks_ahead",

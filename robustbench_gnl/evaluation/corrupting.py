@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from corruptions.batch import EXACT, corrupt_batch
+from corruptions.families.jpeg import agrees_with_pillow
 from robustbench_gnl.data import CROP, BatchOfImages, LeftToDo, Recipe
 from robustbench_gnl.evaluation.network import Corrupting
 from robustbench_gnl.records import Condition
@@ -13,10 +14,12 @@ from robustbench_gnl.records import Condition
 
 def left_to_device(device: torch.device, recipe: Recipe | None, input_size: int) -> frozenset[str]:
     """The corruptions that are made on the device: those of our engine that come out the same
-    to the bit as a worker's, on CUDA, which makes them faster than the workers."""
+    to the bit as a worker's, on CUDA, which makes them faster than the workers. The JPEG step
+    is made there too, so it must be that of the Pillow of this machine."""
     if recipe is None or recipe.engine != "gnlbench" or device.type != "cuda":
         return frozenset()
-    return EXACT if input_size == CROP else frozenset()
+    same_jpeg = recipe.jpeg_quality is None or agrees_with_pillow()
+    return EXACT if input_size == CROP and same_jpeg else frozenset()
 
 
 def corrupting(batch: BatchOfImages) -> Corrupting | None:

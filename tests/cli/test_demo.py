@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
-from tests.cli.conftest import gnlbench
+from tests.cli.conftest import CHECKOUT, environment, gnlbench
 
 
 def test_the_demo_prints_a_true_table_and_says_what_comes_next(tmp_path: Path) -> None:
@@ -26,6 +28,25 @@ def test_the_demo_prints_a_true_table_and_says_what_comes_next(tmp_path: Path) -
 
     board = json.loads(gnlbench("leaderboard", "--db", db, "--format", "json").stdout)
     assert [entry["protocol"]["source"] for entry in board["boards"]] == ["sample"]
+
+
+def test_no_library_of_the_demo_needs_a_screen(tmp_path: Path) -> None:
+    """OpenCV's usual build wants libGL, which slim containers lack: the demo must not load it."""
+    (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open it')\n")
+    maps = "sorted(line.split('/')[-1] for line in open('/proc/self/maps') if '.so' in line)"
+    code = (
+        "import sys\nfrom robustbench_gnl.cli import app\n"
+        f"app(['demo', '--db', {str(tmp_path / 'd.sqlite')!r}, '--workers', '0'],"
+        " standalone_mode=False)\n"
+        f"print([name for name in {maps} if 'GL' in name or 'cv2' in name])\n"
+        "print(sorted({'cv2', 'skimage', 'imagecorruptions'} & set(sys.modules)))"
+    )
+    path = {"PYTHONPATH": f"{tmp_path}:{CHECKOUT}"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**environment(), **path}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-2:] == ["[]", "[]"]
 
 
 def test_the_built_in_sample_serves_any_model(model: tuple[object, ...], tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def walk(height: int, width: int) -> Pixels:
 
 
 def test_nothing_is_asked_of_pillow_here() -> None:
-    assert jpeg._agrees_with_pillow()
+    assert jpeg.agrees_with_pillow()
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)
@@ -92,9 +92,9 @@ def another_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(
         jpeg, "_through_pillow", lambda image, quality: through_pillow(image, quality) ^ 1
     )
-    jpeg._agrees_with_pillow.cache_clear()
+    jpeg.agrees_with_pillow.cache_clear()
     yield
-    jpeg._agrees_with_pillow.cache_clear()
+    jpeg.agrees_with_pillow.cache_clear()
 
 
 @pytest.mark.usefixtures("another_library")

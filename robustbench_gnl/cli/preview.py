@@ -1,0 +1,114 @@
+"""`gnlbench preview`: what the corruptions do to one image, as a picture."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from corruptions import ENGINES, SEVERITIES
+from robustbench_gnl.cli._app import app
+from robustbench_gnl.cli._conditions import parse_corruptions
+from robustbench_gnl.cli._options import EngineOption, SeedOption
+from robustbench_gnl.cli._output import say
+from robustbench_gnl.errors import StoreError, UsageError
+from robustbench_gnl.records import CLEAN, conditions_of, image_key
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from robustbench_gnl.data import Recipe
+
+FORMATS = {
+    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF",
+    ".tiff": "TIFF", ".pdf": "PDF",
+}  # fmt: skip
+SAMPLE = "sample"
+HELP = (
+    "Draw an image under every corruption at every severity, with labels.\n\n"
+    "The image is cropped as the release was (224 x 224); the corruptions are those that `eval` "
+    "makes of it, before the JPEG step unless --jpeg-quality asks for it.\n\n"
+    "Example: `gnlbench preview dog.jpg --corruption snow -o snow.png`"
+)
+
+
+@app.command("preview", help=HELP)
+def preview(
+    image: Annotated[
+        str, typer.Argument(metavar="IMAGE|sample", help="A photograph, or one of the sample's.")
+    ] = SAMPLE,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE",
+            help="Where to; the suffix says how: png, jpg, webp, tif or pdf. "
+            "Default: <IMAGE>-corruptions.png in the current folder.",
+        ),
+    ] = None,
+    corruption: Annotated[
+        str,
+        typer.Option(metavar="common|extra|all|NAME,...", help="The rows: names or groups."),
+    ] = "common",
+    jpeg_quality: Annotated[
+        int, typer.Option(min=0, max=100, help="Of the JPEG step; 0 leaves it out.")
+    ] = 0,
+    seed: SeedOption = 0,
+    engine: EngineOption = ENGINES[0],
+) -> None:  # fmt: skip
+    from robustbench_gnl.data import Recipe, open_sample
+
+    names = parse_corruptions(corruption)
+    recipe = Recipe(engine=engine, seed=seed, jpeg_quality=jpeg_quality or None)
+    if image == SAMPLE:
+        sample = open_sample()
+        path = sample.paths(CLEAN, tuple(sample.files)[:1])[0]
+    else:
+        path = Path(image)
+    target = output or Path(f"{path.stem}-corruptions.png")
+    if target.suffix.lower() not in FORMATS:
+        raise UsageError(
+            f"cannot tell how to write {target}; give it one of the suffixes {', '.join(FORMATS)}"
+        )
+    if target.exists() and path.exists() and target.samefile(path):
+        raise UsageError(f"{target} is the image itself; name another file with --output")
+    content = io.BytesIO()
+    _draw(path, names, recipe).save(content, FORMATS[target.suffix.lower()])
+    try:
+        target.write_bytes(content.getbuffer())
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {target} ({error.strerror or error}); name another file with --output",
+            path=target,
+        ) from error
+    say(f"Wrote {target}")
+
+
+def _draw(path: Path, names: Sequence[str], recipe: Recipe) -> Image.Image:
+    import numpy as np
+
+    from robustbench_gnl.data import clean_crop, corrupt_crops, read_image
+    from robustbench_gnl.reports.contact_sheet import contact_sheet
+
+    crop = np.asarray(clean_crop(read_image(path)[0]))
+    # The key that the image has in its class folder, so that `eval` draws the very same.
+    key = image_key(path.absolute().parent.name, path.name)
+    rows = {
+        title(name): [
+            crop,
+            *(
+                corrupt_crops(crop[None], [key], condition, recipe, len(crop))[0]
+                for condition in conditions_of((name,), SEVERITIES)
+            ),
+        ]
+        for name in names
+    }
+    return contact_sheet(["clean", *(f"severity {severity}" for severity in SEVERITIES)], rows)
+
+
+def title(name: str) -> str:
+    """`gaussian_noise` as people write it."""
+    words = name.replace("_", " ")
+    return words.replace("jpeg", "JPEG") if name.startswith("jpeg") else words.capitalize()
