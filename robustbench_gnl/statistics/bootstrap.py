@@ -49,10 +49,12 @@ class Replicates:
 
     def values(self, field: LinearField) -> Floats:
         """(n_resamples,): the number in each resampled image set."""
+        field.check_cells(self.conditions)
         return field.value(self.counts / self.n_images)
 
     def value(self, field: LinearField) -> float:
         """The number itself."""
+        field.check_cells(self.conditions)
         return float(field.value(self.observed / self.n_images))
 
     def interval(self, field: LinearField, level: float = LEVEL) -> Interval:

@@ -31,18 +31,34 @@ class LinearField:
     name: str
     unit: Unit
     """`fraction`: an error in [0, 1] or a difference of two; `percent`: a CE, reference = 100."""
+    conditions: tuple[Condition, ...]
+    """The cells it was made for."""
     weights: Floats
-    """(n_cells,), in the order of the conditions it was made for."""
+    """(n_cells,), in their order."""
     constant: float = 0.0
 
     def value(self, errors: NDArray[np.floating]) -> Floats:
-        """Of errors (..., n_cells), such as a run's or its replicates': (...)."""
+        """(...): the number, of the errors (..., n_cells) of its cells."""
         return np.asarray(errors @ self.weights + self.constant, np.float64)
 
     def scores(self, evidence: Evidence) -> Floats:
         """(n_images,): the score of each image; their mean is the number."""
+        self.check_cells(evidence.conditions)
         used = np.flatnonzero(self.weights)
         return self.weights[used] @ evidence.wrong[used] + self.constant
+
+    def check_cells(self, conditions: Sequence[Condition]) -> None:
+        """Refuse cells in another order, whose weights would give a wrong number unseen.
+
+        Raises:
+            ValueError: It was made for other cells.
+        """
+        if tuple(conditions) != self.conditions:
+            raise ValueError(
+                f"expected the {len(self.conditions)} cells that the field {self.name!r} was made "
+                f"for, in their order, got {len(conditions)} others; make it with "
+                "linear_fields(evidence.conditions, reference)"
+            )
 
 
 def linear_fields(conditions: Sequence[Condition], reference: Reference) -> dict[str, LinearField]:
@@ -55,7 +71,7 @@ def linear_fields(conditions: Sequence[Condition], reference: Reference) -> dict
     """
     present = set(conditions)
     return {
-        name: LinearField(name, unit, _row(weights, conditions))
+        name: LinearField(name, unit, tuple(conditions), _row(weights, conditions))
         for name, unit, weights in _numbers(present, reference)
     }
 
@@ -64,7 +80,8 @@ def mean_error_field(
     name: str, conditions: Sequence[Condition], chosen: Iterable[Condition]
 ) -> LinearField:
     """The mean error of the chosen cells, which must be among the conditions."""
-    return LinearField(name, "fraction", _row(_mean(list(chosen)), conditions))
+    weights = _row(_mean(list(chosen)), conditions)
+    return LinearField(name, "fraction", tuple(conditions), weights)
 
 
 def _numbers(present: set[Condition], reference: Reference) -> Iterator[tuple[str, Unit, _Weights]]:

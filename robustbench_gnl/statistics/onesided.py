@@ -74,6 +74,7 @@ def paired_differences(baseline: Evidence, candidate: Evidence, field: LinearFie
         UsageError: They do not hold the same cells of the same number of images.
     """
     check_pair(baseline, candidate)
+    field.check_cells(baseline.conditions)
     used = np.flatnonzero(field.weights)
     change = candidate.wrong[used].astype(np.int8) - baseline.wrong[used]
     return _rounded(field.weights[used] @ change, float(np.abs(field.weights).max(initial=0.0)))
@@ -129,8 +130,9 @@ def _binomial_p(n_above: int, n_differing: int) -> float:
 
 def _signs_p(differing: Floats, largest: float) -> float:
     """The share of the ways to turn the signs whose sum is at least the one that came."""
-    turned = (np.arange(2 ** len(differing))[:, None] >> np.arange(len(differing))) & 1
-    sums = (1 - 2 * turned) @ np.abs(differing)
+    sums = np.zeros(1)
+    for size in np.abs(differing):
+        sums = np.concatenate([sums - size, sums + size])
     return float((sums >= differing.sum() - _ROUNDING * largest).mean())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -79,7 +79,7 @@ def differences(
     found = {}
     for name, field in fields.items():
         # A constant cancels in a difference.
-        slope = LinearField(name, field.unit, field.weights)
+        slope = replace(field, constant=0.0)
         n_differing = int(np.count_nonzero(paired_differences(baseline, candidate, slope)))
         interval = replicates.interval(slope, level)
         found[name] = Difference(

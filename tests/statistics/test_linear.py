@@ -13,7 +13,12 @@ import corruptions
 from robustbench_gnl.metrics import Summary, summarize
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Cell, Condition, conditions_of
 from robustbench_gnl.reference import Reference, load_alexnet
-from robustbench_gnl.statistics import linear_fields, mean_error_field
+from robustbench_gnl.statistics import (
+    bootstrap,
+    linear_fields,
+    mean_error_field,
+    paired_differences,
+)
 from tests.statistics.samples import evidence_from
 
 EVERY_CELL = (CLEAN, *conditions_of(corruptions.names("all"), corruptions.SEVERITIES))
@@ -91,3 +96,15 @@ def test_the_mean_of_chosen_cells():
 
     np.testing.assert_allclose(field.weights, [0.0, 0.5, 0.5])
     assert field.value(np.array([0.1, 0.2, 0.6])) == pytest.approx(0.4)
+
+
+def test_cells_in_another_order_are_refused():
+    """Their weights would give a wrong number unseen."""
+    evidence = evidence_from(np.zeros((2, 9), np.bool_), (CLEAN, Condition("fog", 1)))
+    field = linear_fields(evidence.conditions[::-1], load_alexnet())["clean_error"]
+    with pytest.raises(ValueError, match="expected the 2 cells that the field 'clean_error' was"):
+        field.scores(evidence)
+    with pytest.raises(ValueError, match="in their order, got 2 others; make it with linear_fiel"):
+        bootstrap(evidence).interval(field)
+    with pytest.raises(ValueError, match="expected the 2 cells"):
+        paired_differences(evidence, evidence, field)
