@@ -22,7 +22,7 @@ Field = NDArray[np.float32]
 Values = NDArray[np.float64]
 AFFINE, COLUMNS, ROWS = 0, 1, 2  # streams
 TRUNCATE = 3.0  # standard deviations at which the smoothing ends
-NEGLIGIBLE = 1e-3  # of a wave: with less left of it, it moves no pixel by 0.01
+NEGLIGIBLE = 1e-3  # of a wave: those with less left of them move no pixel by a tenth
 
 
 def elastic_transform(image: Pixels, severity: int, seed: int) -> Pixels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,16 @@ def test_only_cuda_makes_what_comes_out_the_same(
     assert left_to_device(device, recipe, input_size) == expected
 
 
+@pytest.fixture
+def one_lane() -> Iterator[None]:
+    """Batches come in order."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+@pytest.mark.usefixtures("one_lane")
 @pytest.mark.parametrize("jpeg_quality", [85, None])
 def test_the_device_makes_the_very_pixels_of_the_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jpeg_quality: int | None
@@ -57,7 +68,6 @@ def test_the_device_makes_the_very_pixels_of_the_workers(
     )
     names = [name for name in corruptions.names("all") if name in EXACT]
     conditions = (CLEAN, *(Condition(name, 3) for name in names))
-    torch.set_num_threads(1)  # one lane: the batches come in order
 
     def seen(network: Watcher) -> torch.Tensor:
         robustbench_gnl.evaluate(network, source, conditions=conditions, batch_size=3)
