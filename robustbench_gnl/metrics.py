@@ -11,7 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import corruptions
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Cell, Condition, conditions_of
+from robustbench_gnl.records import (
+    CLEAN,
+    COMMON_CONDITIONS,
+    Cell,
+    Condition,
+    Piece,
+    conditions_of,
+)
 from robustbench_gnl.reference import Reference
 
 Cells = Mapping[Condition, Cell]
@@ -72,6 +79,31 @@ class Summary:
     @property
     def is_complete(self) -> bool:
         return self.n_common_cells == len(COMMON_CONDITIONS)
+
+
+def cells_of(pieces: Iterable[Piece], n_images: int) -> dict[Condition, Cell]:
+    """The sums of the conditions whose pieces hold all `n_images`, in the order of the pieces."""
+    by_condition: dict[Condition, list[Piece]] = {}
+    for piece in pieces:
+        by_condition.setdefault(piece.condition, []).append(piece)
+    sums = {
+        condition: Cell(
+            n_images=sum(piece.n_images for piece in found),
+            n_top1=sum(piece.n_top1 for piece in found),
+            n_top5=sum(piece.n_top5 for piece in found),
+            negative_log_likelihood_sum=sum(p.negative_log_likelihood_sum for p in found),
+        )
+        for condition, found in by_condition.items()
+    }
+    return {condition: cell for condition, cell in sums.items() if cell.n_images == n_images}
+
+
+def worst_corruption(summary: Summary) -> str | None:
+    """The one of the 15 with the highest CE; of runs without mCE, with the highest error."""
+    by = "error" if summary.mce is None else "ce"
+    values = {name: getattr(summary.corruptions[name], by) for name in corruptions.names("common")}
+    known = {name: value for name, value in values.items() if value is not None}
+    return max(known, key=lambda name: known[name], default=None)
 
 
 def error(cells: Cells, condition: Condition) -> float | None:
@@ -149,7 +181,7 @@ def _corruption(
     ce = relative_ce = None
     if len(present) == len(severities) and reference_sum is not None:
         ce = corruption_error(present, reference_sum)
-        if clean_error is not None:
+        if clean_error is not None and reference.clean_error is not None:
             relative_ce = relative_corruption_error(
                 present, clean_error, reference_sum, reference.clean_error
             )
@@ -203,6 +235,8 @@ def _why(
     unknown = [name for name in names if reference.error_sum(name) is None]
     if unknown:
         return f"{reference.name} has no errors for {', '.join(unknown)}"
+    if reference.clean_error is None:
+        return f"{reference.name} has no clean error"
     return f"{reference.name} loses nothing there, so there is nothing to divide by"
 
 

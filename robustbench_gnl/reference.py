@@ -1,7 +1,7 @@
-"""The reference data that ships: AlexNet's errors, published results, known image sets.
+"""The reference data: AlexNet's errors, published results, known image sets, or a user's own.
 
-The files lie in `results/`; its README.md gives the source and unit of every column. They
-are read with the standard library, so that reading commands start at once.
+The files that ship lie in `results/`; its README.md gives the source and unit of every column.
+They are read with the standard library, so that reading commands start at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import corruptions
-from robustbench_gnl.errors import DataError
+from robustbench_gnl.errors import DataError, did_you_mean
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -40,7 +40,8 @@ class Reference:
     name: str
     protocol: str
     """How its errors were measured, as one sentence."""
-    clean_error: float
+    clean_error: float | None
+    """None where it is not known: there is then no relative mCE."""
     errors: Mapping[str, tuple[float, ...]]
     """The five errors of a corruption, by severity."""
     mean_errors: Mapping[str, float] = field(default_factory=dict)
@@ -113,6 +114,73 @@ def load_alexnet() -> Reference:
     )
 
 
+def load_reference(path: Path) -> Reference:
+    """A reference of the user's own, instead of AlexNet, for other data or other tastes.
+
+    The file is a CSV with the columns `corruption` and `severity_1` to `severity_5`, fractions
+    in [0, 1]; the clean error stands in the row `clean`, in the column `error` or `mean_error`.
+    `gnlbench runs show RUN --format csv` writes such a file; its columns `model` and `protocol`
+    name the reference.
+
+    Raises:
+        DataError: It is no such file.
+    """
+    rows = _rows(path, what=f"a reference in {path}", next_step="check the path")
+    columns = ["corruption", *(f"severity_{severity}" for severity in corruptions.SEVERITIES)]
+    missing = [name for name in columns if not rows or name not in rows[0]]
+    if missing:
+        raise DataError(
+            f"expected a CSV with the columns {', '.join(columns)} in {path}, got none called "
+            f"{', '.join(missing)}; `gnlbench runs show RUN --format csv` writes such a file",
+            path=path,
+        )
+    clean_error: float | None = None
+    errors: dict[str, tuple[float, ...]] = {}
+    for row in rows:
+        name = row["corruption"] or ""
+        if name == "mean":  # what a run's file ends with; the means are ours to make
+            continue
+        if name in errors or (name == "clean" and clean_error is not None):
+            raise DataError(f"{path} has the row {name} twice; leave one", path=path)
+        if name == "clean":
+            text = row.get("error") or row.get("mean_error") or ""
+            clean_error = _fraction(text, name, path) if text else None
+            continue
+        if name not in corruptions.names("all"):
+            raise DataError(
+                f"expected names of corruptions in {path}, got {name!r}"
+                f"{did_you_mean(name, corruptions.names('all'))}",
+                path=path,
+            )
+        five = [row[column] or "" for column in columns[1:]]
+        if all(five):
+            errors[name] = tuple(_fraction(text, name, path) for text in five)
+        elif any(five):
+            raise DataError(f"{path} lacks severities of {name}: CE needs all five", path=path)
+    if not errors:
+        raise DataError(f"expected the five errors of a corruption in {path}, got none", path=path)
+    return Reference(
+        name=rows[0].get("model") or path.stem,
+        protocol=rows[0].get("protocol") or f"as stated in {path.name}",
+        clean_error=clean_error,
+        errors=errors,
+    )
+
+
+def _fraction(text: str, name: str, path: Path) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise DataError(
+            f"expected errors as fractions in [0, 1] in {path}, got {text!r} for {name}; "
+            "divide percents by 100",
+            path=path,
+        )
+    return value
+
+
 @cache
 def load_published() -> tuple[Published, ...]:
     """Every published result that ships, in the order of the file."""
@@ -128,14 +196,16 @@ def known_image_sets() -> tuple[KnownImageSet, ...]:
     )
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _rows(
+    path: Path, *, what: str = "", next_step: str = "install gnlbench again"
+) -> list[dict[str, str]]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             return list(csv.DictReader(file))
-    except OSError as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
-            f"expected reference data in {path}, cannot read it: {error.strerror}; "
-            "install gnlbench again",
+            f"expected {what or f'reference data in {path}'}, cannot read it: "
+            f"{getattr(error, 'strerror', None) or error}; {next_step}",
             path=path,
         ) from error
 

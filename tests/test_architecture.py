@@ -18,7 +18,7 @@ BASE = {"metrics", "records", "reference"}
 ALLOWED = {
     "cli": MIDDLE | BASE | {"errors"},
     "evaluation": {"data"} | BASE | {"errors"},
-    "reports": BASE | {"errors"},
+    "reports": {"statistics"} | BASE | {"errors"},
     "statistics": BASE | {"errors"},
     "store": BASE | {"errors"},
     "models": BASE | {"errors"},

@@ -51,3 +51,15 @@ EngineOption = Annotated[
         "imagecorruptions.",
     ),
 ]
+ReferenceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--reference",
+        metavar="FILE",
+        help="Errors to divide by instead of AlexNet's: a CSV such as `runs show --format csv`.",
+    ),
+]
+LevelOption = Annotated[
+    float, typer.Option(metavar="0-1", help="How often the intervals hold the truth.")
+]
+DEFAULT_LEVEL = 0.95  # as `statistics.LEVEL`, which would load NumPy here

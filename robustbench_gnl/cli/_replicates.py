@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 
 def each_replicates(
-    store: Store, runs: Iterable[Run], db: str, *, n_resamples: int, seed: int
+    store: Store,
+    runs: Iterable[Run],
+    db: str,
+    *,
+    n_resamples: int | None = None,
+    seed: int | None = None,
 ) -> Iterator[tuple[Run, Replicates]]:
     """The replicates of each run that has a complete cell, one run at a time: of 1,000 runs
     they take 600 MB.
@@ -24,8 +29,18 @@ def each_replicates(
         store: Open for reading.
         db: What names the store: computed replicates are kept there, if it can be written.
     """
-    from robustbench_gnl.statistics import DRAWS, bootstrap, evidence_of, from_bytes, to_bytes
+    from robustbench_gnl.statistics import (
+        DRAWS,
+        N_RESAMPLES,
+        SEED,
+        bootstrap,
+        evidence_of,
+        from_bytes,
+        to_bytes,
+    )
 
+    n_resamples = N_RESAMPLES if n_resamples is None else n_resamples
+    seed = SEED if seed is None else seed
     for run in runs:
         if not run.cells:
             continue

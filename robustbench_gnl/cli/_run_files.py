@@ -55,16 +55,19 @@ def read_runs(path: Path, stack: ExitStack) -> Iterator[StoredRun]:
         raise StoreError(f"{path}: {error}", **{**error.values, "path": path}) from error
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str, *, option: str = "--output") -> None:
     """All of the file or nothing: a reader never sees half of it.
 
     A link stays, and what it leads to is written. A pipe or a device is written as it is.
+
+    Args:
+        option: The one that names the file, for messages.
     """
     try:
         mode = _mode_of(path)
         if mode is not None and stat.S_ISDIR(mode):
             raise UsageError(
-                f"{path} is a folder: expected a file; name one with --output", path=path
+                f"{path} is a folder: expected a file; name one with {option}", path=path
             )
         if _STREAM.fullmatch(str(path)) or (mode is not None and not stat.S_ISREG(mode)):
             # Append: a shell's `>>` may have put something there already.
@@ -85,8 +88,19 @@ def write_whole(path: Path, text: str) -> None:
     except (OSError, ValueError) as error:
         raise UsageError(
             f"{path} cannot be written: {getattr(error, 'strerror', None) or error}; "
-            "name another file with --output",
+            f"name another file with {option}",
             path=path,
+        ) from error
+
+
+def append(path: Path, text: str) -> None:
+    """Add to a file that others write too, as CI servers ask for."""
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{path} cannot be written: {getattr(error, 'strerror', None) or error}", path=path
         ) from error
 
 

@@ -18,6 +18,7 @@ from robustbench_gnl.cli._options import (
 from robustbench_gnl.cli._output import print_parts
 from robustbench_gnl.cli._request import DataRequest, ModelRequest, Settings
 from robustbench_gnl.cli.evaluate import carry_out, print_runs
+from robustbench_gnl.reference import load_alexnet
 
 BATCH_SIZE = 10  # two batches a condition: one for each of two processors
 
@@ -43,7 +44,7 @@ def demo(
     )
     settings = Settings(batch_size=BATCH_SIZE, workers=workers, rerun=rerun)
     runs = carry_out([ModelRequest(name=None)], data, settings, db)
-    print_runs(runs, format)
+    print_runs(runs, format, db, load_alexnet())
     if format is not Format.table:
         return
     from robustbench_gnl.reports import board_tables, boards

@@ -8,13 +8,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from robustbench_gnl.cli._app import app
-from robustbench_gnl.cli._options import DEFAULT_STORE, Format, FormatOption, StoreOption
+from robustbench_gnl.cli._options import (
+    DEFAULT_LEVEL,
+    DEFAULT_STORE,
+    Format,
+    FormatOption,
+    LevelOption,
+    ReferenceOption,
+    StoreOption,
+)
 from robustbench_gnl.cli._output import print_parts
+from robustbench_gnl.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from robustbench_gnl.records import Run
+    from robustbench_gnl.reference import Reference
     from robustbench_gnl.reports import Board
+    from robustbench_gnl.store import Store
 
 HELP = (
     "Rank the stored runs: one table for each protocol, never two protocols in one.\n\n"
@@ -54,7 +66,13 @@ def leaderboard(
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="The first N rows of each table.")
     ] = None,
+    ci: Annotated[
+        bool, typer.Option("--ci", help="Intervals of the numbers, and ranges for ranks.")
+    ] = False,
+    level: LevelOption = DEFAULT_LEVEL,
+    reference: ReferenceOption = None,
 ) -> None:
+    from robustbench_gnl.cli._reference import chosen_reference
     from robustbench_gnl.reference import load_published
     from robustbench_gnl.reports import boards, render_boards, select_protocol
     from robustbench_gnl.reports.board_tables import check_columns
@@ -63,16 +81,30 @@ def leaderboard(
 
     check_sort(sort)
     check_columns(columns)
+    if published and reference is not None:
+        raise UsageError(
+            "published mCEs are against AlexNet and cannot stand beside those of another "
+            "reference; leave out --published or --reference"
+        )
+    divisor = chosen_reference(reference)
     with open_store(db) as store:
-        runs, db = store.runs(), store.name
-    if protocol is not None:
-        runs = select_protocol(runs, protocol)
-    found = boards(runs, sort=sort, published=load_published() if published else (), limit=limit)
-    if protocol is not None:
-        found = [board for board in found if board.protocol is not None]
+        runs, name = store.runs(), store.name
+        if protocol is not None:
+            runs = select_protocol(runs, protocol)
+        found = boards(
+            runs,
+            sort=sort,
+            published=load_published() if published else (),
+            reference=divisor,
+            limit=limit,
+        )
+        if protocol is not None:
+            found = [board for board in found if board.protocol is not None]
+        if ci:
+            found = _with_uncertainty(found, runs, store, db, divisor, level)
     if not found:
         typer.echo(
-            f"No runs in {db} yet. Make the first with `gnlbench demo`, or with "
+            f"No runs in {name} yet. Make the first with `gnlbench demo`, or with "
             "`gnlbench eval --model NAME --ckpt FILE --data FOLDER`.",
             err=True,
         )
@@ -82,6 +114,26 @@ def leaderboard(
             typer.echo(text)
     elif found:
         print_parts(lambda width: _parts(found, columns, width))
+
+
+def _with_uncertainty(
+    found: Sequence[Board],
+    runs: Sequence[Run],
+    store: Store,
+    db: str,
+    reference: Reference,
+    level: float,
+) -> list[Board]:
+    from robustbench_gnl.cli._replicates import each_replicates
+    from robustbench_gnl.reports.uncertainty import uncertainties, with_uncertainty
+
+    result = []
+    for board in found:
+        shown = {row.get("run_id") for row in board.rows}
+        pairs = each_replicates(store, [run for run in runs if run.id in shown], db)
+        known = uncertainties(pairs, reference, sort=board.sort, level=level)
+        result.append(with_uncertainty(board, known, level))
+    return result
 
 
 def _parts(found: Sequence[Board], columns: str, width: int) -> Iterator[RenderableType]:

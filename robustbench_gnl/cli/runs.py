@@ -12,8 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from robustbench_gnl.cli._app import app
-from robustbench_gnl.cli._options import DEFAULT_STORE, Format, FormatOption, StoreOption
+from robustbench_gnl.cli._options import (
+    DEFAULT_LEVEL,
+    DEFAULT_STORE,
+    Format,
+    FormatOption,
+    LevelOption,
+    ReferenceOption,
+    StoreOption,
+)
 from robustbench_gnl.cli._output import print_json, print_parts
+from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.cli._run_files import read_runs, write_whole
 from robustbench_gnl.errors import StoreError, UsageError
 from robustbench_gnl.records import COMMON_CONDITIONS, SCHEMA_VERSION, Run
@@ -81,21 +90,32 @@ def list_runs(
     "Example: `gnlbench runs show resnet50 --format json`",
 )
 def show_run(
-    run: RunArgument, db: StoreOption = str(DEFAULT_STORE), format: FormatOption = Format.table
+    run: RunArgument,
+    db: StoreOption = str(DEFAULT_STORE),
+    format: FormatOption = Format.table,
+    reference: ReferenceOption = None,
+    level: LevelOption = DEFAULT_LEVEL,
+    ci: Annotated[
+        bool,
+        typer.Option("--ci/--no-ci", help="A column of intervals in markdown and latex."),
+    ] = True,
 ) -> None:
+    from robustbench_gnl.cli._details import details_of
     from robustbench_gnl.reports import render_run, run_document, run_table
     from robustbench_gnl.store import open_store
 
+    divisor = chosen_reference(reference)
     with open_store(db) as store:
         found = store.resolve(run)
         n_pieces = len(store.stored_pieces(found.id))
+        details = details_of(store, found, db, divisor, level=level)
     if format is Format.json:
-        print_json({**run_document(found), **_facts(found, n_pieces)})
+        print_json({**run_document(found, divisor, details), **_facts(found, n_pieces)})
     elif format is Format.table:
-        print_parts(lambda width: [run_table(found, width=width)])
+        print_parts(lambda width: [run_table(found, divisor, details, width=width)])
         typer.echo("\n".join(_fact_lines(found, n_pieces)))
     else:
-        typer.echo(render_run(found, format.value))
+        typer.echo(render_run(found, format.value, divisor, details, intervals=ci))
 
 
 @runs_app.command(

@@ -1,7 +1,6 @@
 """Judging a network: any module, any source; no database, no registry of models."""
 
 from robustbench_gnl.evaluation.api import IMAGENET_MEAN, IMAGENET_STD, evaluate
-from robustbench_gnl.evaluation.cells import cells_of
 from robustbench_gnl.evaluation.device import PRECISIONS, check_precision, resolve_device
 from robustbench_gnl.evaluation.environment import environment
 from robustbench_gnl.evaluation.lanes import default_batch_size, keep_freed_memory
@@ -18,7 +17,6 @@ __all__ = [
     "PRECISIONS",
     "Judged",
     "Network",
-    "cells_of",
     "check_precision",
     "default_batch_size",
     "environment",

@@ -11,12 +11,12 @@ from torch import nn
 from robustbench_gnl.data import CROP, Layout, Source, check_trees, open_sample, open_source
 from robustbench_gnl.data import start_workers as open_workers
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.evaluation.cells import cells_of
 from robustbench_gnl.evaluation.device import check_precision, resolve_device
 from robustbench_gnl.evaluation.environment import environment
 from robustbench_gnl.evaluation.lanes import default_batch_size
 from robustbench_gnl.evaluation.loop import Judged, evaluate_pieces
 from robustbench_gnl.evaluation.network import Network
+from robustbench_gnl.metrics import cells_of
 from robustbench_gnl.records import (
     BLOCK_SIZE,
     CLEAN,
@@ -107,7 +107,7 @@ def evaluate(
         block_size=block_size,
         created_at=created_at,
         finished_at=_now(),
-        cells=cells_of(pieces, layout.n_blocks),
+        cells=cells_of(pieces, image_set.n_images),
         environment=environment(resolved),
         seconds=sum(piece.seconds for piece in pieces),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import corruptions
@@ -15,10 +16,18 @@ from robustbench_gnl.reports.formats import (
     as_fraction_percent,
     as_millions,
     as_percent,
+    as_share,
 )
 from robustbench_gnl.reports.leaderboard import Board
 from robustbench_gnl.reports.run_parts import UNVERIFIED, demonstration_sentence
-from robustbench_gnl.reports.tables import Column, fit, render, rich_tables
+from robustbench_gnl.reports.tables import (
+    INTERVALS,
+    Column,
+    fit,
+    lowest,
+    render,
+    rich_tables,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -58,6 +67,7 @@ RAW_COLUMNS = tuple(
         "source_url",
     )
 )
+RANK_ENDS = ("rank_first", "rank_last")
 PROTOCOL_COLUMNS = tuple(Column(key, key) for key in ("protocol", "protocol_fingerprint"))
 
 
@@ -136,6 +146,7 @@ def _document(board: Board) -> dict[str, Any]:
         ),
         "demonstration": board.is_demonstration,
         "sort": board.sort,
+        "level": board.level,
         "reference": board.reference,
         "rows": [_row_document(row) for row in board.rows],
     }
@@ -143,11 +154,15 @@ def _document(board: Board) -> dict[str, Any]:
 
 def _row_document(row: dict[str, Any]) -> dict[str, Any]:
     plain = (RANK, MODEL, N_PARAMS, *NUMBERS, N_IMAGES, CREATED, TAGS, REMARK, *RAW_COLUMNS)
-    return {
+    document = {
         **{column.key: row.get(column.key) for column in plain},
         "groups": {group: row.get(f"ce_{group}") for group in GROUPS},
         "ce": {name: row.get(f"ce_{name}") for name in corruptions.names("common")},
     }
+    if INTERVALS in row:
+        document |= {key: row.get(key) for key in RANK_ENDS}
+        document[INTERVALS] = {key: asdict(one) for key, one in row[INTERVALS].items()}
+    return document
 
 
 def render_boards(boards: Sequence[Board], format: str, columns: str = "groups") -> str:
@@ -159,15 +174,36 @@ def render_boards(boards: Sequence[Board], format: str, columns: str = "groups")
         return _render_csv(boards, columns)
     blocks = []
     for board in boards:
-        table = render(_for_people(board), board_columns(board, columns), format, title_of(board))
-        blocks.append(f"{table}\n\n{'% ' if format == 'latex' else ''}{board.reference}")
+        rows, shown = _for_people(board), board_columns(board, columns)
+        numbers = [column for column in shown if column.key == "n_params" or column in NUMBERS]
+        numbers += _corruption_columns(columns)
+        best = lowest(rows, numbers, lambda row: row["kind"] == "run" and row["rank"] is not None)
+        table = render(rows, shown, format, title_of(board), bold=best)
+        mark = "% " if format == "latex" else ""
+        blocks.append("\n".join([table, "", *(mark + line for line in foot_of(board))]))
     return "\n\n".join(blocks)
+
+
+def foot_of(board: Board) -> list[str]:
+    """What stands below a board."""
+    lines = [board.reference]
+    if board.level is not None:
+        lines.append(
+            f"with {as_share(board.level)} intervals by resampling the images; a rank is a range: "
+            "from 1 + those surely better to the last but those surely worse"
+        )
+    return lines
 
 
 def _render_csv(boards: Sequence[Board], columns: str) -> str:
     rows = [
         {
             **row,
+            **{
+                f"{key}_{end}": getattr(one, end)
+                for key, one in row.get(INTERVALS, {}).items()
+                for end in ("low", "high")
+            },
             "protocol": board.protocol.name if board.protocol else None,
             "protocol_fingerprint": board.protocol.fingerprint if board.protocol else None,
         }
@@ -175,13 +211,24 @@ def _render_csv(boards: Sequence[Board], columns: str) -> str:
         for row in board.rows
     ]
     numbers = (N_PARAMS, *NUMBERS, *_corruption_columns(columns))
-    rest = (N_IMAGES, CREATED, TAGS, REMARK, *RAW_COLUMNS)
+    rest: tuple[Column, ...] = (N_IMAGES, CREATED, TAGS, REMARK, *RAW_COLUMNS)
+    if any(board.level is not None for board in boards):
+        ends = [f"{column.key}_{end}" for column in numbers[1:] for end in ("low", "high")]
+        rest += tuple(Column(key, key) for key in (*RANK_ENDS, *ends))
     return render(rows, (*PROTOCOL_COLUMNS, RANK, MODEL, *numbers, *rest), "csv")
 
 
 def _for_people(board: Board) -> list[dict[str, Any]]:
-    """The rows with the reference's remark taken out: it stands below the table."""
-    return [{**row, "remark": None} if row["kind"] == "reference" else row for row in board.rows]
+    """The rows with the reference's remark taken out, which stands below the table, and ranks
+    as ranges."""
+    return [
+        {
+            **row,
+            "rank": row.get("rank_range", row["rank"]),
+            "remark": None if row["kind"] == "reference" else row["remark"],
+        }
+        for row in board.rows
+    ]
 
 
 def board_tables(board: Board, columns: str = "groups", *, width: int = 80) -> list[RenderableType]:
@@ -198,7 +245,7 @@ def board_tables(board: Board, columns: str = "groups", *, width: int = 80) -> l
     return [
         Text(title_of(board), style="bold"),
         *rich_tables(rows, shown, width=width, n_fixed=apart),
-        Text(board.reference, style="dim"),
+        *(Text(line, style="dim") for line in foot_of(board)),
     ]
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+from robustbench_gnl.metrics import Interval
 
 
 def as_text(value: Any) -> str:
@@ -30,3 +33,41 @@ def as_count(value: int) -> str:
 def as_millions(value: int) -> str:
     """Parameters in millions."""
     return f"{value / 1e6:.2f} M"
+
+
+def as_signed(format: Callable[[Any], str]) -> Callable[[Any], str]:
+    """The same with its sign: what a difference looks like."""
+
+    def signed(value: float) -> str:
+        text = format(value)
+        if not text.strip("-0."):  # rounded to nothing, it has no sign
+            return text.lstrip("-")
+        return text if text.startswith("-") else f"+{text}"
+
+    return signed
+
+
+def as_interval(format: Callable[[Any], str]) -> Callable[[Any], str]:
+    """An interval's ends, each seen as `format` says: `58.10-61.20`, `-0.50 to +1.20`."""
+
+    def ends(interval: Interval) -> str:
+        low, high = format(interval.low), format(interval.high)
+        between = " to " if {"-", "+"} & {low[0], high[0]} else "-"
+        return f"{low}{between}{high}"
+
+    return ends
+
+
+def as_share(level: float) -> str:
+    """A level as `95 %`."""
+    return f"{100 * level:g} %"
+
+
+def as_number(value: float) -> str:
+    """A number without a unit, such as nats."""
+    return f"{value:.3f}"
+
+
+def as_p_value(value: float) -> str:
+    """A p-value: three decimals, and no false 0."""
+    return "<0.001" if value < 0.001 else f"{value:.3f}"

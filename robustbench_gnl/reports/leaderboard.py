@@ -41,6 +41,8 @@ class Board:
     rows: tuple[BoardRow, ...]
     reference: str
     """The reference and how it was measured, as a sentence."""
+    level: float | None = None
+    """Of the intervals in the rows; None where there are none."""
 
     @property
     def is_demonstration(self) -> bool:

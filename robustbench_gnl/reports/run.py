@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from robustbench_gnl.metrics import summarize
 from robustbench_gnl.records import SCHEMA_VERSION, Run
 from robustbench_gnl.reference import Reference, load_alexnet
+from robustbench_gnl.reports.run_details import KINDS, further_document, further_of_corruption
 from robustbench_gnl.reports.run_parts import (
+    CE_INTERVAL,
     COLUMNS,
     common_and_extra,
     corruption_rows,
@@ -23,20 +25,28 @@ from robustbench_gnl.reports.tables import Column, render, rich_tables
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from robustbench_gnl.statistics import Details
+
 RAW_COLUMNS = (
     Column("run_id", "run"),
     Column("model", "model"),
     Column("protocol", "protocol"),
     *COLUMNS,
     Column("relative_ce", "relative CE"),
+    *(Column(key, key) for key in ("error_low", "error_high", "ce_low", "ce_high", *KINDS)),
 )
 """csv says in each row whose it is, so that files of several runs can be joined."""
 TABLE_TITLE = "Top-1 error in percent at severity 1 to 5, their mean, and CE"
 EXTRA_TITLE = "Extra corruptions: part of no mean over the 15"
 
 
-def run_document(run: Run, reference: Reference | None = None) -> dict[str, Any]:
-    """The run as `eval --format json` prints it; raw numbers, None where there is none."""
+def run_document(
+    run: Run, reference: Reference | None = None, details: Details | None = None
+) -> dict[str, Any]:
+    """The run as `eval --format json` prints it; raw numbers, None where there is none.
+
+    With details, also the numbers that only a run's pieces tell, and all intervals.
+    """
     reference = reference or load_alexnet()
     summary = summarize(run.cells, reference)
     model, protocol = run.model, run.protocol
@@ -69,10 +79,12 @@ def run_document(run: Run, reference: Reference | None = None) -> dict[str, Any]
                 "ce": one.ce,
                 "relative_ce": one.relative_ce,
                 "severities": list(one.severities),
+                **(further_of_corruption(details, name) if details else {}),
             }
             for name, one in summary.corruptions.items()
         },
-        "reasons": dict(summary.reasons),
+        **(further_document(details, summary) if details else {}),
+        "reasons": {**summary.reasons, **(details.reasons if details else {})},
         "reference": {"name": reference.name, "protocol": reference.protocol},
         "demonstration": (
             demonstration_sentence(protocol.n_images) if protocol.is_demonstration else None
@@ -94,59 +106,89 @@ def protocol_document(run: Run) -> dict[str, Any]:
     }
 
 
-def render_run(run: Run, format: str, reference: Reference | None = None) -> str:
+def render_run(
+    run: Run,
+    format: str,
+    reference: Reference | None = None,
+    details: Details | None = None,
+    *,
+    intervals: bool = True,
+) -> str:
     """The run as csv, json, markdown or latex, without a final line break.
 
     csv has a row for each corruption, one for clean, and a last one, `mean`, over the 15
     common corruptions, whose ce is mCE and whose relative_ce is relative mCE.
+
+    Args:
+        intervals: Whether the table has a column of them, where there are details.
     """
     import json
 
     reference = reference or load_alexnet()
     if format == "json":
-        return json.dumps(run_document(run, reference), indent=2)
+        return json.dumps(run_document(run, reference, details), indent=2)
     summary = summarize(run.cells, reference)
     if format == "csv":
         own = {"run_id": run.id, "model": run.model.name, "protocol": run.protocol.name}
-        rows = [{**own, **row} for row in (*corruption_rows(summary), *total_rows(summary))]
+        rows = [
+            {**own, **row}
+            for row in (*corruption_rows(summary, details), *total_rows(summary, details))
+        ]
         return render(rows, RAW_COLUMNS, "csv")
-    common, extra = common_and_extra(summary)
-    head, notes = head_lines(run), [*foot_lines(summary, reference), *remark_lines(run, summary)]
+    common, extra = common_and_extra(summary, details)
+    columns = _columns(details if intervals else None)
+    head, notes = (
+        head_lines(run),
+        [*foot_lines(summary, reference, details), *remark_lines(run, summary)],
+    )
     if format == "latex":
         # A caption is all the text that a LaTeX table has.
         blocks = [
             render(
                 common,
-                COLUMNS,
+                columns,
                 format,
                 title=". ".join(line.rstrip(".") for line in (*head, TABLE_TITLE, *notes)),
             )
         ]
     else:
         blocks = [
-            render(common, COLUMNS, format, title=run.model.name),
+            render(common, columns, format, title=run.model.name),
             "\n".join(f"- {line}" for line in (*head, *notes)),
         ]
     if extra:
-        blocks.append(render(extra, COLUMNS, format, title=EXTRA_TITLE))
+        blocks.append(render(extra, columns, format, title=EXTRA_TITLE))
     return "\n\n".join(blocks)
 
 
-def run_table(run: Run, reference: Reference | None = None, *, width: int = 80) -> RenderableType:
+def _columns(details: Details | None) -> list[Column]:
+    has_intervals = details is not None and bool(details.numbers.intervals)
+    return [*COLUMNS, *([CE_INTERVAL] if has_intervals else [])]
+
+
+def run_table(
+    run: Run,
+    reference: Reference | None = None,
+    details: Details | None = None,
+    *,
+    width: int = 80,
+) -> RenderableType:
     """The run for a terminal of that width: head, common and extra corruptions, foot."""
     from rich.console import Group
     from rich.text import Text
 
     reference = reference or load_alexnet()
     summary = summarize(run.cells, reference)
-    common, extra = common_and_extra(summary)
-    tables = partial(rich_tables, columns=COLUMNS, width=width, n_fixed=1, section_by="group")
+    common, extra = common_and_extra(summary, details)
+    tables = partial(
+        rich_tables, columns=_columns(details), width=width, n_fixed=1, section_by="group"
+    )
     model, *head = head_lines(run)
     parts: list[RenderableType] = [Text(model, style="bold"), *(Text(line) for line in head)]
     if common:
         parts += [Text(), *tables(common, title=TABLE_TITLE)]
     if extra:
         parts += [Text(), *tables(extra, title=EXTRA_TITLE)]
-    parts += [Text(), *(Text(line) for line in foot_lines(summary, reference))]
+    parts += [Text(), *(Text(line) for line in foot_lines(summary, reference, details))]
     parts += [Text(line, style="dim") for line in remark_lines(run, summary)]
     return Group(*parts)

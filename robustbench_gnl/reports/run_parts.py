@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import corruptions
 from robustbench_gnl.metrics import Summary
@@ -12,10 +12,15 @@ from robustbench_gnl.reference import Reference
 from robustbench_gnl.reports.formats import (
     as_count,
     as_fraction_percent,
+    as_interval,
     as_millions,
     as_percent,
 )
+from robustbench_gnl.reports.run_details import KINDS, behind, further_lines, interval_lines
 from robustbench_gnl.reports.tables import DASH, Column, Row
+
+if TYPE_CHECKING:
+    from robustbench_gnl.statistics import Details
 
 SEVERITY_COLUMNS = tuple(
     Column(f"severity_{severity}", str(severity), format=as_fraction_percent)
@@ -28,6 +33,7 @@ COLUMNS = (
     Column("error", "mean", format=as_fraction_percent),
     Column("ce", "CE", format=as_percent),
 )
+CE_INTERVAL = Column("ce_interval", "interval", format=as_interval(as_percent))
 
 
 def demonstration_sentence(n_images: int) -> str:
@@ -44,10 +50,11 @@ UNVERIFIED = (
 """What stands beside every number of such a tree."""
 
 
-def corruption_rows(summary: Summary) -> list[Row]:
+def corruption_rows(summary: Summary, details: Details | None = None) -> list[Row]:
     """A row for each corruption that was evaluated, in the order of the paper."""
     return [
         {
+            **_details_of(f"corruptions.{name}", details),
             "corruption": name,
             "group": corruptions.group_of(name),
             "error": one.error,
@@ -63,23 +70,58 @@ def corruption_rows(summary: Summary) -> list[Row]:
     ]
 
 
-def common_and_extra(summary: Summary) -> tuple[list[Row], list[Row]]:
-    rows = corruption_rows(summary)
+def _details_of(path: str, details: Details | None) -> Row:
+    """Intervals, and the kinds of numbers besides the top-1 error, of one corruption."""
+    if details is None:
+        return {}
+    numbers = details.numbers
+    row: dict[str, Any] = {kind: numbers.values.get(f"{path}.{kind}") for kind in KINDS}
+    for key in ("error", "ce"):
+        interval = numbers.intervals.get(f"{path}.{key}")
+        row[f"{key}_interval"] = interval
+        row[f"{key}_low"] = interval and interval.low
+        row[f"{key}_high"] = interval and interval.high
+    return row
+
+
+def common_and_extra(
+    summary: Summary, details: Details | None = None
+) -> tuple[list[Row], list[Row]]:
+    rows = corruption_rows(summary, details)
     return (
         [row for row in rows if row["group"] != "extra"],
         [row for row in rows if row["group"] == "extra"],
     )
 
 
-def total_rows(summary: Summary) -> list[Row]:
+def total_rows(summary: Summary, details: Details | None = None) -> list[Row]:
+    def interval_of(key: str, name: str) -> Row:
+        interval = details.numbers.intervals.get(name) if details else None
+        if interval is None:
+            return {}
+        return {f"{key}_low": interval.low, f"{key}_high": interval.high}
+
+    def kinds_of(which: str) -> Row:
+        values = details.numbers.values if details else {}
+        return {kind: values.get(f"{which}_{kind}") for kind in KINDS}
+
     return [
-        {"corruption": "clean", "group": "clean", "error": summary.clean_error},
+        {
+            "corruption": "clean",
+            "group": "clean",
+            "error": summary.clean_error,
+            **interval_of("error", "clean_error"),
+            **kinds_of("clean"),
+        },
         {
             "corruption": "mean",
             "group": "common",
             "error": summary.mean_corruption_error,
             "ce": summary.mce,
             "relative_ce": summary.relative_mce,
+            **interval_of("error", "mean_corruption_error"),
+            **interval_of("ce", "mce"),
+            **kinds_of("mean"),
         },
     ]
 
@@ -122,13 +164,18 @@ def _headline(reference: Reference) -> dict[str, tuple[str, Any]]:
     }
 
 
-def foot_lines(summary: Summary, reference: Reference) -> list[str]:
-    """The four numbers, each with its name, and the mean over 19 where there is one."""
+def foot_lines(summary: Summary, reference: Reference, details: Details | None = None) -> list[str]:
+    """The four numbers, each with its name, and the mean over 19 where there is one; then
+    what the details add."""
+    intervals = details.numbers.intervals if details else {}
     lines = []
     for key, (label, format_value) in _headline(reference).items():
         value = getattr(summary, key)
         if value is not None or key != "mean_error_19":
-            lines.append(f"{label}: {DASH if value is None else format_value(value)}")
+            text = DASH if value is None else format_value(value)
+            lines.append(f"{label}: {text}{behind(intervals.get(key), format_value)}")
+    if details is not None:
+        lines += [*further_lines(details, summary), *interval_lines(details)]
     return lines
 
 

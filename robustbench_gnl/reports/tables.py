@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.reports.formats import as_text
+from robustbench_gnl.reports.formats import as_interval, as_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 DASH = "-"
 """Stands where there is no number; the reason stands elsewhere."""
+INTERVALS = "intervals"
+"""Key of a row under which the intervals of its values stand, by their keys."""
 CELL_PADDING = 2
 """Blank columns between two columns of a rich table."""
 
@@ -42,41 +44,70 @@ class Column:
     head: str = ""
     """The title over a terminal's column, where it is another."""
 
-    def text(self, row: Row) -> str:
-        """What people see; a dash where there is no value."""
+    def text(self, row: Row, under: bool = False) -> str:
+        """What people see; a dash where there is no value.
+
+        An interval stands behind its value, or under it: `row["intervals"]` has it by key.
+        """
         value = row.get(self.key)
         missing = value is None or (isinstance(value, float) and math.isnan(value))
-        return DASH if missing else self.format(value)
+        text = DASH if missing else self.format(value)
+        interval = row.get(INTERVALS, {}).get(self.key)
+        if interval is None or missing:
+            return text
+        ends = as_interval(self.format)(interval)
+        return f"{text}\n{ends}" if under else f"{text} ({ends})"
 
 
 def render(
-    rows: Sequence[Row], columns: Sequence[Column], format: str, title: str | None = None
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    format: str,
+    title: str | None = None,
+    *,
+    bold: Collection[tuple[int, str]] = (),
 ) -> str:
     """The table as csv, json, markdown or latex, without a final line break.
 
     csv and json carry raw values under the columns' keys, markdown and latex rounded
     ones under their titles.
 
+    Args:
+        bold: (row, key of the column) of what stands out in markdown and latex.
+
     Raises:
         UsageError: The format is none of the four.
     """
-    renderers = {"csv": _csv, "json": _json, "markdown": _markdown, "latex": _latex}
+    if format == "csv":
+        return _csv(rows, columns)
+    if format == "json":
+        return json.dumps([{c.key: row.get(c.key) for c in columns} for row in rows], indent=2)
+    renderers = {"markdown": _markdown, "latex": _latex}
     if format not in renderers:
         raise UsageError(
-            f"unknown format {format!r}; expected one of {', '.join(renderers)}", format=format
+            f"unknown format {format!r}; expected one of csv, json, {', '.join(renderers)}",
+            format=format,
         )
-    return renderers[format](rows, columns, title)
+    return renderers[format](rows, columns, title, bold)
 
 
-def _json(rows: Sequence[Row], columns: Sequence[Column], title: str | None) -> str:
-    del title
-    return json.dumps([{c.key: row.get(c.key) for c in columns} for row in rows], indent=2)
+def lowest(
+    rows: Sequence[Row], columns: Iterable[Column], among: Callable[[Row], bool]
+) -> set[tuple[int, str]]:
+    """What is bold in a paper: the lowest value of each column, and what prints the same."""
+    found = set()
+    for column in columns:
+        values = {i: row[column.key] for i, row in enumerate(rows) if among(row)}
+        values = {i: value for i, value in values.items() if value is not None}
+        if len(values) > 1:
+            best = column.format(min(values.values()))
+            found |= {(i, column.key) for i, v in values.items() if column.format(v) == best}
+    return found
 
 
-def _csv(rows: Sequence[Row], columns: Sequence[Column], title: str | None) -> str:
+def _csv(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     import pandas as pd
 
-    del title
     data = [[_csv_value(row.get(column.key)) for column in columns] for row in rows]
     # object keeps a count a count: an integer column with a gap would turn into floats.
     frame = pd.DataFrame(data, columns=[column.key for column in columns], dtype=object)
@@ -88,20 +119,30 @@ def _csv_value(value: Any) -> Any:
     return as_text(value) if isinstance(value, (list, tuple)) else value
 
 
-def _markdown(rows: Sequence[Row], columns: Sequence[Column], title: str | None) -> str:
-    texts = [[text.replace("|", "\\|") for text in row] for row in _texts(rows, columns)]
-    table = _frame(texts, columns).to_markdown(
+def _markdown(
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    title: str | None,
+    bold: Collection[tuple[int, str]],
+) -> str:
+    texts = _texts(rows, columns, lambda text: text.replace("|", "\\|"), "**{}**", bold)
+    table = _frame(texts, [column.title for column in columns]).to_markdown(
         index=False, disable_numparse=True, colalign=[column.justify for column in columns]
     )
     return f"### {title}\n\n{table}" if title else str(table)
 
 
-def _latex(rows: Sequence[Row], columns: Sequence[Column], title: str | None) -> str:
-    frame = _frame(_texts(rows, columns), columns)
-    # pandas escapes the cells and the head, and leaves the caption to its caller.
+def _latex(
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    title: str | None,
+    bold: Collection[tuple[int, str]],
+) -> str:
+    texts = _texts(rows, columns, escape_latex, r"\textbf{{{}}}", bold)
+    frame = _frame(texts, [escape_latex(column.title) for column in columns])
     caption = escape_latex(title) if title else None
     layout = "".join(column.justify[0] for column in columns)
-    text: str = frame.to_latex(index=False, escape=True, column_format=layout, caption=caption)
+    text: str = frame.to_latex(index=False, escape=False, column_format=layout, caption=caption)
     return text.rstrip("\n")
 
 
@@ -112,14 +153,27 @@ def escape_latex(text: str) -> str:
     return "".join(special.get(character, character) for character in text)
 
 
-def _texts(rows: Sequence[Row], columns: Sequence[Column]) -> list[list[str]]:
-    return [[column.text(row) for column in columns] for row in rows]
+def _texts(
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    escape: Callable[[str], str],
+    emphasis: str,
+    bold: Collection[tuple[int, str]],
+) -> list[list[str]]:
+    return [
+        [
+            emphasis.format(text) if (i, column.key) in bold else text
+            for column in columns
+            for text in [escape(column.text(row))]
+        ]
+        for i, row in enumerate(rows)
+    ]
 
 
-def _frame(texts: Sequence[Sequence[str]], columns: Sequence[Column]) -> Any:
+def _frame(texts: Sequence[Sequence[str]], titles: Sequence[str]) -> Any:
     import pandas as pd
 
-    return pd.DataFrame(texts, columns=[column.title for column in columns], dtype=object)
+    return pd.DataFrame(texts, columns=list(titles), dtype=object)
 
 
 def rich_table(
@@ -158,7 +212,7 @@ def rich_table(
         if section_by and position and row.get(section_by) != rows[position - 1].get(section_by):
             table.add_section()
         # Text, not str: a model's name may hold square brackets, which rich reads as markup.
-        table.add_row(*(Text(column.text(row)) for column in columns))
+        table.add_row(*(Text(column.text(row, under=True)) for column in columns))
     return table
 
 
@@ -213,7 +267,7 @@ def _widths(rows: Sequence[Row], columns: Sequence[Column], width: int | None) -
 
     natural = {}
     for column in columns:
-        texts = [column.head or column.title, *(column.text(row) for row in rows)]
+        texts = [column.head or column.title, *(column.text(row, under=True) for row in rows)]
         natural[column.key] = max(cell_len(line) for text in texts for line in text.split("\n"))
     if width is None:
         return natural

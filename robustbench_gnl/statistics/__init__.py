@@ -47,7 +47,10 @@ from robustbench_gnl.statistics.bootstrap import (
     percentile_interval,
 )
 from robustbench_gnl.statistics.calibration import calibration_error
+from robustbench_gnl.statistics.comparison import Comparison, check_protocols, compare
+from robustbench_gnl.statistics.details import Details, WorstClass, run_details
 from robustbench_gnl.statistics.evidence import Evidence, common_cells, evidence_of
+from robustbench_gnl.statistics.gate import Verdict, judge
 from robustbench_gnl.statistics.intervals import (
     Numbers,
     block_numbers,
@@ -73,6 +76,13 @@ from robustbench_gnl.statistics.paired import (
     mark_of,
     paired_bootstrap,
 )
+from robustbench_gnl.statistics.planning import (
+    PlannedChange,
+    PlannedNumber,
+    planned_change,
+    planned_numbers,
+    spread_of,
+)
 from robustbench_gnl.statistics.power import (
     assumed_sd,
     detectable_change,
@@ -81,8 +91,10 @@ from robustbench_gnl.statistics.power import (
     power_of,
 )
 from robustbench_gnl.statistics.ranks import RankRange, rank_ranges
+from robustbench_gnl.statistics.rules import Rule, parse_rule, parse_rules
 from robustbench_gnl.statistics.significance import holm, mcnemar_exact
 from robustbench_gnl.statistics.single import wilson
+from robustbench_gnl.statistics.trend import Trend, published_trend
 
 __all__ = [
     "DRAWS",
@@ -92,21 +104,31 @@ __all__ = [
     "SEED",
     "BlockValues",
     "CellTest",
+    "Comparison",
+    "Details",
     "Difference",
     "Evidence",
     "Jackknife",
     "LinearField",
     "Numbers",
     "OneSided",
+    "PlannedChange",
+    "PlannedNumber",
     "RankRange",
     "Replicates",
+    "Rule",
+    "Trend",
+    "Verdict",
+    "WorstClass",
     "assumed_sd",
     "block_numbers",
     "block_values",
     "bootstrap",
     "calibration_error",
     "cell_tests",
+    "check_protocols",
     "common_cells",
+    "compare",
     "detectable_change",
     "differences",
     "error_numbers",
@@ -116,6 +138,7 @@ __all__ = [
     "holm",
     "images_needed",
     "jackknife",
+    "judge",
     "linear_fields",
     "mark_of",
     "mcnemar_exact",
@@ -124,10 +147,17 @@ __all__ = [
     "paired_bootstrap",
     "paired_differences",
     "paired_sd",
+    "parse_rule",
+    "parse_rules",
     "percentile_interval",
+    "planned_change",
+    "planned_numbers",
     "power_of",
+    "published_trend",
     "rank_ranges",
+    "run_details",
     "run_numbers",
+    "spread_of",
     "to_bytes",
     "wilson",
 ]

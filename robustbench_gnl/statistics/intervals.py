@@ -96,7 +96,7 @@ def block_numbers(evidence: Evidence, kind: Kind, level: float = LEVEL) -> Numbe
     `corruptions.<name>.severities.<1 to 5>.<kind>`."""
     values = block_values(evidence, kind)
     numbers = Numbers()
-    for name, cells in _cells_by_name(evidence.conditions, kind):
+    for name, cells in cells_by_name(evidence.conditions, kind):
         found = values.mean(cells)
         interval = found.interval(level)
         if kind == "top5_error" and len(cells) == 1:
@@ -113,7 +113,7 @@ def _top5_interval(
     return wilson(evidence.n_images - n_right, evidence.n_images, level)
 
 
-def _cells_by_name(
+def cells_by_name(
     conditions: tuple[Condition, ...], kind: Kind
 ) -> Iterator[tuple[str, list[Condition]]]:
     """Names of numbers, and the cells whose mean they are."""

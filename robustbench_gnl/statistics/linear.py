@@ -122,8 +122,10 @@ def _add_ces(
     if not reference_sum:
         return
     ces[name] = dict.fromkeys(cells, 100 / reference_sum)
+    if not clean or reference.clean_error is None:
+        return
     loss = reference_sum - len(cells) * reference.clean_error
-    if clean and loss:
+    if loss:
         relative_ces[name] = dict.fromkeys(cells, 100 / loss) | {CLEAN: -100 * len(cells) / loss}
 
 

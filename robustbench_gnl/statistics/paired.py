@@ -35,11 +35,13 @@ class Difference:
     candidate: float
     difference: float
     """Candidate less baseline: below 0 the candidate is better."""
-    interval: Interval
-    """Of the difference, from resamples that both share."""
-    n_differing: int
-    """Images whose score is not the same in both."""
+    interval: Interval | None
+    """Of the difference, from resamples that both share, or by leaving out blocks."""
+    n_differing: int | None
+    """Images whose score is not the same in both; None of what is not kept by image."""
     mark: Mark
+    reason: str | None = None
+    """Why there is no interval."""
 
 
 @dataclass(frozen=True)
@@ -118,14 +120,14 @@ def paired_bootstrap(
     )
 
 
-def mark_of(interval: Interval, n_differing: int) -> Mark:
+def mark_of(interval: Interval, n_differing: int | None = None) -> Mark:
     """What an interval of a difference says of the candidate.
 
     Resampling a handful of images that differ shows too little spread: four that all went one
     way would pass, though a coin does that one time in eight. So at least as many must differ
     as make 2 / 2**n at most 1 - level: six at 95 %.
     """
-    if 2.0 ** (1 - n_differing) > 1 - interval.level + 1e-12:
+    if n_differing is not None and 2.0 ** (1 - n_differing) > 1 - interval.level + 1e-12:
         return "~"
     if interval.high < 0:
         return "better"

@@ -13,7 +13,6 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, update
 from robustbench_gnl.errors import StoreError
 from robustbench_gnl.records import Condition, Piece
 from robustbench_gnl.store import schema
-from robustbench_gnl.store.documents import StoredRun
 from robustbench_gnl.store.faults import decoding_run
 from robustbench_gnl.store.pack import (
     pack_image_set,
@@ -23,6 +22,7 @@ from robustbench_gnl.store.pack import (
     to_json,
 )
 from robustbench_gnl.store.queries import load_stored, run_key
+from robustbench_gnl.store.stored import StoredRun
 
 _SUMMED = ("n_images", "n_top1", "n_top5", "negative_log_likelihood_sum", "seconds")
 

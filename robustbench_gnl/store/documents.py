@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from robustbench_gnl.records import (
     Protocol,
 )
 from robustbench_gnl.store.checks import check_model, check_piece, check_run
+from robustbench_gnl.store.stored import RunHead, StoredRun
 from robustbench_gnl.store.typed import build, take
 
 _Record = TypeVar("_Record", Model, Protocol, ImageSet)
@@ -33,43 +34,6 @@ _DOCUMENT_TYPES: dict[str, Any] = {
     "pieces": list,
 }
 _RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
-
-
-@dataclass(frozen=True)
-class RunHead:
-    """What a run is besides its model, protocol, images and pieces."""
-
-    id: str
-    block_size: int
-    created_at: str
-    finished_at: str | None
-    tags: tuple[str, ...]
-    environment: Mapping[str, Any]
-    skipped: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class StoredRun:
-    """Everything that a store holds about one run."""
-
-    head: RunHead
-    model: Model
-    protocol: Protocol
-    image_set: ImageSet
-    pieces: tuple[Piece, ...]
-
-    def has_facts_of(self, other: StoredRun) -> bool:
-        """Whether both are the same run: tags and the names people gave are no facts."""
-        return self._facts() == other._facts()
-
-    def _facts(self) -> tuple[Any, ...]:
-        return (
-            replace(self.head, tags=()),
-            self.model.fingerprint,
-            self.protocol.fingerprint,
-            self.image_set.fingerprint,
-            sorted(self.pieces, key=lambda piece: (piece.condition, piece.block)),
-        )
 
 
 def to_document(stored: StoredRun) -> dict[str, Any]:

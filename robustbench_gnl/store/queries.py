@@ -15,9 +15,9 @@ from robustbench_gnl.errors import StoreError, UsageError, did_you_mean
 from robustbench_gnl.records import CLEAN, Cell, Condition, ImageSet, Model, Piece, Protocol, Run
 from robustbench_gnl.store import schema
 from robustbench_gnl.store.checks import n_blocks_of
-from robustbench_gnl.store.documents import RunHead, StoredRun
 from robustbench_gnl.store.faults import decoding, decoding_run
 from robustbench_gnl.store.pack import unpack_image_set, unpack_model, unpack_piece, unpack_protocol
+from robustbench_gnl.store.stored import RunHead, StoredRun
 from robustbench_gnl.store.typed import build
 
 _runs, _tags, _cells, _pieces = schema.runs, schema.tags, schema.cells, schema.pieces
@@ -262,18 +262,11 @@ def _run(row: Any, tags: list[Any], cells: list[Any]) -> Run:
             for corruption, severity, n_stored, _, *facts in cells
             if n_stored == n_blocks
         }
-        return Run(
-            id=head.id,
-            model=unpack_model(row),
-            protocol=protocol,
-            block_size=head.block_size,
-            created_at=head.created_at,
-            cells=complete,
+        return head.run(
+            unpack_model(row),
+            protocol,
+            complete,
             n_unfinished_cells=len(cells) - len(complete),
-            finished_at=head.finished_at,
-            tags=head.tags,
-            environment=head.environment,
-            skipped=head.skipped,
             seconds=sum(cell[3] for cell in cells),
         )
 

@@ -14,16 +14,11 @@ from robustbench_gnl.records import Condition, ImageSet, Model, Piece, Protocol,
 from robustbench_gnl.store import cache, changes, queries
 from robustbench_gnl.store.checks import check_piece
 from robustbench_gnl.store.connect import WRITES
-from robustbench_gnl.store.documents import (
-    RunHead,
-    StoredRun,
-    check_stored,
-    from_document,
-    to_document,
-)
+from robustbench_gnl.store.documents import check_stored, from_document, to_document
 from robustbench_gnl.store.faults import store_errors
 from robustbench_gnl.store.location import Location
 from robustbench_gnl.store.locks import lock_path, run_lock
+from robustbench_gnl.store.stored import RunHead, StoredRun
 
 
 class Store:
@@ -116,8 +111,7 @@ class Store:
 
     def export_run(self, run_id: str) -> dict[str, Any]:
         """Everything about a run as values that JSON can hold; `import_run` takes it."""
-        with self._reading() as connection:
-            return to_document(queries.load_stored(connection, run_id))
+        return to_document(self.stored_run(run_id))
 
     def replicates(self, run: Run, *, draws: str, seed: int, n_resamples: int) -> bytes | None:
         """Replicates kept of exactly the run's cells; None where they are to be computed."""
@@ -127,6 +121,11 @@ class Store:
             return cache.load_replicates(
                 connection, run, draws=draws, seed=seed, n_resamples=n_resamples
             )
+
+    def stored_run(self, run_id: str) -> StoredRun:
+        """Everything about one run: its images and pieces too."""
+        with self._reading() as connection:
+            return queries.load_stored(connection, run_id)
 
     # Writing
 
@@ -251,9 +250,7 @@ class Store:
         """Everything in the store, oldest run first."""
         ids = [run.id for run in reversed(self.runs())]
         for run_id in ids:
-            with self._reading() as connection:
-                stored = queries.load_stored(connection, run_id)
-            yield stored
+            yield self.stored_run(run_id)
 
     def merge(self, other: Store) -> list[str]:
         """Add the runs of another store, all or none; returns the ids of those added."""

@@ -139,7 +139,7 @@ def seen(
 
 CASES = [
     ("corruptions.fog.ce", 500, 0.18, 0.0),
-    ("corruptions.fog.relative_ce", 800, 0.6, 0.0),
+    ("corruptions.fog.relative_ce", 3000, 0.6, 0.0),
     ("clean_error", 500, 0.32, 0.0),
     ("corruptions.fog.severities.5", 1000, 0.2, 0.0),
     ("corruptions.fog.ce", 800, 0.18, 2.5),

@@ -1,0 +1,282 @@
+"""The options of an evaluation, written once for every command that evaluates."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from corruptions import ENGINES
+from robustbench_gnl.cli._conditions import parse_corruptions, parse_severities
+from robustbench_gnl.cli._options import MOST_WORKERS
+from robustbench_gnl.cli._request import DataRequest, ModelRequest, Settings, pair_models
+from robustbench_gnl.errors import UsageError
+
+MODEL, DATA, WORK = "Model", "Data", "Work"
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What was typed; a command decorated with `with_evaluation_options` gets it."""
+
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A network of ours or of timm. Repeat it, with a --ckpt each, to judge several "
+            "on the same images at once.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+    ckpt: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH", help="A checkpoint file or a training folder.", rich_help_panel=MODEL
+        ),
+    ] = None
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained", help="timm's own weights.", rich_help_panel=MODEL)
+    ] = False
+    ema: Annotated[
+        bool,
+        typer.Option("--ema", help="The checkpoint's averaged weights.", rich_help_panel=MODEL),
+    ] = False
+    best: Annotated[
+        bool,
+        typer.Option(
+            "--best", help="model_best of a training folder, not last.", rich_help_panel=MODEL
+        ),
+    ] = False
+    mean: Annotated[
+        str | None,
+        typer.Option(
+            metavar="R,G,B",
+            help="Of the pixels in [0, 1]; default: the model's.",
+            rich_help_panel=MODEL,
+        ),
+    ] = None
+    std: Annotated[
+        str | None,
+        typer.Option(metavar="R,G,B", help="Goes with --mean.", rich_help_panel=MODEL),
+    ] = None
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR|sample",
+            envvar="GNLBENCH_DATA",
+            help="An ImageNet-C tree, class folders of clean images, or the built-in sample.",
+            rich_help_panel=DATA,
+        ),
+    ] = None
+    clean_data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            envvar="GNLBENCH_CLEAN_DATA",
+            help="The clean images beside an ImageNet-C tree.",
+            rich_help_panel=DATA,
+        ),
+    ] = None
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="released|generated",
+            help="What --data is, where its content misleads.",
+            rich_help_panel=DATA,
+        ),
+    ] = None
+    corruptions: Annotated[
+        str,
+        typer.Option(
+            metavar="common|extra|all|NAME,...",
+            help="Names or groups (noise, blur, weather, digital).",
+            rich_help_panel=DATA,
+        ),
+    ] = "common"
+    severities: Annotated[
+        str, typer.Option(metavar="1-5|1,3", help="How strong, 1 to 5.", rich_help_panel=DATA)
+    ] = "1-5"
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="The first N images of the sorted keys.", rich_help_panel=DATA
+        ),
+    ] = None
+    seed: Annotated[
+        int, typer.Option(help="Of corruptions made on the fly.", rich_help_panel=DATA)
+    ] = 0
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(ENGINES),
+            help="Who makes corruptions on the fly: gnlbench, faithful to the release, or the "
+            "package imagecorruptions.",
+            rich_help_panel=DATA,
+        ),
+    ] = ENGINES[0]
+    jpeg_quality: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=100,
+            help="Of the JPEG step after a corruption made on the fly; 0 leaves it out.",
+            rich_help_panel=DATA,
+        ),
+    ] = 85
+    skip_bad_images: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bad-images",
+            help="Leave unreadable images out of every cell; the protocol says partial.",
+            rich_help_panel=DATA,
+        ),
+    ] = False
+    input_size: Annotated[
+        int,
+        typer.Option(
+            min=32,
+            max=4096,
+            help="Resample the 224 pixels (bicubic): another protocol.",
+            rich_help_panel=DATA,
+        ),
+    ] = 224
+    device: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|cpu|cuda|cuda:N|mps", help="What computes.", rich_help_panel=WORK
+        ),
+    ] = "auto"
+    precision: Annotated[
+        str, typer.Option(metavar="fp32|bf16|fp16", help="Of the network.", rich_help_panel=WORK)
+    ] = "fp32"
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Images at a time; default: 16 on a CPU, 128 on a GPU.",
+            rich_help_panel=WORK,
+        ),
+    ] = None
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=MOST_WORKERS,
+            help="Processes that make the images; default: one a processor.",
+            rich_help_panel=WORK,
+        ),
+    ] = None
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A name for the run; repeatable.", rich_help_panel=WORK),
+    ] = None
+    rerun: Annotated[
+        bool,
+        typer.Option(
+            "--rerun", help="A new run, even if this one is stored.", rich_help_panel=WORK
+        ),
+    ] = False
+
+    def model_requests(self) -> list[ModelRequest]:
+        """Each model with its weights.
+
+        Raises:
+            UsageError: No model, no weights, or numbers of the two that do not match.
+        """
+        return pair_models(
+            self.model or [], self.ckpt or [], pretrained=self.pretrained, ema=self.ema,
+            best=self.best, mean=_three(self.mean, "--mean"), std=_three(self.std, "--std"),
+        )  # fmt: skip
+
+    def data_request(self, context: typer.Context) -> DataRequest:
+        """Which images, and how they are corrupted."""
+        return DataRequest(
+            data=self.data,
+            clean_data=self.clean_data,
+            clean_data_was_typed=_was_typed(context, "clean_data"),
+            kind=self.source,
+            corruptions=parse_corruptions(self.corruptions),
+            severities=parse_severities(self.severities),
+            corruptions_were_named=self.corruptions != "common" or self.severities != "1-5",
+            limit=self.limit,
+            seed=self.seed,
+            engine=self.engine,
+            jpeg_quality=self.jpeg_quality or None,
+        )
+
+    def settings(self) -> Settings:
+        """How to work.
+
+        Raises:
+            UsageError: A tag without a name.
+        """
+        if self.tag and not all(name.strip() for name in self.tag):
+            raise UsageError("a tag needs a name, such as --tag release-1.2")
+        return Settings(
+            device=self.device,
+            precision=self.precision,
+            batch_size=self.batch_size,
+            workers=self.workers,
+            input_size=self.input_size,
+            skip_bad_images=self.skip_bad_images,
+            rerun=self.rerun,
+            tags=tuple(self.tag or ()),
+        )
+
+
+def with_evaluation_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Replace the parameter `options` of a command by the options above, one by one, which is
+    how Typer wants to see them."""
+    hints = get_type_hints(EvaluationOptions, include_extras=True)
+    typed = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(EvaluationOptions)
+    ]
+    own = inspect.signature(command, eval_str=True)
+    parameters: list[inspect.Parameter] = []
+    for parameter in own.parameters.values():
+        if parameter.name == "options":
+            parameters += typed
+        else:
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+
+    @wraps(command)
+    def run(**values: Any) -> None:
+        options = EvaluationOptions(**{one.name: values.pop(one.name) for one in typed})
+        command(**values, options=options)
+
+    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    return run
+
+
+def _was_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _three(text: str | None, option: str) -> tuple[float, ...] | None:
+    """`0.5,0.5,0.5` as numbers.
+
+    Raises:
+        UsageError: It is not three numbers.
+    """
+    if text is None:
+        return None
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != 3:
+        raise UsageError(f"{option} takes three numbers such as 0.485,0.456,0.406; got {text!r}")
+    return values

@@ -1,0 +1,115 @@
+"""The runs that a command is given: from the store, or from exported JSON files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robustbench_gnl.cli._run_files import read_runs
+from robustbench_gnl.errors import UsageError
+
+if TYPE_CHECKING:
+    from robustbench_gnl.records import Run
+    from robustbench_gnl.statistics import Evidence
+    from robustbench_gnl.store import Store
+
+GIVEN_HELP = "Id, start of one, tag, model, or a file of `gnlbench runs export`."
+
+
+@dataclass(frozen=True)
+class GivenRun:
+    """A run and what its pieces show."""
+
+    run: Run
+    evidence: Evidence
+    keys: tuple[str, ...]
+    """The image keys, in the order of the evidence's images."""
+    origin: str
+    """The file it came from, or the store."""
+
+
+def given_runs(selectors: Sequence[str], db: str) -> list[GivenRun]:
+    """The runs that these words mean, in their order.
+
+    Raises:
+        UsageError: A run is missing, or a file holds more than one.
+    """
+    from robustbench_gnl.store import open_store
+
+    with ExitStack() as stack:
+        store: Store | None = None
+        found = []
+        for selector in selectors:
+            if Path(selector).is_file():
+                found.append(_from_file(Path(selector)))
+                continue
+            if selector.endswith(".json") or "/" in selector:
+                raise UsageError(
+                    f"no run {selector!r}: there is no such file; write one with "
+                    "`gnlbench runs export RUN -o FILE`",
+                    selector=selector,
+                )
+            store = store or stack.enter_context(open_store(db))
+            found.append(_from_store(store, selector))
+    return found
+
+
+def newest_run_id(db: str) -> str:
+    """The run that was begun last.
+
+    Raises:
+        UsageError: The store is empty.
+    """
+    from robustbench_gnl.store import open_store
+
+    with open_store(db) as store:
+        newest = store.runs(limit=1)
+        if not newest:
+            raise UsageError(f"no runs in {store.name} yet; make the first with `gnlbench demo`")
+    return newest[0].id
+
+
+def _from_store(store: Store, selector: str) -> GivenRun:
+    from robustbench_gnl.statistics import evidence_of
+
+    run = store.resolve(selector)
+    evidence = evidence_of(store.pieces(run.id), run.protocol.n_images)
+    return GivenRun(run, evidence, store.image_set(run.protocol.image_set).keys, store.name)
+
+
+def _from_file(path: Path) -> GivenRun:
+    from robustbench_gnl.statistics import evidence_of
+
+    with ExitStack() as stack:
+        stored = list(read_runs(path, stack))
+    if len(stored) != 1:
+        raise UsageError(
+            f"expected one run in {path}, got {len(stored)}; export one with "
+            "`gnlbench runs export RUN -o FILE`, or give the store with --db",
+            path=path,
+        )
+    (one,) = stored
+    evidence = evidence_of(one.pieces, one.protocol.n_images)
+    return GivenRun(one.run, evidence, one.image_set.keys, str(path))
+
+
+def names_of(runs: Sequence[Run]) -> list[str]:
+    """What each is called in a report: the model, with the run's id where models repeat."""
+    models = [run.model.name for run in runs]
+    return [
+        name if models.count(name) == 1 else f"{name} [{run.id}]"
+        for name, run in zip(models, runs, strict=True)
+    ]
+
+
+def seconds_of(run: Run) -> float:
+    """How long a run took. Batches that are judged at the same time each count their own
+    seconds, so the clock may say less; it says more where the run was interrupted."""
+    if run.finished_at is None:
+        return run.seconds
+    ends = [datetime.fromisoformat(time) for time in (run.created_at, run.finished_at)]
+    return min(run.seconds, max(1.0, (ends[1] - ends[0]).total_seconds()))

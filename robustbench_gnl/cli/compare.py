@@ -1,0 +1,76 @@
+"""`gnlbench compare`: runs against a baseline, with what is sure and what is noise."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from robustbench_gnl.cli._app import app
+from robustbench_gnl.cli._given import GIVEN_HELP
+from robustbench_gnl.cli._options import (
+    DEFAULT_LEVEL,
+    DEFAULT_STORE,
+    Format,
+    FormatOption,
+    LevelOption,
+    ReferenceOption,
+    StoreOption,
+)
+from robustbench_gnl.cli._output import print_parts
+from robustbench_gnl.errors import UsageError
+
+HELP = (
+    "Compare runs with the first one: every number of both, the difference, its paired interval, "
+    "and whether it is better, worse or inside the noise (~).\n\n"
+    "All must have the same protocol: with another one nothing can be compared, and the command "
+    "says what differs.\n\n"
+    "Example: `gnlbench compare resnet50 efficientnet_gnl_es --format markdown`"
+)
+
+
+@app.command(help=HELP)
+def compare(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="BASELINE RUN...", help=GIVEN_HELP, show_default=False)
+    ],
+    db: StoreOption = str(DEFAULT_STORE),
+    format: FormatOption = Format.table,
+    reference: ReferenceOption = None,
+    level: LevelOption = DEFAULT_LEVEL,
+) -> None:
+    from robustbench_gnl.cli._given import given_runs, names_of
+    from robustbench_gnl.cli._reference import chosen_reference
+    from robustbench_gnl.reports.comparison import (
+        Compared,
+        ComparisonReport,
+        comparison_parts,
+        render_comparison,
+    )
+    from robustbench_gnl.statistics.comparison import check_protocols
+    from robustbench_gnl.statistics.comparison import compare as compare_evidence
+
+    if len(runs) < 2:
+        raise UsageError("expected a baseline and at least one run to compare with it, got one")
+    divisor = chosen_reference(reference)
+    found = given_runs(runs, db)
+    names = names_of([one.run for one in found])
+    check_protocols([(name, one.run.protocol) for name, one in zip(names, found, strict=True)])
+    baseline, *candidates = found
+    report = ComparisonReport(
+        names[0],
+        baseline.run,
+        tuple(
+            Compared(
+                name,
+                one.run,
+                compare_evidence(baseline.evidence, one.evidence, divisor, level=level),
+            )
+            for name, one in zip(names[1:], candidates, strict=True)
+        ),
+        divisor.name,
+    )
+    if format is Format.table:
+        print_parts(lambda width: comparison_parts(report, width=width))
+    else:
+        typer.echo(render_comparison(report, format.value))

@@ -1,0 +1,48 @@
+"""`gnlbench explain`: each number of a run, with its formula and the run's own numbers in it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from robustbench_gnl.cli._app import app
+from robustbench_gnl.cli._given import GIVEN_HELP
+from robustbench_gnl.cli._options import (
+    DEFAULT_LEVEL,
+    DEFAULT_STORE,
+    Format,
+    FormatOption,
+    LevelOption,
+    ReferenceOption,
+    StoreOption,
+)
+from robustbench_gnl.cli._output import print_parts
+
+HELP = (
+    "Explain every number of a run: what it means, its formula, the formula with the run's "
+    "numbers in it, its interval and its source.\n\n"
+    "Example: `gnlbench explain resnet50 --format markdown`"
+)
+
+
+@app.command(help=HELP)
+def explain(
+    run: Annotated[str, typer.Argument(metavar="RUN", help=GIVEN_HELP)],
+    reference: ReferenceOption = None,
+    level: LevelOption = DEFAULT_LEVEL,
+    db: StoreOption = str(DEFAULT_STORE),
+    format: FormatOption = Format.table,
+) -> None:
+    from robustbench_gnl.cli._given import given_runs
+    from robustbench_gnl.cli._reference import chosen_reference
+    from robustbench_gnl.reports.explain import explain_parts, render_explanations
+    from robustbench_gnl.statistics import run_details
+
+    divisor = chosen_reference(reference)
+    (given,) = given_runs([run], db)
+    details = run_details(given.evidence, given.keys, divisor, level=level)
+    if format is Format.table:
+        print_parts(lambda _: explain_parts(given.run, divisor, details))
+    else:
+        typer.echo(render_explanations(given.run, format.value, divisor, details))

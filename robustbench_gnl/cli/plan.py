@@ -1,0 +1,122 @@
+"""`gnlbench plan`: how many images a gate needs, before anyone waits for them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from robustbench_gnl.cli._app import app
+from robustbench_gnl.cli._conditions import parse_corruptions, parse_severities
+from robustbench_gnl.cli._given import GIVEN_HELP
+from robustbench_gnl.cli._options import (
+    DEFAULT_STORE,
+    Format,
+    FormatOption,
+    ReferenceOption,
+    StoreOption,
+)
+from robustbench_gnl.cli._output import print_parts
+from robustbench_gnl.errors import UsageError
+
+SIZES = (100, 250, 500, 1000, 5000, 50_000)
+
+HELP = (
+    "Say what a number of images can show: the smallest rise of mCE, mean error and clean error "
+    "that a gate would see, and how many images a given change needs.\n\n"
+    "It stands on a stored run: on how its scores spread from image to image. With --against it "
+    "stands on how two runs differ, which says more.\n\n"
+    "Example: `gnlbench plan resnet50 --against resnet50_int8 --images 1000 --change mCE:+0.5`"
+)
+
+
+@app.command(help=HELP)
+def plan(
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN", help=f"{GIVEN_HELP} Default: newest.", show_default=False),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="A run that differs from RUN as much as those to come."),
+    ] = None,
+    images: Annotated[
+        list[int] | None,
+        typer.Option(min=2, metavar="N", help="How many images; repeatable.", show_default=False),
+    ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RULE", help="A change to be seen, such as mCE:+0.5; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    corruptions: Annotated[
+        str, typer.Option(metavar="common|NAME,...", help="Plan with these corruptions only.")
+    ] = "all",
+    severities: Annotated[
+        str, typer.Option(metavar="1-5|1,3", help="Plan with these severities only.")
+    ] = "1-5",
+    correlation: Annotated[
+        float,
+        typer.Option(help="Of the scores of two runs, where only one is given; 0 is cautious."),
+    ] = 0.0,
+    alpha: Annotated[float, typer.Option(help="The chance of a false alarm.")] = 0.05,
+    power: Annotated[float, typer.Option(help="How often the change is to be seen.")] = 0.8,
+    reference: ReferenceOption = None,
+    db: StoreOption = str(DEFAULT_STORE),
+    format: FormatOption = Format.table,
+) -> None:  # fmt: skip
+    from robustbench_gnl.cli._given import given_runs, names_of, newest_run_id, seconds_of
+    from robustbench_gnl.cli._reference import chosen_reference
+    from robustbench_gnl.reports.plan import PlanReport, plan_parts, render_plan
+    from robustbench_gnl.statistics import (
+        check_protocols,
+        parse_rule,
+        planned_change,
+        planned_numbers,
+        spread_of,
+    )
+
+    for name, value in (("--alpha", alpha), ("--power", power)):
+        if not 0 < value < 1:
+            raise UsageError(f"expected {name} between 0 and 1, got {value:g}")
+    rules = [parse_rule(text) for text in change or []]
+    divisor = chosen_reference(reference)
+    chosen = set(parse_corruptions(corruptions)), set(parse_severities(severities))
+    found = given_runs([run or newest_run_id(db), *([against] if against else [])], db)
+    names = names_of([one.run for one in found])
+    check_protocols([(name, one.run.protocol) for name, one in zip(names, found, strict=True)])
+    narrowed = [
+        one.evidence.only(
+            cell
+            for cell in one.evidence.conditions
+            if cell.is_clean or (cell.corruption in chosen[0] and cell.severity in chosen[1])
+        )
+        for one in found
+    ]
+    other = narrowed[1] if against else None
+    spread = spread_of(narrowed[0], other, correlation)
+    settings = {"alpha": alpha, "power": power}
+    planned = found[0].run
+    sizes = tuple(sorted(set(images or SIZES)))
+    n_cells = spread.evidence.n_cells
+    pace = seconds_of(planned) / (planned.protocol.n_images * max(1, len(planned.cells)))
+    report = PlanReport(
+        run_id=planned.id,
+        model=names[0],
+        against=names[1] if against else None,
+        correlation=correlation,
+        alpha=alpha,
+        power=power,
+        sizes=sizes,
+        numbers=tuple(planned_numbers(spread, divisor, sizes, **settings)),
+        changes=tuple(planned_change(spread, divisor, rule, **settings) for rule in rules),
+        n_cells=n_cells,
+        seconds={n: n * n_cells * pace for n in sizes},
+        reference=divisor.name,
+    )
+    if format is Format.table:
+        print_parts(lambda width: plan_parts(report, width=width))
+    else:
+        typer.echo(render_plan(report, format.value))

@@ -1,0 +1,116 @@
+"""What reports of one run show beyond its cells: intervals, calibration, the worst sides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import corruptions
+from robustbench_gnl.metrics import Interval, Summary, worst_corruption
+from robustbench_gnl.reports.formats import (
+    as_count,
+    as_fraction_percent,
+    as_interval,
+    as_number,
+    as_percent,
+    as_share,
+)
+
+if TYPE_CHECKING:
+    from robustbench_gnl.statistics import Details
+
+KINDS = ("top5_error", "negative_log_likelihood", "calibration_error")
+"""Numbers that every condition has besides its top-1 error."""
+
+FURTHER: Mapping[str, tuple[str, Any]] = {
+    "robustness_gap": ("mean corruption error less clean error, %", as_fraction_percent),
+    "clean_top5_error": ("clean top-5 error, %", as_fraction_percent),
+    "mean_top5_error": ("mean top-5 error over the 15, %", as_fraction_percent),
+    "clean_negative_log_likelihood": ("clean negative log likelihood, nats", as_number),
+    "mean_negative_log_likelihood": (
+        "mean negative log likelihood over the 15, nats",
+        as_number,
+    ),
+    "clean_calibration_error": (
+        "clean expected calibration error (15 bins), %",
+        as_fraction_percent,
+    ),
+    "mean_calibration_error": (
+        "mean expected calibration error over the 15, %",
+        as_fraction_percent,
+    ),
+    "effective_robustness": ("effective robustness, points of mCE below the line", as_percent),
+}
+"""Numbers below the headline: label with unit, and how people see it."""
+
+
+def further_document(details: Details, summary: Summary) -> dict[str, Any]:
+    """The further numbers of a run, with the intervals of all of them."""
+    numbers = details.numbers
+    return {
+        **{name: numbers.values.get(name) for name in FURTHER},
+        "effective_robustness_line": str(details.trend) if details.trend else None,
+        "worst_corruption": worst_corruption(summary),
+        "worst_class": asdict(details.worst_class) if details.worst_class else None,
+        "intervals": {name: asdict(interval) for name, interval in numbers.intervals.items()},
+        "interval_reasons": dict(numbers.reasons),
+    }
+
+
+def further_of_corruption(details: Details, name: str) -> dict[str, Any]:
+    """The further numbers of one corruption: means over its severities, and each severity's."""
+    values, path = details.numbers.values, f"corruptions.{name}"
+    return {kind: values.get(f"{path}.{kind}") for kind in KINDS} | {
+        f"{kind}_severities": [
+            values.get(f"{path}.severities.{severity}.{kind}")
+            for severity in corruptions.SEVERITIES
+        ]
+        for kind in KINDS
+    }
+
+
+def behind(interval: Interval | None, format: Any) -> str:
+    """` (58.10-61.20)`, what stands behind a number; empty where there is no interval."""
+    return "" if interval is None else f" ({as_interval(format)(interval)})"
+
+
+def further_lines(details: Details, summary: Summary) -> list[str]:
+    """The further numbers, one a line, and what the intervals are."""
+    numbers = details.numbers
+    lines = [
+        f"{label}: {format(numbers.values[name])}{behind(numbers.intervals.get(name), format)}"
+        for name, (label, format) in FURTHER.items()
+        if name in numbers.values
+    ]
+    worst = worst_corruption(summary)
+    if worst is not None:
+        lines.append(f"worst corruption: {worst}")
+    if details.worst_class is not None:
+        one = details.worst_class
+        lines.append(
+            f"worst class: {one.name}, mean error {as_fraction_percent(one.error)} % of "
+            f"{as_count(one.n_images)} images"
+        )
+    return lines
+
+
+def interval_lines(details: Details) -> list[str]:
+    """What the intervals are, and why a number has none."""
+    lines = []
+    if details.numbers.intervals:
+        lines.append(
+            f"in brackets: {as_share(details.level)} intervals, by resampling the images; of "
+            "top-5, likelihood and calibration by leaving out blocks of images"
+        )
+    reasons = {
+        reason: name for name, reason in details.numbers.reasons.items() if name.count(".") == 0
+    }
+    lines += [f"no interval of {_plain(name)}: {reason}" for reason, name in reasons.items()]
+    if details.trend is not None:
+        lines.append(f"the line of effective robustness: {details.trend}")
+    return lines
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,139 @@
+"""Two runs of one protocol side by side: every number that both have, and every cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from robustbench_gnl.errors import UsageError
+from robustbench_gnl.metrics import GROUPS
+from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, Protocol
+from robustbench_gnl.reference import Reference
+from robustbench_gnl.statistics.bootstrap import LEVEL
+from robustbench_gnl.statistics.evidence import Evidence, common_cells
+from robustbench_gnl.statistics.intervals import cells_by_name
+from robustbench_gnl.statistics.jackknife import KINDS, Kind, block_values
+from robustbench_gnl.statistics.linear import LinearField, linear_fields
+from robustbench_gnl.statistics.paired import (
+    CellTest,
+    Difference,
+    cell_tests,
+    differences,
+    mark_of,
+)
+
+OVERALL = (
+    "clean_error",
+    "mean_corruption_error",
+    "mean_error_19",
+    "mce",
+    "relative_mce",
+    "robustness_gap",
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A candidate against a baseline, on the cells that both have."""
+
+    cells: tuple[Condition, ...]
+    left_out: tuple[Condition, ...]
+    """Cells that only one of them has."""
+    differences: dict[str, Difference]
+    """By name, as in `linear_fields` and `block_numbers`; a corruption's error and CE, not its
+    severities."""
+    cell_tests: tuple[CellTest, ...]
+    level: float
+
+
+def compare(
+    baseline: Evidence, candidate: Evidence, reference: Reference, *, level: float = LEVEL
+) -> Comparison:
+    """Compare two runs of one protocol.
+
+    Raises:
+        UsageError: They share no cell.
+    """
+    cells = common_cells(baseline, candidate)
+    if not cells:
+        raise UsageError("the two runs share no complete cell, so there is nothing to compare")
+    left_out = {*baseline.conditions, *candidate.conditions} - set(cells)
+    baseline, candidate = baseline.only(cells), candidate.only(cells)
+    found = differences(
+        baseline, candidate, _compared(linear_fields(cells, reference)), level=level
+    )
+    for kind in KINDS:
+        found |= block_differences(baseline, candidate, kind, level=level)
+    return Comparison(
+        cells=cells,
+        left_out=tuple(sorted(left_out)),
+        differences=found,
+        cell_tests=cell_tests(baseline, candidate, level=level),
+        level=level,
+    )
+
+
+def block_differences(
+    baseline: Evidence, candidate: Evidence, kind: Kind, *, level: float = LEVEL
+) -> dict[str, Difference]:
+    """The differences of a kind of number that is kept by block: clean, and the mean over the
+    15 corruptions."""
+    before, after = block_values(baseline, kind), block_values(candidate, kind)
+    change = after.less(before)
+    found = {}
+    for name, cells in cells_by_name(baseline.conditions, kind):
+        if cells not in ([CLEAN], list(COMMON_CONDITIONS)):
+            continue
+        mean = change.mean(cells)
+        interval = mean.interval(level)
+        found[name] = Difference(
+            field=name,
+            baseline=before.mean(cells).value,
+            candidate=after.mean(cells).value,
+            difference=mean.value,
+            interval=interval,
+            n_differing=None,
+            mark="~" if interval is None else mark_of(interval),
+            reason=mean.reason,
+        )
+    return found
+
+
+def check_protocols(protocols: Iterable[tuple[str, Protocol]]) -> None:
+    """Refuse runs whose protocols differ, saying in what.
+
+    Args:
+        protocols: What a run is called, and its protocol.
+
+    Raises:
+        UsageError: They are not all the same.
+    """
+    (first_name, first), *others = protocols
+    for name, protocol in others:
+        if protocol.fingerprint != first.fingerprint:
+            differing = first.differences(protocol)
+            listed = "; ".join(
+                f"{field}: {_shown(mine)} and {_shown(theirs)}"
+                for field, (mine, theirs) in differing.items()
+            )
+            raise UsageError(
+                f"{first_name} and {name} were evaluated under different protocols, and their "
+                f"numbers are not comparable: {listed}. Evaluate both alike, or name other runs "
+                "(`gnlbench runs list`)",
+                differences=differing,
+            )
+
+
+def _shown(value: object) -> str:
+    """A fingerprint by its first letters, anything else as it is."""
+    text = str(value)
+    return text[:8] if len(text) == 64 else text
+
+
+def _compared(fields: dict[str, LinearField]) -> dict[str, LinearField]:
+    wanted = {*OVERALL, *(f"groups.{group}" for group in GROUPS)}
+    return {
+        name: field
+        for name, field in fields.items()
+        if name in wanted or (name.startswith("corruptions.") and name.endswith((".error", ".ce")))
+    }

@@ -1,0 +1,103 @@
+"""All that the pieces of one run say: its numbers with intervals, and its worst sides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from robustbench_gnl.reference import Reference, load_alexnet
+from robustbench_gnl.statistics.bootstrap import LEVEL, Replicates, bootstrap
+from robustbench_gnl.statistics.evidence import Evidence
+from robustbench_gnl.statistics.intervals import NO_SPREAD, Numbers, field_interval, run_numbers
+from robustbench_gnl.statistics.linear import linear_fields
+from robustbench_gnl.statistics.trend import (
+    FIELD,
+    Trend,
+    effective_robustness_field,
+    published_trend,
+)
+
+FEWEST_IMAGES_PER_CLASS = 10
+"""With fewer, the worst of many classes is the unluckiest one."""
+
+
+@dataclass(frozen=True)
+class WorstClass:
+    """The class with the highest error, averaged over the corruption cells that were run."""
+
+    name: str
+    """The class folder: a WordNet id, for ImageNet."""
+    error: float
+    """In [0, 1]."""
+    n_images: int
+
+
+@dataclass(frozen=True)
+class Details:
+    """What a report of one run shows besides its cells."""
+
+    numbers: Numbers
+    level: float
+    trend: Trend | None
+    """What `effective_robustness` is measured from; None where that is not defined."""
+    worst_class: WorstClass | None
+    reasons: Mapping[str, str]
+    """Why `effective_robustness` or `worst_class` is not there."""
+
+
+def run_details(
+    evidence: Evidence,
+    keys: Sequence[str],
+    reference: Reference,
+    *,
+    replicates: Replicates | None = None,
+    level: float = LEVEL,
+) -> Details:
+    """Everything that is known of a run.
+
+    Args:
+        keys: The image keys, in the order of the evidence's images.
+        replicates: Of these cells, where they are at hand; drawn otherwise.
+    """
+    reasons: dict[str, str] = {}
+    if not evidence.conditions:
+        none = dict.fromkeys((FIELD, "worst_class"), "no cell is complete")
+        return Details(Numbers(), level, None, None, none)
+    replicates = replicates or bootstrap(evidence)
+    numbers = run_numbers(evidence, reference, replicates=replicates, level=level)
+    trend = None
+    if reference != load_alexnet():
+        reasons[FIELD] = f"published mCEs are against AlexNet, not {reference.name}"
+    else:
+        trend = published_trend()
+        fields = linear_fields(evidence.conditions, reference)
+        field = effective_robustness_field(fields, trend)
+        if field is None:
+            trend, reasons[FIELD] = None, "it needs mCE and the clean error"
+        else:
+            interval = field_interval(replicates, field, level)
+            numbers.add(FIELD, replicates.value(field), interval, NO_SPREAD)
+    worst, reason = worst_class(evidence, keys)
+    if reason is not None:
+        reasons["worst_class"] = reason
+    return Details(numbers, level, trend, worst, reasons)
+
+
+def worst_class(evidence: Evidence, keys: Sequence[str]) -> tuple[WorstClass | None, str | None]:
+    """The class that suffers most, or why none can be named."""
+    rows = [i for i, condition in enumerate(evidence.conditions) if not condition.is_clean]
+    if not rows:
+        return None, "no corruption was evaluated"
+    names, index = np.unique([key.split("/", 1)[0] for key in keys], return_inverse=True)
+    n_images = np.bincount(index)
+    if n_images.min() < FEWEST_IMAGES_PER_CLASS:
+        return None, (
+            f"it takes {FEWEST_IMAGES_PER_CLASS} images of every class, and one has "
+            f"{n_images.min()}: the worst would be the unluckiest"
+        )
+    by_image = evidence.wrong[rows].mean(axis=0)
+    errors = np.bincount(index, weights=by_image) / n_images
+    worst = int(errors.argmax())
+    return WorstClass(str(names[worst]), float(errors[worst]), int(n_images[worst])), None

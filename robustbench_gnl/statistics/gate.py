@@ -1,0 +1,238 @@
+"""A gate: each rule is held against two runs, and all of them share one level.
+
+A rule fails when its number rose by more than the rule allows, and the rise is no accident:
+the one-sided paired lower bound of the difference is above 0. With several rules Holm's
+correction keeps the chance that a release which is no worse fails any of them at most alpha.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+
+from robustbench_gnl.errors import UsageError
+from robustbench_gnl.records import Condition
+from robustbench_gnl.reference import Reference
+from robustbench_gnl.statistics.evidence import Evidence
+from robustbench_gnl.statistics.jackknife import Jackknife, Kind, block_values
+from robustbench_gnl.statistics.onesided import OneSided, one_sided, paired_differences
+from robustbench_gnl.statistics.power import ALPHA, POWER, detectable_change, paired_sd
+from robustbench_gnl.statistics.rules import KINDS, Rule, field_of
+from robustbench_gnl.statistics.significance import holm
+
+_ROUNDING = 1e-12
+"""A rise this near the threshold is at it: sums of fractions differ in their last bits."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One rule held against two runs. Numbers are in their own unit: fractions for errors and
+    calibration errors, percents for CEs, nats for likelihoods."""
+
+    rule: Rule
+    baseline: float
+    candidate: float
+    difference: float
+    """Candidate less baseline."""
+    allowed: float
+    """How far the rule lets it rise."""
+    lower_bound: float | None
+    """What the true rise is at least, at the level that Holm's correction leaves this rule."""
+    p_value: float | None
+    """One-sided, of no rise at all; None where it cannot be tested."""
+    p_holm: float | None
+    detectable: float | None
+    """The true rise that would have failed 4 times in 5; None where the runs answer alike."""
+    passed: bool
+    n_cells: int
+    method: str
+    """`binomial`, `signs` or `t` (over images), or `jackknife` (over blocks)."""
+    n_differing: int | None
+    """Images whose score is not the same in both."""
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A rule's number in both runs, and the test of their difference."""
+
+    rule: Rule
+    baseline: float
+    candidate: float
+    test: OneSided | Jackknife
+    sd: float
+    """Of the differences, by image or by block."""
+    n_units: int
+    """Images, or blocks."""
+    n_cells: int
+
+
+def judge(
+    rules: Sequence[Rule],
+    baseline: Evidence,
+    candidate: Evidence,
+    reference: Reference,
+    *,
+    alpha: float = ALPHA,
+    strict: bool = False,
+    common_cells: bool = False,
+) -> tuple[Verdict, ...]:
+    """Hold every rule against the two runs.
+
+    Args:
+        alpha: The chance of any false alarm, over all rules.
+        strict: Fail on the estimate alone, noise or not.
+        common_cells: Look only at the cells that both runs have.
+
+    Raises:
+        UsageError: A cell is missing, a number is not defined or cannot be tested, or alpha is
+            no level.
+    """
+    if not 0 < alpha < 1:
+        raise UsageError(f"expected an alpha between 0 and 1, such as 0.05, got {alpha:g}")
+    measured = [_measure(rule, baseline, candidate, reference, common_cells) for rule in rules]
+    p_values = [_p_value(one, strict) for one in measured]
+    adjusted: Sequence[float | None] = (
+        [None] * len(rules)
+        if None in p_values
+        else [float(p) for p in holm(np.array(p_values, np.float64))]
+    )
+    return tuple(
+        _verdict(one, p, p_holm, alpha=alpha, n_rules=len(rules), strict=strict)
+        for one, p, p_holm in zip(measured, p_values, adjusted, strict=True)
+    )
+
+
+def _verdict(
+    one: _Measured,
+    p_value: float | None,
+    p_holm: float | None,
+    *,
+    alpha: float,
+    n_rules: int,
+    strict: bool,
+) -> Verdict:
+    difference = one.candidate - one.baseline
+    allowed = one.rule.threshold_from(one.baseline)
+    is_over = difference > allowed + _ROUNDING * (1 + abs(allowed))
+    is_sure = p_holm is not None and p_holm <= alpha
+    bound = None
+    if p_value is not None and p_holm is not None:
+        # The level at which the bound is above 0 exactly when the corrected p is at most alpha.
+        share = p_value / p_holm if p_holm else 1 / n_rules
+        bound = one.test.lower_bound(alpha * share)
+    return Verdict(
+        rule=one.rule,
+        baseline=one.baseline,
+        candidate=one.candidate,
+        difference=difference,
+        allowed=allowed,
+        lower_bound=bound,
+        p_value=p_value,
+        p_holm=p_holm,
+        detectable=_detectable(one, allowed, 0.5 if strict else alpha / n_rules),
+        passed=not (is_over and (strict or is_sure)),
+        n_cells=one.n_cells,
+        method=one.test.method if isinstance(one.test, OneSided) else "jackknife",
+        n_differing=one.test.n_differing if isinstance(one.test, OneSided) else None,
+    )
+
+
+def _detectable(one: _Measured, allowed: float, alpha: float) -> float | None:
+    """At alpha 0.5 a test asks for no more than an estimate above the threshold."""
+    if not one.sd > 0 or one.n_units < 2:
+        return None
+    return detectable_change(one.sd, one.n_units, alpha=alpha, power=POWER, threshold=allowed)
+
+
+def _p_value(one: _Measured, strict: bool) -> float | None:
+    if isinstance(one.test, OneSided):
+        return one.test.p_value
+    p_value = one.test.p_value()
+    if p_value is None and not strict:
+        raise UsageError(
+            f"the rule {one.rule.text} cannot tell a rise from noise here: {one.test.reason}; or "
+            "leave the rule out, or judge by the estimate alone with --strict",
+            rule=one.rule.text,
+        )
+    return p_value
+
+
+def _measure(
+    rule: Rule,
+    baseline: Evidence,
+    candidate: Evidence,
+    reference: Reference,
+    common_cells: bool,
+) -> _Measured:
+    cells = _cells_of(rule, baseline, candidate, common_cells)
+    baseline, candidate = baseline.only(cells), candidate.only(cells)
+    if rule.field in KINDS and rule.field != "error":
+        return _measure_blocks(rule, cells, baseline, candidate)
+    field = field_of(rule, cells, reference)
+    return _Measured(
+        rule,
+        float(field.value(baseline.errors)),
+        float(field.value(candidate.errors)),
+        one_sided(paired_differences(baseline, candidate, field)),
+        paired_sd(baseline, candidate, field) if baseline.n_images > 1 else 0.0,
+        baseline.n_images,
+        len(cells),
+    )
+
+
+def _measure_blocks(
+    rule: Rule, cells: tuple[Condition, ...], baseline: Evidence, candidate: Evidence
+) -> _Measured:
+    kind = KINDS[rule.field]
+    assert kind in get_args(Kind)
+    before, after = block_values(baseline, kind), block_values(candidate, kind)  # type: ignore[arg-type]
+    change = after.less(before).mean(cells)
+    sd = (change.standard_error or 0.0) * math.sqrt(change.n_blocks)
+    return _Measured(
+        rule,
+        before.mean(cells).value,
+        after.mean(cells).value,
+        change,
+        sd,
+        change.n_blocks,
+        len(cells),
+    )
+
+
+def _cells_of(
+    rule: Rule, baseline: Evidence, candidate: Evidence, common_cells: bool
+) -> tuple[Condition, ...]:
+    """The cells that the rule looks at, which both runs must have.
+
+    Raises:
+        UsageError: One of them lacks a cell.
+    """
+    has_baseline, has_candidate = set(baseline.conditions), set(candidate.conditions)
+    if rule.selection is None:
+        either = [*baseline.conditions, *candidate.conditions]
+        wanted = tuple(dict.fromkeys(cell for cell in either if not cell.is_clean))
+    else:
+        wanted = rule.selection
+    narrows = common_cells and rule.field in KINDS
+    if narrows:
+        wanted = tuple(cell for cell in wanted if cell in has_baseline & has_candidate)
+    for who, has in (("the baseline", has_baseline), ("the run", has_candidate)):
+        missing = [str(cell) for cell in wanted if cell not in has]
+        if missing or not wanted:
+            listed = ", ".join(missing[:3]) + (" and more" if len(missing) > 3 else "")
+            raise UsageError(
+                f"the rule {rule.text} needs {len(missing) or 'some'} cells that {who} lacks"
+                f"{f' ({listed})' if missing else ''}; evaluate them"
+                + (
+                    ", or look only at the cells that both have with --common-cells"
+                    if rule.field in KINDS and not narrows
+                    else ", or leave the rule out"
+                ),
+                rule=rule.text,
+                missing=tuple(missing),
+            )
+    return wanted

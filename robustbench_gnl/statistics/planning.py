@@ -1,0 +1,139 @@
+"""How many images a gate needs: what each number of images can show of each number of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from robustbench_gnl.errors import UsageError
+from robustbench_gnl.reference import Reference
+from robustbench_gnl.statistics.evidence import Evidence, common_cells
+from robustbench_gnl.statistics.linear import LinearField, Unit, linear_fields, mean_error_field
+from robustbench_gnl.statistics.power import (
+    ALPHA,
+    POWER,
+    assumed_sd,
+    detectable_change,
+    images_needed,
+    paired_sd,
+)
+from robustbench_gnl.statistics.rules import RATIOS, Rule, field_of
+
+
+@dataclass(frozen=True)
+class PlannedNumber:
+    """One number, and the smallest rise of it that each number of images shows."""
+
+    name: str
+    unit: Unit
+    n_cells: int
+    sd: float
+    """Standard deviation of its differences between two runs, image by image."""
+    detectable: dict[int, float]
+    """By the number of images."""
+
+
+@dataclass(frozen=True)
+class PlannedChange:
+    """How many images show a rise."""
+
+    rule: Rule
+    sd: float
+    n_images: int
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What two runs differ by: measured on two, or assumed from one."""
+
+    evidence: Evidence
+    other: Evidence | None = None
+    correlation: float = 0.0
+
+    def of(self, field: LinearField) -> float:
+        """The standard deviation of a field's differences.
+
+        Raises:
+            UsageError: The two runs answer alike there, which says nothing of other pairs.
+        """
+        if self.other is None:
+            sd = assumed_sd(self.evidence, field, self.correlation)
+        else:
+            sd = paired_sd(self.other, self.evidence, field)
+        if not sd > 0:
+            raise UsageError(
+                f"every image scores the same in {field.name}, which says nothing of other "
+                "runs; plan from other ones"
+            )
+        return sd
+
+
+def spread_of(
+    evidence: Evidence, other: Evidence | None = None, correlation: float = 0.0
+) -> Spread:
+    """What to plan from.
+
+    Raises:
+        UsageError: There are no cells, or too few images.
+    """
+    cells = evidence.conditions if other is None else common_cells(evidence, other)
+    if not cells:
+        raise UsageError("there is no complete cell to plan from; evaluate more first")
+    if evidence.n_images < 2:
+        raise UsageError("expected a run of at least 2 images to plan from, got one of 1")
+    return Spread(evidence.only(cells), other and other.only(cells), correlation)
+
+
+def planned_numbers(
+    spread: Spread,
+    reference: Reference,
+    sizes: Sequence[int],
+    *,
+    alpha: float = ALPHA,
+    power: float = POWER,
+) -> list[PlannedNumber]:
+    """mCE, relative mCE, mean error and clean error, as far as the cells allow them."""
+    cells = spread.evidence.conditions
+    fields = linear_fields(cells, reference)
+    chosen: dict[str, LinearField] = {}
+    for name in ("mce", "relative_mce"):
+        if name in fields:
+            chosen[name] = fields[name]
+    corrupted = [cell for cell in cells if not cell.is_clean]
+    if corrupted:
+        chosen["error"] = mean_error_field("error", cells, corrupted)
+    if "clean_error" in fields:
+        chosen["clean_error"] = fields["clean_error"]
+    numbers = []
+    for name, field in chosen.items():
+        sd = spread.of(field)
+        detectable = {n: detectable_change(sd, n, alpha=alpha, power=power) for n in sizes}
+        n_cells = int((field.weights != 0).sum())
+        numbers.append(PlannedNumber(name, field.unit, n_cells, sd, detectable))
+    return numbers
+
+
+def planned_change(
+    spread: Spread,
+    reference: Reference,
+    rule: Rule,
+    *,
+    alpha: float = ALPHA,
+    power: float = POWER,
+) -> PlannedChange:
+    """How many images it takes to see the rise that a rule names.
+
+    Raises:
+        UsageError: Its number is not made of top-1 errors, or its cells are not there.
+    """
+    cells = spread.evidence.conditions
+    if rule.field not in (*RATIOS, "error", "clean_error"):
+        raise UsageError(
+            f"expected a change of mCE, relative_mCE, CE, error or clean_error, got {rule.text}: "
+            "what is not kept by image cannot be planned"
+        )
+    field = field_of(rule, cells, reference)
+    baseline = float(field.value(spread.evidence.errors))
+    change = rule.threshold_from(baseline)
+    sd = spread.of(field)
+    return PlannedChange(rule, sd, images_needed(change, sd, alpha=alpha, power=power))

@@ -1,0 +1,186 @@
+"""Rules of a gate: how much worse a run may be than its baseline, as text and as a test.
+
+    RULE    = FIELD ":+" NUMBER UNIT
+    FIELD   = "mCE" | "relative_mCE" | "clean_error"
+            | ("CE" | KIND) "[" NAME "]" | KIND "[" NAME "," SEVERITY "]" | KIND
+    KIND    = "error" | "top5_error" | "nll" | "ece"
+    NAME    = a corruption or a group
+    UNIT    = ""    points of mCE or CE, nats of nll
+            | "pp"  percentage points of an error or of ece
+            | "%"   of the baseline's value
+
+A KIND without a selection is the mean over all corruption cells that were run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import corruptions
+from robustbench_gnl.errors import UsageError, did_you_mean
+from robustbench_gnl.metrics import GROUPS
+from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, conditions_of
+from robustbench_gnl.reference import Reference
+from robustbench_gnl.statistics.linear import LinearField, linear_fields, mean_error_field
+
+Unit = Literal["points", "pp", "%"]
+
+KINDS = {
+    "error": "error",
+    "top5_error": "top5_error",
+    "nll": "negative_log_likelihood",
+    "ece": "calibration_error",
+}
+"""Kinds of numbers that every cell has, and their names elsewhere."""
+RATIOS = ("mce", "relative_mce", "ce")
+FIELDS = ("mCE", "relative_mCE", "CE[NAME]", "clean_error", *KINDS)
+GRAMMAR = (
+    "a rule is FIELD:+NUMBER with a unit, such as mCE:+0.5 (points), error:+2pp (percentage "
+    "points), error[fog]:+1pp, error[blur,5]:+2pp, ece:+10% (of the baseline's)"
+)
+_RULE = re.compile(
+    r"(?P<field>\w+)(?:\[(?P<selection>[^\]]*)\])?:(?P<number>[^%a-zA-Z]*)(?P<unit>pp|%|)"
+)
+_NUMBER = re.compile(r"\+\d+(\.\d+)?|\+\.\d+")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How far one number may rise."""
+
+    text: str
+    """As it was typed."""
+    field: str
+    """`mce`, `relative_mce`, `ce`, `clean_error`, or a key of KINDS."""
+    selection: tuple[Condition, ...] | None
+    """The cells it looks at; None: all corruption cells that were run."""
+    threshold: float
+    """In points, percentage points or percent."""
+    unit: Unit
+    name: str | None = None
+    """The corruption or group of `CE[...]`."""
+
+    def threshold_from(self, baseline: float) -> float:
+        """What may be added to the baseline's value, in the value's own unit."""
+        if self.unit == "%":
+            return abs(baseline) * self.threshold / 100
+        return self.threshold / 100 if self.unit == "pp" else self.threshold
+
+
+def parse_rule(text: str) -> Rule:
+    """Read one rule.
+
+    Raises:
+        UsageError: It is none; the sentence shows what one looks like.
+    """
+    match = _RULE.fullmatch(text.strip())
+    if match is None:
+        raise _bad(text, GRAMMAR)
+    field = match["field"].lower()
+    known = ("mce", "relative_mce", "ce", "clean_error", *KINDS)
+    if field not in known:
+        hint = did_you_mean(field, known)
+        raise _bad(text, f"unknown field {match['field']!r}{hint or ', ' + GRAMMAR}")
+    number = match["number"].strip()
+    if not _NUMBER.fullmatch(number):
+        raise _bad(text, f"it says how far a number may rise, such as +0.5, got {number!r}")
+    unit = _unit(text, field, match["unit"])
+    name, selection = _selection(text, field, match["selection"])
+    return Rule(text.strip(), field, selection, float(number), unit, name)
+
+
+def parse_rules(texts: Sequence[str]) -> tuple[Rule, ...]:
+    """Read all rules.
+
+    Raises:
+        UsageError: There are none, or one is none.
+    """
+    if not texts:
+        raise UsageError(f"expected at least one --fail-on RULE: {GRAMMAR}")
+    rules = tuple(parse_rule(text) for text in texts)
+    repeated = {rule.text for rule in rules if [one.text for one in rules].count(rule.text) > 1}
+    if repeated:
+        raise UsageError(f"the rule {sorted(repeated)[0]} was given twice; once is enough")
+    return rules
+
+
+def field_of(rule: Rule, cells: Sequence[Condition], reference: Reference) -> LinearField:
+    """The number of a rule on top-1 errors; a KIND without a selection is the mean over all
+    the corruption cells there are.
+
+    Raises:
+        UsageError: The cells, or the reference, do not allow it.
+    """
+    name = rule.field
+    if rule.field not in RATIOS:
+        chosen = rule.selection or [cell for cell in cells if not cell.is_clean]
+        if chosen and set(chosen) <= set(cells):
+            return mean_error_field(rule.text, cells, chosen)
+    elif rule.name is not None:
+        name = f"groups.{rule.name}" if rule.name in GROUPS else f"corruptions.{rule.name}.ce"
+    field = linear_fields(cells, reference).get(name)
+    if field is None or rule.field not in RATIOS:
+        raise UsageError(
+            f"the rule {rule.text} asks for a number that these cells, or {reference.name}, do "
+            "not define; evaluate the cells it needs",
+            rule=rule.text,
+        )
+    return field
+
+
+def _unit(text: str, field: str, unit: str) -> Unit:
+    """The unit that fits the field.
+
+    Raises:
+        UsageError: It does not.
+    """
+    if unit == "%":
+        return "%"
+    in_points = field in (*RATIOS, "nll")
+    if in_points and unit == "pp":
+        what = "nats" if field == "nll" else "points, AlexNet = 100"
+        raise _bad(text, f"{field} is in {what}: leave out pp, or write % of the baseline's")
+    if not in_points and not unit:
+        raise _bad(
+            text,
+            f"{field} needs a unit: pp for percentage points, such as {field}:+2pp, or % of "
+            "the baseline's",
+        )
+    return "points" if in_points else "pp"
+
+
+def _selection(
+    text: str, field: str, selection: str | None
+) -> tuple[str | None, tuple[Condition, ...] | None]:
+    """The name in the brackets, and the cells that the rule looks at."""
+    if selection is None:
+        if field == "ce":
+            raise _bad(text, "CE is of a corruption or a group, such as CE[fog]:+1")
+        if field == "clean_error":
+            return None, (CLEAN,)
+        cells = {"mce": COMMON_CONDITIONS, "relative_mce": (CLEAN, *COMMON_CONDITIONS)}
+        return None, cells.get(field)
+    if field in ("mce", "relative_mce", "clean_error"):
+        raise _bad(text, f"{field} takes no selection; write error[{selection}] or CE[...]")
+    name, *rest = (part.strip() for part in selection.split(","))
+    known = ("common", "extra", "all", *GROUPS, *corruptions.names("all"))
+    if name not in known:
+        raise _bad(text, f"unknown corruption or group {name!r}{did_you_mean(name, known)}")
+    names = (name,) if name in corruptions.names("all") else corruptions.names(name)
+    if field == "ce" and (rest or name in ("common", "extra", "all")):
+        raise _bad(
+            text, "CE is over all five severities of a corruption or a group: CE[fog], CE[blur]"
+        )
+    if not rest:
+        return name, conditions_of(names, corruptions.SEVERITIES)
+    severities = [str(severity) for severity in corruptions.SEVERITIES]
+    if len(rest) != 1 or rest[0] not in severities:
+        raise _bad(text, f"a severity is 1 to 5, such as {field}[{name},5]")
+    return name, conditions_of(names, (int(rest[0]),))
+
+
+def _bad(text: str, why: str) -> UsageError:
+    return UsageError(f"the rule {text!r} cannot be read: {why}", rule=text)

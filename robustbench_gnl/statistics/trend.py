@@ -1,0 +1,69 @@
+"""Effective robustness: what a network withstands beyond what its clean error foretells.
+
+Taori et al., "Measuring Robustness to Natural Distribution Shifts in Image Classification",
+2020, section 2: the distance to the line that other networks lie on. Here the line goes
+through the published results that state no resampling of the released images: mCE on clean
+error, both in percent, by least squares.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from robustbench_gnl.reference import Published, load_published
+from robustbench_gnl.statistics.linear import LinearField
+
+FIELD = "effective_robustness"
+
+
+@dataclass(frozen=True)
+class Trend:
+    """mCE = intercept + slope x clean error, both in percent."""
+
+    slope: float
+    intercept: float
+    r_squared: float
+    n_results: int
+
+    def expected_mce(self, clean_error: float) -> float:
+        """Of a network with that clean error, a fraction in [0, 1]."""
+        return self.intercept + self.slope * 100 * clean_error
+
+    def __str__(self) -> str:
+        return (
+            f"mCE = {self.intercept:.2f} + {self.slope:.3f} x clean error in %, least squares "
+            f"through {self.n_results} published results on the released images, "
+            f"R2 = {self.r_squared:.2f}"
+        )
+
+
+def published_trend(published: Sequence[Published] | None = None) -> Trend:
+    """The line through those published results that state no resampling, and both numbers."""
+    points = [
+        (100 * one.clean_error, one.mce)
+        for one in (load_published() if published is None else published)
+        if one.resampling == "none"
+        and one.test_time_adaptation in ("", "none")
+        and one.clean_error is not None
+        and one.mce is not None
+    ]
+    clean, mce = zip(*points, strict=True)
+    slope, intercept = statistics.linear_regression(clean, mce)
+    return Trend(slope, intercept, statistics.correlation(clean, mce) ** 2, len(points))
+
+
+def effective_robustness_field(
+    fields: Mapping[str, LinearField], trend: Trend
+) -> LinearField | None:
+    """Expected mCE less mCE, in points: above 0 is better than the line.
+
+    None where the cells do not allow mCE and a clean error. The line counts as given: what is
+    unsure about the fit is not in its interval.
+    """
+    mce, clean = fields.get("mce"), fields.get("clean_error")
+    if mce is None or clean is None:
+        return None
+    weights = trend.slope * 100 * clean.weights - mce.weights
+    return replace(mce, name=FIELD, weights=weights, constant=trend.intercept)
