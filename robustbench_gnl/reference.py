@@ -188,6 +188,14 @@ def load_published() -> tuple[Published, ...]:
 
 
 @cache
+def load_bibliography() -> dict[str, str]:
+    """The BibTeX entries that ship, by their keys."""
+    path = data_folder() / "references.bib"
+    entries = path.read_text(encoding="utf-8").strip().split("\n\n")
+    return {entry.split("{", 1)[1].split(",", 1)[0]: entry for entry in entries}
+
+
+@cache
 def known_image_sets() -> tuple[KnownImageSet, ...]:
     """The image sets that are known by name."""
     return tuple(

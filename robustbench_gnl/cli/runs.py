@@ -211,6 +211,26 @@ def import_runs(
     typer.echo(f"Imported {len(added)} of {n_read} runs; the others were there.", err=True)
 
 
+@runs_app.command(
+    "cite",
+    help="Print BibTeX for the benchmark, the reference and the models of runs, where known.\n\n"
+    "Example: `gnlbench runs cite resnet50 efficientnet_gnl_es > references.bib`",
+)
+def cite_runs(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RUN...", help="Default: every run.", show_default=False),
+    ] = None,
+    db: StoreOption = str(DEFAULT_STORE),
+) -> None:
+    from robustbench_gnl.reports.citations import bibtex
+    from robustbench_gnl.store import open_store
+
+    with open_store(db) as store:
+        chosen = [store.resolve(run) for run in runs] if runs else store.runs()
+    typer.echo(bibtex(run.model.name for run in chosen))
+
+
 def _row(run: Run) -> dict[str, Any]:
     complete, stored = len(run.cells), len(run.cells) + run.n_unfinished_cells
     return {

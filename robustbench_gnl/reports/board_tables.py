@@ -178,9 +178,8 @@ def render_boards(boards: Sequence[Board], format: str, columns: str = "groups")
         numbers = [column for column in shown if column.key == "n_params" or column in NUMBERS]
         numbers += _corruption_columns(columns)
         best = lowest(rows, numbers, lambda row: row["kind"] == "run" and row["rank"] is not None)
-        table = render(rows, shown, format, title_of(board), bold=best)
-        mark = "% " if format == "latex" else ""
-        blocks.append("\n".join([table, "", *(mark + line for line in foot_of(board))]))
+        notes = foot_of(board)
+        blocks.append(render(rows, shown, format, title_of(board), bold=best, notes=notes))
     return "\n\n".join(blocks)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from robustbench_gnl.reports.formats import (
     as_share,
     as_signed,
 )
-from robustbench_gnl.reports.run_parts import UNVERIFIED, demonstration_sentence
+from robustbench_gnl.reports.run_parts import warning_lines
 from robustbench_gnl.reports.tables import Column, Row, render, rich_tables
 
 if TYPE_CHECKING:
@@ -130,22 +129,19 @@ def render_comparison(report: ComparisonReport, format: str) -> str:
         return render(_csv_rows(report), CSV_COLUMNS, "csv")
     blocks = []
     for one in report.candidates:
+        rows = number_rows(one.comparison)
         title = f"{one.name} against {report.baseline_name}"
+        if format == "latex":  # a caption travels with its table
+            title = f"{title}, {report.protocol.name}: {sentence(report, one)}"
+        bold = {
+            (i, "candidate" if row["mark"] == "better" else "baseline")
+            for i, row in enumerate(rows)
+            if row["mark"] != "~"
+        }
+        texts = [_as_texts(row) for row in rows]
         notes = [sentence(report, one), *notes_of(report, one)]
-        rows, cells = number_rows(one.comparison), cell_table(one.comparison)
-        if format == "latex":
-            caption = ". ".join(line.rstrip(".") for line in (title, *notes))
-            bold = {
-                (i, "candidate" if row["mark"] == "better" else "baseline")
-                for i, row in enumerate(rows)
-                if row["mark"] in ("better", "worse")
-            }
-            blocks.append(_render_by_unit(rows, format, caption, bold))
-            blocks.append(render(cells, CELL_COLUMNS, format, CELLS_TITLE))
-        else:
-            blocks.append(_render_by_unit(rows, format, title, set()))
-            blocks.append("\n".join(f"- {note}" for note in notes))
-            blocks.append(render(cells, CELL_COLUMNS, format, CELLS_TITLE))
+        blocks.append(render(texts, NUMBER_COLUMNS, format, title, bold=bold, notes=notes))
+        blocks.append(render(cell_table(one.comparison), CELL_COLUMNS, format, CELLS_TITLE))
     return "\n\n".join(blocks)
 
 
@@ -214,11 +210,7 @@ def notes_of(report: ComparisonReport, one: Compared) -> list[str]:
         notes.append(f"{len(comparison.left_out)} cells that only one of the runs has are left out")
     reasons = {one.reason for one in comparison.differences.values() if one.reason}
     notes += [f"no interval of top-5, likelihood and calibration: {r}" for r in sorted(reasons)]
-    if report.protocol.is_demonstration:
-        notes.append(demonstration_sentence(report.protocol.n_images))
-    if report.protocol.is_unverified:
-        notes.append(UNVERIFIED)
-    return notes
+    return [*notes, *warning_lines(report.protocol)]
 
 
 def number_rows(comparison: Comparison) -> list[dict[str, Any]]:
@@ -265,12 +257,6 @@ def _as_texts(row: Row) -> dict[str, Any]:
         "difference": signed(row["difference"]),
         "interval": as_interval(signed)(interval) if interval is not None else None,
     }
-
-
-def _render_by_unit(
-    rows: Sequence[Row], format: str, title: str, bold: set[tuple[int, str]]
-) -> str:
-    return render([_as_texts(row) for row in rows], NUMBER_COLUMNS, format, title, bold=bold)
 
 
 def cell_table(comparison: Comparison) -> list[dict[str, Any]]:

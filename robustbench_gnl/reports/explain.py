@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -199,7 +200,7 @@ class _Explainer:
         values = self.details.numbers.values
         texts: Sequence[tuple[str, str, str, str, Any, str]] = (
             ("top5_error", "top-5 error, %", "the label is not among the first five answers",
-             "images without / images", as_fraction_percent, HENDRYCKS),
+             "images without / images", as_fraction_percent, "Russakovsky et al. 2015, section 4"),
             ("negative_log_likelihood", "negative log likelihood, nats",
              "how surprised the network is by the label",
              "mean of -log p(label)", as_number, "Guo et al. 2017, section 2"),
@@ -208,15 +209,22 @@ class _Explainer:
              "sum over bins of |right - sum of confidences| / images", as_fraction_percent, GUO),
         )  # fmt: skip
         for kind, label, meaning, formula, format, source in texts:
-            worked = {"clean": self._worked(kind)}
+            worked = {"clean": self._worked(kind), "mean": self._mean_worked(kind, format)}
             for which in ("clean", "mean"):
                 yield self._one(
                     f"{which} {label}", f"{which}_{kind}", values.get(f"{which}_{kind}"), format,
                     meaning if which == "clean" else f"{meaning}; mean over the 75 cells",
                     formula if which == "clean" else f"mean over the 75 cells of {formula}",
-                    worked.get(which, "the mean of the 75 cells, as `runs show` lists them"),
+                    worked[which],
                     source,
                 )  # fmt: skip
+
+    def _mean_worked(self, kind: str, format: Any) -> str:
+        """By corruption: each has five cells, so the mean of the 15 is that of the 75."""
+        values = self.details.numbers.values
+        names = corruptions.names("common")
+        texts = [format(values.get(f"corruptions.{name}.{kind}", math.nan)) for name in names]
+        return f"({' + '.join(texts)}) / {len(texts)}"
 
     def _worked(self, kind: str) -> str:
         cell = self.run.cells.get(CLEAN)

@@ -17,7 +17,7 @@ from robustbench_gnl.reports.formats import (
     as_percent,
     as_signed,
 )
-from robustbench_gnl.reports.run_parts import UNVERIFIED, demonstration_sentence
+from robustbench_gnl.reports.run_parts import warning_lines
 from robustbench_gnl.reports.tables import Column, render, rich_tables
 
 if TYPE_CHECKING:
@@ -78,11 +78,7 @@ def render_gate(report: GateReport, format: str) -> str:
     if format == "csv":
         return render([_row(verdict) for verdict in report.verdicts], CSV_COLUMNS, "csv")
     rows = [_as_texts(verdict) for verdict in report.verdicts]
-    if format == "latex":
-        caption = ". ".join(line.rstrip(".") for line in (headline(report), *notes_of(report)))
-        return render(rows, COLUMNS, format, caption)
-    table = render(rows, COLUMNS, format, headline(report))
-    return "\n\n".join([table, "\n".join(f"- {note}" for note in notes_of(report))])
+    return render(rows, COLUMNS, format, headline(report), notes=notes_of(report))
 
 
 def gate_parts(report: GateReport, *, width: int) -> list[RenderableType]:
@@ -176,11 +172,7 @@ def notes_of(report: GateReport) -> list[str]:
         )
     if any(verdict.rule.field in ("mce", "relative_mce", "ce") for verdict in report.verdicts):
         notes.append(f"CE divides by the errors of {report.reference}.")
-    if report.protocol.is_demonstration:
-        notes.append(demonstration_sentence(report.protocol.n_images))
-    if report.protocol.is_unverified:
-        notes.append(UNVERIFIED)
-    return notes
+    return [*notes, *warning_lines(report.protocol)]
 
 
 def _named(verdict: Verdict) -> str:

@@ -83,11 +83,7 @@ def render_plan(report: PlanReport, format: str) -> str:
     if format == "csv":
         return render(_csv_rows(report), CSV_COLUMNS, "csv")
     notes = [*change_lines(report), *notes_of(report)]
-    if format == "latex":
-        caption = ". ".join(line.rstrip(".") for line in (_title(report), *notes))
-        return render(_rows(report), _columns(report), format, caption)
-    table = render(_rows(report), _columns(report), format, _title(report))
-    return "\n\n".join([table, "\n".join(f"- {note}" for note in notes)])
+    return render(_rows(report), _columns(report), format, _title(report), notes=notes)
 
 
 def plan_parts(report: PlanReport, *, width: int) -> list[RenderableType]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from robustbench_gnl.metrics import summarize
+from robustbench_gnl.metrics import Summary, summarize
 from robustbench_gnl.records import SCHEMA_VERSION, Run
 from robustbench_gnl.reference import Reference, load_alexnet
+from robustbench_gnl.reports.formats import as_count
 from robustbench_gnl.reports.run_details import KINDS, further_document, further_of_corruption
 from robustbench_gnl.reports.run_parts import (
     CE_INTERVAL,
@@ -17,8 +18,10 @@ from robustbench_gnl.reports.run_parts import (
     demonstration_sentence,
     foot_lines,
     head_lines,
+    headline_lines,
     remark_lines,
     total_rows,
+    warning_lines,
 )
 from robustbench_gnl.reports.tables import Column, render, rich_tables
 
@@ -137,28 +140,28 @@ def render_run(
         return render(rows, RAW_COLUMNS, "csv")
     common, extra = common_and_extra(summary, details)
     columns = _columns(details if intervals else None)
-    head, notes = (
-        head_lines(run),
-        [*foot_lines(summary, reference, details), *remark_lines(run, summary)],
-    )
-    if format == "latex":
-        # A caption is all the text that a LaTeX table has.
-        blocks = [
-            render(
-                common,
-                columns,
-                format,
-                title=". ".join(line.rstrip(".") for line in (*head, TABLE_TITLE, *notes)),
-            )
-        ]
-    else:
-        blocks = [
-            render(common, columns, format, title=run.model.name),
-            "\n".join(f"- {line}" for line in (*head, *notes)),
-        ]
+    notes = [
+        *head_lines(run),
+        *foot_lines(summary, reference, details),
+        *remark_lines(run, summary),
+    ]
+    title = _caption(run, summary, reference, details) if format == "latex" else run.model.name
+    blocks = [render(common, columns, format, title, notes=notes)]
     if extra:
         blocks.append(render(extra, columns, format, title=EXTRA_TITLE))
     return "\n\n".join(blocks)
+
+
+def _caption(run: Run, summary: Summary, reference: Reference, details: Details | None) -> str:
+    """What must stand beside the table wherever it goes."""
+    return ". ".join(
+        [
+            f"{run.model.name}, {run.protocol.name}, {as_count(run.protocol.n_images)} images",
+            *(line.rstrip(".") for line in warning_lines(run.protocol)),
+            TABLE_TITLE,
+            *headline_lines(summary, reference, details),
+        ]
+    )
 
 
 def _columns(details: Details | None) -> list[Column]:

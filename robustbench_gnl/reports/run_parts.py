@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import corruptions
 from robustbench_gnl.metrics import Summary
-from robustbench_gnl.records import COMMON_CONDITIONS, Run
+from robustbench_gnl.records import COMMON_CONDITIONS, Protocol, Run
 from robustbench_gnl.reference import Reference
 from robustbench_gnl.reports.formats import (
     as_count,
@@ -138,6 +138,12 @@ def head_lines(run: Run) -> list[str]:
         f"normalised by mean {_triple(model.mean)} std {_triple(model.std)}",
         f"protocol {protocol.name} [{protocol.fingerprint[:8]}], {images}",
     ]
+    return [*lines, *warning_lines(protocol)]
+
+
+def warning_lines(protocol: Protocol) -> list[str]:
+    """What must never be left out beside numbers of a protocol."""
+    lines = []
     if protocol.is_demonstration:
         lines.append(demonstration_sentence(protocol.n_images))
     if protocol.is_unverified:
@@ -165,8 +171,17 @@ def _headline(reference: Reference) -> dict[str, tuple[str, Any]]:
 
 
 def foot_lines(summary: Summary, reference: Reference, details: Details | None = None) -> list[str]:
-    """The four numbers, each with its name, and the mean over 19 where there is one; then
-    what the details add."""
+    """The headline, and below it what the details add."""
+    lines = headline_lines(summary, reference, details)
+    if details is not None:
+        lines += [*further_lines(details, summary), *interval_lines(details)]
+    return lines
+
+
+def headline_lines(
+    summary: Summary, reference: Reference, details: Details | None = None
+) -> list[str]:
+    """The four numbers, each with its name, and the mean over 19 where there is one."""
     intervals = details.numbers.intervals if details else {}
     lines = []
     for key, (label, format_value) in _headline(reference).items():
@@ -174,8 +189,6 @@ def foot_lines(summary: Summary, reference: Reference, details: Details | None =
         if value is not None or key != "mean_error_19":
             text = DASH if value is None else format_value(value)
             lines.append(f"{label}: {text}{behind(intervals.get(key), format_value)}")
-    if details is not None:
-        lines += [*further_lines(details, summary), *interval_lines(details)]
     return lines
 
 

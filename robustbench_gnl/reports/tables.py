@@ -66,6 +66,7 @@ def render(
     title: str | None = None,
     *,
     bold: Collection[tuple[int, str]] = (),
+    notes: Sequence[str] = (),
 ) -> str:
     """The table as csv, json, markdown or latex, without a final line break.
 
@@ -73,7 +74,9 @@ def render(
     ones under their titles.
 
     Args:
+        title: Above the table: in latex the caption.
         bold: (row, key of the column) of what stands out in markdown and latex.
+        notes: Below the table: in latex as comments, since a caption is for the reader.
 
     Raises:
         UsageError: The format is none of the four.
@@ -88,7 +91,10 @@ def render(
             f"unknown format {format!r}; expected one of csv, json, {', '.join(renderers)}",
             format=format,
         )
-    return renderers[format](rows, columns, title, bold)
+    table = renderers[format](rows, columns, title, bold)
+    if format == "latex":
+        return "\n".join([table, *(f"% {note}" for note in notes)])
+    return table + ("\n\n" + "\n".join(f"- {note}" for note in notes) if notes else "")
 
 
 def lowest(
