@@ -28,8 +28,6 @@ class GivenRun:
     evidence: Evidence
     keys: tuple[str, ...]
     """The image keys, in the order of the evidence's images."""
-    origin: str
-    """The file it came from, or the store."""
 
 
 def given_runs(selectors: Sequence[str], db: str) -> list[GivenRun]:
@@ -78,7 +76,7 @@ def _from_store(store: Store, selector: str) -> GivenRun:
 
     run = store.resolve(selector)
     evidence = evidence_of(store.pieces(run.id), run.protocol.n_images)
-    return GivenRun(run, evidence, store.image_set(run.protocol.image_set).keys, store.name)
+    return GivenRun(run, evidence, store.image_set(run.protocol.image_set).keys)
 
 
 def _from_file(path: Path) -> GivenRun:
@@ -94,7 +92,7 @@ def _from_file(path: Path) -> GivenRun:
         )
     (one,) = stored
     evidence = evidence_of(one.pieces, one.protocol.n_images)
-    return GivenRun(one.run, evidence, one.image_set.keys, str(path))
+    return GivenRun(one.run, evidence, one.image_set.keys)
 
 
 def names_of(runs: Sequence[Run]) -> list[str]:
