@@ -10,6 +10,7 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,28 @@ def test_a_task_that_loses_its_worker_is_an_error_of_the_data() -> None:
 
         with pytest.raises(DataError, match="a worker process died"):
             result_of(task)
+
+
+def die_half_way_through_the_result() -> None:
+    """In a worker: the next message is cut off by SIGKILL."""
+
+    def send_half(connection: Connection, message: bytes) -> None:
+        os.write(connection.fileno(), message[: len(message) // 2])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Connection._send = send_half  # type: ignore[attr-defined]
+
+
+@on_linux
+def test_a_worker_killed_while_it_sends_is_an_error_of_the_data() -> None:
+    with start_two_workers() as executor:
+        waiting = executor.submit(time.sleep, 60)
+        cut_off = executor.submit(die_half_way_through_the_result)
+
+        with pytest.raises(BrokenProcessPool):
+            cut_off.result(timeout=30)
+        with pytest.raises(DataError, match="a worker process died"):
+            result_of(waiting)
 
 
 START_AND_WAIT = """
