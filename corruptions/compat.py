@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from corruptions import engine
 from corruptions.errors import UnknownCorruptionError
 from corruptions.registry import ALL, names
+from corruptions.requests import as_integer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,12 +49,13 @@ def corrupt(
     import numpy as np
 
     if corruption_name is None:
-        if not 0 <= corruption_number < len(ALL):
+        number = as_integer(corruption_number)
+        if number is None or not 0 <= number < len(ALL):
             raise UnknownCorruptionError(
                 f"expected corruption_name, or corruption_number from 0 to {len(ALL) - 1}; "
-                f"got {corruption_number}"
+                f"got {corruption_number!r}"
             )
-        corruption_name = ALL[corruption_number]
+        corruption_name = ALL[number]
     if isinstance(image, np.ndarray) and (image.ndim == 2 or image.shape[2:] == (1,)):
         image = np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
     if seed is None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from corruptions.errors import CorruptionError, UnknownCorruptionError
 from corruptions.registry import check_severity, group_of
-from corruptions.requests import check_image
+from corruptions.requests import as_integer, check_image
 from corruptions.seeding import image_seed
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def corrupt(
         UnknownCorruptionError: No corruption or engine has that name.
         InvalidSeverityError: The severity is not an integer from 1 to 5.
         InvalidImageError: The array is not such an image.
+        CorruptionError: The seed is not an integer, or the key is not text.
         EngineUnavailableError: The engine's libraries cannot be loaded.
     """
     group_of(name)
@@ -78,11 +79,12 @@ def jpeg_round_trip(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]
         CorruptionError: The quality is not an integer from 1 to 100.
     """
     check_image(image)
-    if not isinstance(quality, int) or not 1 <= quality <= 100:
+    checked = as_integer(quality)
+    if checked is None or not 1 <= checked <= 100:
         raise CorruptionError(f"expected a JPEG quality from 1 to 100, got {quality!r}")
     from corruptions.families.jpeg import round_trip
 
-    return round_trip(image, quality)
+    return round_trip(image, checked)
 
 
 def engine_version(engine: str = "gnlbench") -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 
 from corruptions.errors import InvalidSeverityError, UnknownCorruptionError
+from corruptions.requests import as_integer
 
 SEVERITIES = (1, 2, 3, 4, 5)
 
@@ -28,14 +30,12 @@ def names(group: str = "common") -> tuple[str, ...]:
     Raises:
         UnknownCorruptionError: No group has that name.
     """
-    if group == "common":
-        return COMMON
-    if group == "all":
-        return ALL
-    if group in GROUPS:
-        return GROUPS[group]
+    by_name = {"common": COMMON, "all": ALL, **GROUPS}
+    if isinstance(group, str) and group in by_name:
+        return by_name[group]
     raise UnknownCorruptionError(
-        f"unknown group of corruptions {group!r}; expected one of common, all, {', '.join(GROUPS)}"
+        f"unknown group of corruptions {group!r}; {near_names(group, tuple(by_name))}"
+        f"expected one of {', '.join(by_name)}"
     )
 
 
@@ -45,11 +45,20 @@ def group_of(name: str) -> str:
     Raises:
         UnknownCorruptionError: No corruption has that name; near names are offered.
     """
-    if name not in _GROUP_OF:
-        near = difflib.get_close_matches(name, ALL, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(ALL)}"
+    if not isinstance(name, str) or name not in _GROUP_OF:
+        hint = near_names(name, ALL).rstrip() or f"known: {', '.join(ALL)}"
         raise UnknownCorruptionError(f"unknown corruption {name!r}; {hint}")
     return _GROUP_OF[name]
+
+
+def near_names(name: object, known: Sequence[str]) -> str:
+    """`"did you mean fog? "`, or nothing where no known name is near."""
+    if not isinstance(name, str):
+        return ""
+    typed = name.lower()
+    near = [one for one in known if len(typed) > 2 and typed in one]
+    near = near or difflib.get_close_matches(typed, known, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}? " if near else ""
 
 
 def check_severity(severity: object) -> int:
@@ -58,9 +67,7 @@ def check_severity(severity: object) -> int:
     Raises:
         InvalidSeverityError: It is not an integer from 1 to 5.
     """
-    if isinstance(severity, bool) or not hasattr(severity, "__index__"):
-        raise InvalidSeverityError(f"severity must be an integer from 1 to 5, got {severity!r}")
-    value = int(severity.__index__())
+    value = as_integer(severity)
     if value not in SEVERITIES:
-        raise InvalidSeverityError(f"severity must be an integer from 1 to 5, got {value}")
+        raise InvalidSeverityError(f"severity must be an integer from 1 to 5, got {severity!r}")
     return value

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
-from corruptions.errors import InvalidImageError
+from corruptions.errors import CorruptionError, InvalidImageError
 
 MINIMUM_SIDE = 32  # pixels; below it snow and frost have no meaning
 
@@ -19,8 +20,10 @@ def check_image(image: Any) -> None:
             f"expected a numpy array of dtype uint8 and shape (H, W, 3), got {type(image).__name__}"
         )
     if image.dtype != np.uint8:
+        holes = image.dtype.kind == "f" and bool(np.isnan(image).any())
         raise InvalidImageError(
-            f"expected dtype uint8 with values 0 to 255, got {image.dtype}; scale and convert it"
+            f"expected dtype uint8 with values 0 to 255, got {image.dtype}"
+            f"{' with NaN in it' if holes else ''}; scale and convert it"
         )
     if image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 1):
         raise InvalidImageError(
@@ -42,3 +45,25 @@ def check_sides(sides: Sequence[int]) -> None:
         raise InvalidImageError(
             f"expected sides of at least {MINIMUM_SIDE} pixels, got {tuple(sides)}; enlarge it"
         )
+
+
+def as_integer(value: Any) -> int | None:
+    """The value of an integer of Python's or NumPy's; None for all else, booleans included."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def check_seed(seed: Any) -> int:
+    """The seed as an int.
+
+    Raises:
+        CorruptionError: It is not an integer.
+    """
+    checked = as_integer(seed)
+    if checked is None:
+        raise CorruptionError(f"expected an integer as seed, got {seed!r}")
+    return checked

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from corruptions.errors import EngineUnavailableError, InvalidImageError
+from corruptions.errors import CorruptionError, EngineUnavailableError, InvalidImageError
 from corruptions.families import MODULES
 from corruptions.registry import ALL, check_severity, group_of
-from corruptions.requests import check_sides
+from corruptions.requests import check_seed, check_sides
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,6 +45,7 @@ def corrupt_batch(images: Tensor, name: str, severity: int, *, seeds: Sequence[i
         EngineUnavailableError: That corruption is made image by image only.
         InvalidSeverityError: The severity is not an integer from 1 to 5.
         InvalidImageError: The images are no such tensor, or the seeds are not one an image.
+        CorruptionError: A seed is not an integer.
     """
     group_of(name)
     severity = check_severity(severity)
@@ -52,12 +53,15 @@ def corrupt_batch(images: Tensor, name: str, severity: int, *, seeds: Sequence[i
         raise EngineUnavailableError(
             f"{name} is made image by image: use corruptions.corrupt for it"
         )
-    _check(images, seeds)
+    checked = _check(images, seeds)
+    if not checked:
+        return images.clone()
     function: BatchCorruption = getattr(import_module(f"corruptions.batch.{MODULES[name]}"), name)
-    return function(images, severity, [int(seed) for seed in seeds])
+    return function(images, severity, checked)
 
 
-def _check(images: Any, seeds: Sequence[int]) -> None:
+def _check(images: Any, seeds: Any) -> list[int]:
+    """The seeds, where both are what they should be."""
     import torch
 
     if not isinstance(images, torch.Tensor):
@@ -76,7 +80,12 @@ def _check(images: Any, seeds: Sequence[int]) -> None:
             "images.permute(0, 3, 1, 2) brings the channels forward"
         )
     check_sides(images.shape[2:])
-    if len(seeds) != len(images):
+    try:
+        checked = [check_seed(seed) for seed in seeds]
+    except TypeError:
+        raise CorruptionError(f"expected one seed an image, got {seeds!r}") from None
+    if len(checked) != len(images):
         raise InvalidImageError(
-            f"expected one seed an image, got {len(seeds)} seeds for {len(images)} images"
+            f"expected one seed an image, got {len(checked)} seeds for {len(images)} images"
         )
+    return checked

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import sys
 import tempfile
 import traceback
 from collections.abc import Iterator
@@ -34,9 +35,9 @@ def error_boundary() -> Iterator[None]:
     except CorruptionError as error:
         _fail(str(error), UsageError.exit_code)
     except KeyboardInterrupt:
+        again = "the same command without --rerun" if "--rerun" in sys.argv else "the same command"
         _fail(
-            "interrupted; every finished piece is stored, and the same command (without --rerun) "
-            "resumes where this one stopped",
+            f"interrupted; what was finished is kept, and {again} goes on where this one stopped",
             EXIT_INTERRUPTED,
         )
     except BrokenPipeError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from robustbench_gnl.cli._output import say
 from robustbench_gnl.cli._plan import Candidate, Plan
 from robustbench_gnl.cli._progress import EvaluationProgress
-from robustbench_gnl.errors import GnlbenchError
+from robustbench_gnl.errors import DataError, GnlbenchError
 from robustbench_gnl.records import Model, Piece, Run
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def evaluate_plan(plan: Plan, store: Store, command: str) -> list[Run]:
     """Evaluate what is not stored yet, storing every piece at once; the runs in order."""
-    from robustbench_gnl.data import check_trees
+    from robustbench_gnl.data import BadImageError, check_trees
 
     for candidate in plan.candidates:
         candidate.find_stored(store, rerun=plan.settings.rerun)
@@ -29,8 +29,13 @@ def evaluate_plan(plan: Plan, store: Store, command: str) -> list[Run]:
         begun = [each for each in todo if each.run_id is None]
         try:
             _evaluate(todo, plan, store, command)
-        except GnlbenchError:
+        except GnlbenchError as error:
             _forget_empty_runs(begun, store)
+            if isinstance(error, BadImageError):
+                raise DataError(
+                    f"{error}, or leave such images out of every cell with --skip-bad-images",
+                    path=error.path,
+                ) from error
             raise
     else:
         say("Everything that was asked for is stored already; --rerun evaluates anew")

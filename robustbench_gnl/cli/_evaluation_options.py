@@ -207,6 +207,9 @@ class EvaluationOptions:
             seed=self.seed,
             engine=self.engine,
             jpeg_quality=self.jpeg_quality or None,
+            typed_of_the_recipe=tuple(
+                name for name in ("seed", "engine", "jpeg_quality") if _was_typed(context, name)
+            ),
         )
 
     def settings(self) -> Settings:

@@ -21,18 +21,25 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class _RateColumn(ProgressColumn):
-    """Images a second, over the last half minute."""
+    """Images (or files) a second, over the last half minute."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f} images/s" if speed else "")
+        return Text(f"{speed:,.0f} {self._unit}/s" if speed else "")
 
 
 class EvaluationProgress:
     """Told of every batch; shows the condition at work, the rate and the time left."""
 
-    def __init__(self, total: int, console: Console | None = None, label: str = "") -> None:
+    def __init__(
+        self, total: int, console: Console | None = None, label: str = "", unit: str = "images"
+    ) -> None:
         self._total = total
+        self._unit = unit
         self._done = 0
         self._label = label
         self._console = console or Console(stderr=True)
@@ -43,7 +50,7 @@ class EvaluationProgress:
                 TextColumn("{task.description:<20}"),
                 BarColumn(),
                 TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
-                _RateColumn(),
+                _RateColumn(unit),
                 TimeRemainingColumn(),
                 TextColumn("left"),
                 console=self._console,
@@ -90,7 +97,8 @@ class EvaluationProgress:
         rate = self._done / elapsed
         left = (self._total - self._done) / rate if rate else 0.0
         typer.echo(
-            f"{what:<20} {self._done:,}/{self._total:,} images  {rate:,.1f} images/s  "
+            f"{what:<20} {self._done:,}/{self._total:,} {self._unit}  "
+            f"{rate:,.1f} {self._unit}/s  "
             f"{duration(left)} left",
             err=True,
         )

@@ -55,6 +55,8 @@ class DataRequest:
     seed: int = 0
     jpeg_quality: int | None = 85
     engine: str = "gnlbench"
+    typed_of_the_recipe: tuple[str, ...] = ()
+    """Which of `seed`, `engine` and `jpeg_quality` were typed, and are no defaults."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ def open_requested(request: DataRequest) -> tuple[Source, tuple[Condition, ...]]
         source = open_sample(recipe)
     else:
         source = _open_folder(Path(request.data), request, recipe)
+        _check_recipe(source, request)
     source = source.first(request.limit)
     asked = conditions_of(request.corruptions, request.severities)
     there = tuple(condition for condition in asked if source.has(condition))
@@ -153,6 +156,31 @@ def _open_folder(root: Path, request: DataRequest, recipe: Recipe) -> Source:
     source = open_source(root, kind=request.kind, recipe=recipe)
     typer.echo(f"Note: {root} holds clean images itself; GNLBENCH_CLEAN_DATA is not used", err=True)
     return source
+
+
+def _check_recipe(source: Source, request: DataRequest) -> None:
+    """What was typed of the recipe must be what a tree was made by beforehand.
+
+    Raises:
+        UsageError: The tree's manifest says otherwise.
+    """
+    if source.recipe is not None or not request.typed_of_the_recipe:
+        return
+    options = {name: f"--{name.replace('_', '-')}" for name in request.typed_of_the_recipe}
+    if source.manifest is None:
+        typer.echo(
+            f"Note: the images of {source.root} are read as they are; {', '.join(options.values())}"
+            " made no difference",
+            err=True,
+        )
+        return
+    for name, option in options.items():
+        made, typed = getattr(source.manifest, name), getattr(request, name)
+        if made != typed:
+            raise UsageError(
+                f"{source.root} was made with {option} {made or 0}, and {option} {typed or 0} was "
+                "asked for; leave the option out, or give the clean images as --data"
+            )
 
 
 def _some(conditions: list[Condition]) -> str:

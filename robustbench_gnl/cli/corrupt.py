@@ -72,7 +72,10 @@ def corrupt(
     n_workers = default_workers() if workers is None else workers
     executor = start_workers(n_workers, engine=engine)
     try:
-        with locked(target), EvaluationProgress(n_files, label="writing") as progress:
+        with (
+            locked(target),
+            EvaluationProgress(n_files, label="writing", unit="files") as progress,
+        ):
             written, there = write_tree(
                 images, target, conditions, executor, n_workers=n_workers,
                 on_images=lambda n_images: progress.advance("writing", n_images),

@@ -48,8 +48,7 @@ class BadImageError(DataError):
 
 def _bad_image(path: Path, reason: str) -> BadImageError:
     return BadImageError(
-        f"{path} cannot be used: {reason}. Replace the file, or leave such images out of every "
-        "cell with --skip-bad-images",
+        f"{path} cannot be used: {reason}; replace the file, or take it away",
         path=path,
         reason=reason,
     )

@@ -30,6 +30,7 @@ from robustbench_gnl.records import Condition, ImageSet
 
 UNFINISHED = ".gnlbench-unfinished"
 """What the names of files end in while they are being written."""
+END_OF_IMAGE = b"\xff\xd9"
 IMAGES_A_TASK = 8
 TASKS_AHEAD_PER_WORKER = 2
 BYTES_AN_IMAGE = 20_000
@@ -82,7 +83,9 @@ def begin_tree(source: Source, root: Path) -> Manifest:
 
 def _check_empty(root: Path) -> None:
     """A folder that is there holds nothing that could be taken for part of the tree."""
-    if root.exists() and (not root.is_dir() or subfolders(root)):
+    if root.exists() and not root.is_dir():
+        raise UsageError(f"{root} is a file; name a new folder")
+    if root.exists() and subfolders(root):
         raise UsageError(
             f"{root} is not empty and no tree that gnlbench began (no {MANIFEST_NAME}); "
             "name a new folder"
@@ -95,14 +98,16 @@ def locked(root: Path) -> Iterator[None]:
 
     Raises:
         UsageError: Another process is writing it.
+        StoreError: The folder cannot be written.
     """
     lock = FileLock(root / ".gnlbench-lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UsageError(
-            f"another process is writing {root}; wait for it, it will do the same work"
-        ) from None
+    with writing(root):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise UsageError(
+                f"another process is writing {root}; wait for it, it will do the same work"
+            ) from None
     try:
         for path in root.rglob(f"*{UNFINISHED}"):
             path.unlink(missing_ok=True)
@@ -136,10 +141,11 @@ def write_tree(
     recipe = source.recipe or Recipe()
     waiting: deque[Future[tuple[int, int]]] = deque()
     written = there = 0
-    starts = range(0, len(keys), IMAGES_A_TASK)
+    size = max(1, min(IMAGES_A_TASK, len(keys) // (TASKS_AHEAD_PER_WORKER * n_workers or 1)))
+    starts = range(0, len(keys), size)
     try:
         for start in starts:
-            some = keys[start : start + IMAGES_A_TASK]
+            some = keys[start : start + size]
             paths = source.paths(Condition("clean", 0), some)
             folders = [source.files[key].rsplit("/", 1)[0] for key in some]
             task = (paths, some, folders, root, tuple(conditions), recipe)
@@ -168,11 +174,22 @@ def write_images(
     written = 0
     for path, key, folder in zip(paths, keys, folders, strict=True):
         targets = {condition: tree_path(root, condition, folder, path) for condition in conditions}
-        missing = {c: target for c, target in targets.items() if not target.exists()}
+        missing = {c: target for c, target in targets.items() if not is_whole(target)}
         if missing:
             _write_conditions(path, key, missing, recipe)
             written += len(missing)
     return written, len(paths) * len(conditions) - written
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a JPEG file is there to its last marker: after a power cut a file system may keep
+    the name of a file and not what was written into it."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-len(END_OF_IMAGE), os.SEEK_END)
+            return file.read() == END_OF_IMAGE
+    except OSError:  # not there, or empty
+        return False
 
 
 def tree_path(root: Path, condition: Condition, folder: str, path: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
@@ -132,10 +132,20 @@ def _check_unchanged(
     """Pieces made from the same clean images must have read the same bytes."""
     if not source.is_made_here(piece.condition):
         return
-    for (block, condition), digest in stored.items():
-        if block == piece.block and source.is_made_here(condition) and digest != piece.digest:
-            raise DataError(
-                f"the images of {source.root} changed since this run began (block {block}); "
-                "put them back, or begin anew with --rerun",
-                block=block,
-            )
+    known = _clean_digests({c: d for (block, c), d in stored.items() if block == piece.block})
+    if known and piece.digest not in known:
+        raise DataError(
+            f"the images of {source.root} changed since this run began (block {piece.block}); "
+            "put them back, or begin anew with --rerun",
+            block=piece.block,
+        )
+
+
+def _clean_digests(digests: Mapping[Condition, str]) -> set[str]:
+    """Of the digests of a block's pieces, those that are surely of its clean images.
+
+    The run may have read other conditions from a tree written beforehand, whose files have
+    a digest for each; conditions made from the same clean images share theirs.
+    """
+    counts = Counter(digests.values())
+    return {d for c, d in digests.items() if c.is_clean or counts[d] > 1}

@@ -51,6 +51,46 @@ def test_a_tree_counts_as_the_corruptions_on_the_fly(
     assert pieces[0] == pieces[1]  # bit for bit, the clean images too
 
 
+@pytest.mark.parametrize("tree_first", [True, False])
+def test_a_run_may_be_begun_with_the_tree_and_finished_from_its_source_and_back(
+    model: tuple[object, ...], clean_tree: Path, tmp_path: Path, tree_first: bool
+) -> None:
+    tree = tmp_path / "tree"
+    gnlbench("corrupt", clean_tree, tree, *SOME, *ONE_PROCESS)
+    ways = [("--data", tree, "--clean-data", clean_tree), ("--data", clean_tree)]
+    parts = ["gaussian_noise", "fog", "pixelate"]
+    common = ("eval", *model, "--severities", "1,4", *ONE_PROCESS, "--db", tmp_path / "s.sqlite")
+    for part, way in zip(parts, [*ways, ways[0]] if tree_first else [*ways[::-1], ways[1]]):
+        mixed = gnlbench_json(*common, "--corruptions", part, *way)
+
+    whole = gnlbench_json(*common, "--corruptions", ",".join(parts), *ways[0], "--rerun")
+    assert mixed["corruptions"] == whole["corruptions"]
+    assert mixed["run_id"] != whole["run_id"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        (("--seed", "5"), "was made with --seed 0, and --seed 5 was asked for"),
+        (("--jpeg-quality", "0"), "was made with --jpeg-quality 85, and --jpeg-quality 0 was"),
+        (("--engine", "imagecorruptions"), "was made with --engine gnlbench"),
+    ],
+)
+def test_a_recipe_that_a_tree_does_not_have_is_refused(
+    model: tuple[object, ...],
+    clean_tree: Path,
+    tmp_path: Path,
+    typed: tuple[str, ...],
+    sentence: str,
+) -> None:
+    tree = tmp_path / "tree"
+    gnlbench("corrupt", clean_tree, tree, *SOME, *ONE_PROCESS)
+    rest = ("eval", *model, "--data", tree, *SOME, *ONE_PROCESS, "--db", tmp_path / "s.sqlite")
+
+    assert sentence in gnlbench(*rest, *typed, check=2).stderr
+    gnlbench(*rest, "--dry-run", "--seed", "0", "--jpeg-quality", "85", "--engine", "gnlbench")
+
+
 @pytest.mark.parametrize("engine", ["gnlbench", "imagecorruptions"])
 def test_the_layout_and_the_manifest(tmp_path: Path, engine: str) -> None:
     clean, tree = make_clean_tree(tmp_path / "val"), tmp_path / "a" / "tree"
@@ -142,7 +182,7 @@ def test_where_no_tree_belongs(tmp_path: Path) -> None:
     assert "unknown engine 'fast'" in unknown.stderr
     file = tmp_path / "file"
     file.write_text("")
-    assert "is not empty" in gnlbench("corrupt", clean, file, check=2).stderr
+    assert f"{file} is a file" in gnlbench("corrupt", clean, file, check=2).stderr
     assert not (tmp_path / "c").exists()
 
 
@@ -152,7 +192,24 @@ def test_a_file_that_is_no_image_stops_with_its_path(tmp_path: Path) -> None:
     bad.write_bytes(b"no image")
     done = gnlbench("corrupt", clean, tmp_path / "c", *SOME, *ONE_PROCESS, check=3)
 
-    assert str(bad) in done.stderr
+    assert f"{bad} cannot be used" in done.stderr
+    assert "--skip-bad-images" not in done.stderr  # which this command does not have
+
+
+@pytest.mark.parametrize("n_bytes", [0, 1, 900])
+def test_a_file_that_a_power_cut_left_unfinished_is_written_anew(
+    tmp_path: Path, n_bytes: int
+) -> None:
+    clean, tree = make_clean_tree(tmp_path / "val"), tmp_path / "tree"
+    gnlbench("corrupt", clean, tree, *SOME, *ONE_PROCESS)
+    before = content(tree)
+    victim = max(tree.rglob("*.JPEG"))
+    victim.write_bytes(victim.read_bytes()[:n_bytes])
+
+    assert "Wrote 1 file; 35 were there" in gnlbench(
+        "corrupt", clean, tree, *SOME, *ONE_PROCESS
+    ).stderr  # fmt: skip
+    assert content(tree) == before
 
 
 def test_a_full_disk_says_so_and_leaves_nothing_half_written(
@@ -168,6 +225,15 @@ def test_a_full_disk_says_so_and_leaves_nothing_half_written(
 
     assert "the disk is full" in done.stderr
     assert not [path for path in tree.rglob("*") if "JPEG" in path.name]
+
+
+def test_a_tree_that_cannot_be_written_any_more_says_so(tmp_path: Path) -> None:
+    clean, tree = make_clean_tree(tmp_path / "val"), tmp_path / "tree"
+    gnlbench("corrupt", clean, tree, *SOME, *ONE_PROCESS)
+    (tree / ".gnlbench-lock").unlink(missing_ok=True)
+    (tree / ".gnlbench-lock").mkdir()  # as good as no permission, and root is refused too
+
+    assert f"cannot write {tree}" in gnlbench("corrupt", clean, tree, check=5).stderr
 
 
 def test_two_processes_do_not_write_one_tree(tmp_path: Path) -> None:

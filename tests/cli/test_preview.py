@@ -112,6 +112,14 @@ def test_what_cannot_be_drawn(photograph: Path, tmp_path: Path) -> None:
     assert "no image that Pillow knows" in gnlbench("preview", text, check=3).stderr
 
 
+def test_a_file_whose_name_is_no_unicode(photograph: Path, tmp_path: Path) -> None:
+    odd = tmp_path / b"dog\xff.jpg".decode(errors="surrogateescape")
+    odd.write_bytes(photograph.read_bytes())
+    gnlbench("preview", odd, "--corruption", "fog", "-o", tmp_path / "fog.png")
+
+    assert (tmp_path / "fog.png").stat().st_size > 10_000
+
+
 def test_names_as_people_write_them() -> None:
     titles = [title(name) for name in corruptions.names("all")]
 

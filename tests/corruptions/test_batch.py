@@ -76,6 +76,18 @@ def test_what_is_no_batch_of_images_is_refused(
         corruptions.corrupt_batch(images, "gaussian_noise", 1, seeds=seeds)
 
 
+@pytest.mark.parametrize("seeds", [1, None, ["a"], [1.5]])
+def test_what_are_no_seeds_is_refused(seeds: object) -> None:
+    with pytest.raises(corruptions.CorruptionError, match=r"expected (one|an integer as) seed"):
+        corruptions.corrupt_batch(images_of(64, 64)[:1], "fog", 1, seeds=seeds)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", BATCHED)
+def test_a_batch_of_none_is_none(name: str) -> None:
+    none = torch.empty(0, 3, 64, 64, dtype=torch.uint8)
+    assert corruptions.corrupt_batch(none, name, 3, seeds=[]).shape == none.shape
+
+
 def test_unknown_corruptions_and_severities_are_refused() -> None:
     images = images_of(64, 64)
     with pytest.raises(corruptions.UnknownCorruptionError, match="did you mean fog"):

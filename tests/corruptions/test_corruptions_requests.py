@@ -24,7 +24,7 @@ Pixels = NDArray[np.uint8]
 
 BAD_IMAGES = {
     "float": (np.zeros((40, 40, 3)), "expected dtype uint8 .* got float64"),
-    "nan": (np.full((40, 40, 3), np.nan, np.float32), "got float32"),
+    "nan": (np.full((40, 40, 3), np.nan, np.float32), "got float32 with NaN in it"),
     "int64": (np.zeros((40, 40, 3), int), "got int64"),
     "bool": (np.zeros((40, 40, 3), bool), "got bool"),
     "grey": (np.zeros((40, 40), np.uint8), r"grey image of shape \(40, 40\); repeat it"),
@@ -50,7 +50,7 @@ def test_what_is_no_rgb_image_is_refused(what: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "severity", [0, 6, -1, 2.5, 2.0, True, "3", None, np.float64(3), np.bool_(1)]
+    "severity", [0, 6, -1, 2.5, 2.0, True, "3", None, np.float64(3), np.bool_(1), np.array([3])]
 )
 def test_a_severity_is_an_integer_from_1_to_5(picture: Pixels, severity: object) -> None:
     with pytest.raises(InvalidSeverityError, match="severity must be an integer from 1 to 5, got"):
@@ -62,6 +62,42 @@ def test_near_names_are_offered_for_an_unknown_corruption(picture: Pixels) -> No
         UnknownCorruptionError, match="'gausian_noise'; did you mean gaussian_noise"
     ):
         corruptions.corrupt(picture, "gausian_noise", 1)
+
+
+@pytest.mark.parametrize(
+    ("typed", "near"), [("jpeg", "jpeg_compression"), ("FOG", "fog"), ("Gaussian-Blur", "gaussian")]
+)
+def test_near_is_what_begins_alike_and_in_other_letters(typed: str, near: str) -> None:
+    with pytest.raises(UnknownCorruptionError, match=f"did you mean {near}"):
+        corruptions.group_of(typed)
+
+
+@pytest.mark.parametrize("name", [None, 3, ["fog"], float("nan")])
+def test_what_is_no_name_is_an_unknown_corruption(picture: Pixels, name: object) -> None:
+    with pytest.raises(UnknownCorruptionError, match=r"unknown corruption .*; known:"):
+        corruptions.corrupt(picture, name, 1)  # type: ignore[arg-type]
+    with pytest.raises(UnknownCorruptionError, match="unknown group"):
+        corruptions.names(name)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", [None, "7", 1.7, float("nan"), [0]])
+def test_a_seed_is_an_integer(picture: Pixels, seed: object) -> None:
+    with pytest.raises(CorruptionError, match="expected an integer as seed"):
+        corruptions.corrupt(picture, "fog", 1, seed=seed)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("key", [None, 3, b"x"])
+def test_a_key_is_text(picture: Pixels, key: object) -> None:
+    with pytest.raises(CorruptionError, match="expected text as key"):
+        corruptions.corrupt(picture, "fog", 1, key=key)  # type: ignore[arg-type]
+
+
+def test_seeds_of_numpy_and_keys_that_are_no_unicode_are_taken() -> None:
+    assert corruptions.image_seed(np.uint64(7), "k", "fog", 1) == corruptions.image_seed(
+        7, "k", "fog", 1
+    )
+    keys = [b"\xff".decode(errors="surrogateescape"), b"\xfe".decode(errors="surrogateescape")]
+    assert len({corruptions.image_seed(0, key, "fog", 1) for key in keys}) == 2
 
 
 def test_all_names_are_shown_where_none_is_near(picture: Pixels) -> None:
@@ -79,6 +115,8 @@ def test_an_unknown_engine_is_refused(picture: Pixels) -> None:
 def test_an_unknown_group_is_refused() -> None:
     with pytest.raises(UnknownCorruptionError, match="expected one of common, all, noise, blur"):
         corruptions.names("rain")
+    with pytest.raises(UnknownCorruptionError, match="did you mean weather"):
+        corruptions.names("wether")
 
 
 def test_every_error_is_a_value_error() -> None:

@@ -72,6 +72,18 @@ def test_photographs_come_out_as_from_pillow(imagenet_photographs: list[Path]) -
             assert np.array_equal(jpeg.round_trip(image, q), through_pillow(image, q))
 
 
+@pytest.mark.parametrize("quality", [0, 101, True, 85.0, "85", None])
+def test_a_quality_is_an_integer_from_1_to_100(quality: object) -> None:
+    with pytest.raises(corruptions.CorruptionError, match="expected a JPEG quality from 1 to 100"):
+        corruptions.jpeg_round_trip(walk(40, 40), quality)  # type: ignore[arg-type]
+
+
+def test_a_quality_of_numpy_is_taken() -> None:
+    image = walk(40, 40)
+    made = corruptions.jpeg_round_trip(image, np.int64(85))  # type: ignore[arg-type]
+    assert np.array_equal(made, through_pillow(image, 85))
+
+
 def test_the_original_made_the_same() -> None:
     for clean, severity, expected in original_outputs("jpeg_compression"):
         assert np.array_equal(jpeg.jpeg_compression(clean, severity, 0), expected)

@@ -235,7 +235,7 @@ def test_a_bad_file_is_named_with_its_reason(tmp_path: Path, kind: str, load) ->
         load([good, bad])
     assert caught.value.path == bad
     assert str(bad) in str(caught.value)
-    assert "--skip-bad-images" in str(caught.value)
+    assert "replace the file, or take it away" in str(caught.value)
     assert caught.value.exit_code == 3
 
 
