@@ -10,11 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.trees import make_clean_tree, make_released_tree
 
 CHECKOUT = Path(__file__).parents[1]
 _SHARED = CHECKOUT.parent / "shared" / "data"
+
+# The same examples at each run, however slow the machine: a red test means a changed program.
+settings.register_profile("gnlbench", deadline=None, derandomize=True)
+settings.load_profile("gnlbench")
 
 RunPython = Callable[..., "subprocess.CompletedProcess[str]"]
 
