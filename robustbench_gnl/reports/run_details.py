@@ -58,12 +58,16 @@ def further_document(details: Details, summary: Summary) -> dict[str, Any]:
     }
 
 
+def kinds_of(details: Details, name: str) -> dict[str, Any]:
+    """The further numbers of one corruption: means over its severities."""
+    return {kind: details.numbers.values.get(f"corruptions.{name}.{kind}") for kind in KINDS}
+
+
 def further_of_corruption(details: Details, name: str) -> dict[str, Any]:
-    """The further numbers of one corruption: means over its severities, and each severity's."""
-    values, path = details.numbers.values, f"corruptions.{name}"
-    return {kind: values.get(f"{path}.{kind}") for kind in KINDS} | {
+    """The same, and each severity's."""
+    return kinds_of(details, name) | {
         f"{kind}_severities": [
-            values.get(f"{path}.severities.{severity}.{kind}")
+            details.numbers.values.get(f"corruptions.{name}.severities.{severity}.{kind}")
             for severity in corruptions.SEVERITIES
         ]
         for kind in KINDS

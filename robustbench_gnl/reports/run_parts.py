@@ -16,7 +16,13 @@ from robustbench_gnl.reports.formats import (
     as_millions,
     as_percent,
 )
-from robustbench_gnl.reports.run_details import KINDS, behind, further_lines, interval_lines
+from robustbench_gnl.reports.run_details import (
+    KINDS,
+    behind,
+    further_lines,
+    interval_lines,
+    kinds_of,
+)
 from robustbench_gnl.reports.tables import DASH, Column, Row
 
 if TYPE_CHECKING:
@@ -54,7 +60,7 @@ def corruption_rows(summary: Summary, details: Details | None = None) -> list[Ro
     """A row for each corruption that was evaluated, in the order of the paper."""
     return [
         {
-            **_details_of(f"corruptions.{name}", details),
+            **(_details_of(details, name) if details else {}),
             "corruption": name,
             "group": corruptions.group_of(name),
             "error": one.error,
@@ -70,14 +76,11 @@ def corruption_rows(summary: Summary, details: Details | None = None) -> list[Ro
     ]
 
 
-def _details_of(path: str, details: Details | None) -> Row:
+def _details_of(details: Details, name: str) -> Row:
     """Intervals, and the kinds of numbers besides the top-1 error, of one corruption."""
-    if details is None:
-        return {}
-    numbers = details.numbers
-    row: dict[str, Any] = {kind: numbers.values.get(f"{path}.{kind}") for kind in KINDS}
+    row: dict[str, Any] = kinds_of(details, name)
     for key in ("error", "ce"):
-        interval = numbers.intervals.get(f"{path}.{key}")
+        interval = details.numbers.intervals.get(f"corruptions.{name}.{key}")
         row[f"{key}_interval"] = interval
         row[f"{key}_low"] = interval and interval.low
         row[f"{key}_high"] = interval and interval.high

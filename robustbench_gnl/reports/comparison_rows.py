@@ -1,0 +1,139 @@
+"""The rows that every view of a comparison is made of: one a number, one a corruption."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import corruptions
+from robustbench_gnl.metrics import GROUPS
+from robustbench_gnl.reports.formats import (
+    as_fraction_percent,
+    as_interval,
+    as_number,
+    as_p_value,
+    as_percent,
+    as_signed,
+)
+from robustbench_gnl.reports.run_details import KINDS
+from robustbench_gnl.reports.tables import Column, Row
+from robustbench_gnl.statistics.comparison import OVERALL
+
+if TYPE_CHECKING:
+    from robustbench_gnl.statistics import CellTest, Comparison
+
+LABELS = {
+    "clean_error": "clean error %",
+    "mean_corruption_error": "mean corruption error %",
+    "mean_error_19": "mean error over 19 %",
+    "mce": "mCE",
+    "relative_mce": "relative mCE",
+    "robustness_gap": "error lost to corruption %",
+    "clean_top5_error": "clean top-5 error %",
+    "mean_top5_error": "mean top-5 error %",
+    "clean_negative_log_likelihood": "clean log likelihood, -nats",
+    "mean_negative_log_likelihood": "mean log likelihood, -nats",
+    "clean_calibration_error": "clean calibration error %",
+    "mean_calibration_error": "mean calibration error %",
+}
+"""What a table calls the numbers of a whole run."""
+
+CELLS_TITLE = "Difference of the error by severity, percentage points"
+NUMBER_COLUMNS = (
+    Column("number", "", "left"),
+    Column("baseline", "baseline"),
+    Column("candidate", "candidate"),
+    Column("difference", "difference"),
+    Column("interval", "interval"),
+    Column("mark", "", "left"),
+)
+CELL_COLUMNS = (
+    Column("corruption", "corruption", "left"),
+    *(Column(f"severity_{severity}", str(severity), "left") for severity in corruptions.SEVERITIES),
+    Column("p_holm", "smallest p", format=as_p_value, droppable="p"),
+)
+
+
+def number_rows(comparison: Comparison) -> list[dict[str, Any]]:
+    """A row for each number: the whole run, the groups, the corruptions."""
+    return [
+        {
+            "section": section,
+            "key": key,
+            "number": label,
+            **asdict(comparison.differences[key]),
+            "interval": comparison.differences[key].interval,
+        }
+        for section, labels in _sections(comparison).items()
+        for key, label in labels.items()
+        if key in comparison.differences
+    ]
+
+
+def _sections(comparison: Comparison) -> dict[str, dict[str, str]]:
+    """What may be compared, by its name in `statistics`, with its label."""
+    overall = (*OVERALL, *(f"{which}_{kind}" for kind in KINDS for which in ("clean", "mean")))
+    return {
+        "overall": {key: LABELS[key] for key in overall},
+        "groups": {f"groups.{group}": f"{group} CE" for group in GROUPS},
+        "corruptions": dict(_of_corruption(name, comparison) for name in corruptions.names("all")),
+    }
+
+
+def _of_corruption(name: str, comparison: Comparison) -> tuple[str, str]:
+    """Its CE, or its error where there is none."""
+    ce = f"corruptions.{name}.ce"
+    if ce in comparison.differences:
+        return ce, f"{name} CE"
+    return f"corruptions.{name}.error", f"{name} error %"
+
+
+def number_texts(row: Row) -> dict[str, Any]:
+    """The numbers of a row as people see them, each in its own unit."""
+    format = _format_of(row["key"])
+    signed = as_signed(format)
+    interval = row["interval"]
+    return {
+        **row,
+        "baseline": format(row["baseline"]),
+        "candidate": format(row["candidate"]),
+        "difference": signed(row["difference"]),
+        "interval": as_interval(signed)(interval) if interval is not None else None,
+    }
+
+
+def _format_of(key: str) -> Any:
+    if key.endswith("negative_log_likelihood"):
+        return as_number
+    is_percent = key.endswith(("mce", ".ce")) or key.startswith("groups.")
+    return as_percent if is_percent else as_fraction_percent
+
+
+def cell_row(test: CellTest) -> dict[str, Any]:
+    """One cell with its test, raw."""
+    return {
+        "corruption": test.condition.corruption,
+        "severity": test.condition.severity,
+        "baseline": test.baseline,
+        "candidate": test.candidate,
+        "difference": test.candidate - test.baseline,
+        "only_baseline_wrong": test.only_baseline,
+        "only_candidate_wrong": test.only_candidate,
+        "p_value": test.p_value,
+        "p_holm": test.p_holm,
+        "mark": test.mark,
+    }
+
+
+def cell_texts(comparison: Comparison) -> list[dict[str, Any]]:
+    """A row for each corruption, the cells by severity, as people see them."""
+    rows: dict[str, dict[str, Any]] = {}
+    for test in comparison.cell_tests:
+        if test.condition.is_clean:
+            continue  # It stands among the numbers, and its p in the notes.
+        name = test.condition.corruption
+        row = rows.setdefault(name, {"corruption": name})
+        difference = as_signed(as_fraction_percent)(test.candidate - test.baseline)
+        row[f"severity_{test.condition.severity}"] = f"{difference} {test.mark}"
+        row["p_holm"] = min(row.get("p_holm", 1.0), test.p_holm)
+    return list(rows.values())

@@ -1,0 +1,71 @@
+"""What a comparison says in words: the answer, and how to read its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from robustbench_gnl.records import Protocol
+from robustbench_gnl.reports.formats import (
+    as_count,
+    as_fraction_percent,
+    as_interval,
+    as_p_value,
+    as_percent,
+    as_share,
+    as_signed,
+)
+from robustbench_gnl.reports.run_parts import warning_lines
+
+if TYPE_CHECKING:
+    from robustbench_gnl.statistics import Comparison, Difference
+
+
+def sentence(name: str, baseline_name: str, comparison: Comparison) -> str:
+    """The answer in one sentence, by mCE, or by the mean error of what was run."""
+    found = comparison.differences
+    if "mce" in found:
+        return _verdict(name, baseline_name, found["mce"], "mCE", as_percent)
+    if "mean_corruption_error" in found:
+        difference = found["mean_corruption_error"]
+        label = "mean corruption error"
+        return _verdict(name, baseline_name, difference, label, as_fraction_percent)
+    return "The runs share too few cells for an mCE; see the corruptions one by one."
+
+
+def _verdict(
+    name: str, baseline_name: str, found: Difference, label: str, format: Callable[[Any], str]
+) -> str:
+    how = {
+        "better": f"{name} is better than {baseline_name}",
+        "worse": f"{name} is worse than {baseline_name}",
+        "~": f"{name} and {baseline_name} cannot be told apart",
+    }[found.mark]
+    signed = as_signed(format)
+    ends = f" ({as_interval(signed)(found.interval)})" if found.interval else ""
+    return (
+        f"{how}: {label} {format(found.candidate)} against {format(found.baseline)}, "
+        f"{signed(found.difference)}{ends}."
+    )
+
+
+def notes_of(comparison: Comparison, protocol: Protocol, reference: str) -> list[str]:
+    """How to read the tables; `reference` is whose errors CE divides by."""
+    tests = comparison.cell_tests
+    share = as_share(comparison.level)
+    notes = [
+        f"{as_count(protocol.n_images)} images, {len(comparison.cells)} cells; difference "
+        f"is candidate less baseline, with its paired {share} interval",
+        "better, worse: the interval leaves out 0; ~: inside the noise",
+        f"cells: McNemar's exact test, with Holm's correction for {len(tests)} cells at "
+        f"{as_share(1 - comparison.level)}",
+        f"CE divides by the errors of {reference}",
+    ]
+    clean = next((test for test in tests if test.condition.is_clean), None)
+    if clean is not None:
+        notes.append(f"of the clean cell p is {as_p_value(clean.p_holm)}")
+    if comparison.left_out:
+        notes.append(f"{len(comparison.left_out)} cells that only one of the runs has are left out")
+    reasons = {one.reason for one in comparison.differences.values() if one.reason}
+    notes += [f"no interval of top-5, likelihood and calibration: {r}" for r in sorted(reasons)]
+    return [*notes, *warning_lines(protocol)]

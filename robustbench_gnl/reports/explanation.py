@@ -1,0 +1,111 @@
+"""One number of a run explained, and what the explanations of a run look up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from robustbench_gnl.metrics import Interval, Summary, summarize
+from robustbench_gnl.records import Run
+from robustbench_gnl.reference import Reference
+from robustbench_gnl.reports.formats import as_interval, as_share
+from robustbench_gnl.reports.tables import DASH
+
+if TYPE_CHECKING:
+    from robustbench_gnl.statistics import Details
+
+HENDRYCKS = "Hendrycks & Dietterich 2019, section 4"
+METHODS = {
+    "bootstrap": "percentiles of 1,000 resamples of the images (Efron & Tibshirani 1993)",
+    "wilson": "Wilson 1927",
+    "jackknife": "leaving out blocks of images (Busing et al. 1999), Student's t",
+}
+Format = Callable[[Any], str]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One number of a run."""
+
+    number: str
+    value: float | str | None
+    shown: str
+    """The value as people see it."""
+    meaning: str
+    formula: str
+    worked: str
+    """The formula with the run's numbers."""
+    source: str
+    interval: Interval | None = None
+    interval_shown: str | None = None
+    reason: str | None = None
+    """Why there is no value, or no interval."""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """The run that is explained, and all that is known of it."""
+
+    run: Run
+    reference: Reference
+    details: Details
+
+    @cached_property
+    def summary(self) -> Summary:
+        return summarize(self.run.cells, self.reference)
+
+    def explain(
+        self,
+        path: str,
+        value: float | None,
+        format: Format,
+        *,
+        number: str,
+        meaning: str,
+        formula: str,
+        worked: str,
+        source: str = HENDRYCKS,
+    ) -> Explanation:
+        """The explanation of a value, with the interval and the reason that stand under `path`."""
+        numbers = self.details.numbers
+        if value is None:
+            reasons = {**self.summary.reasons, **self.details.reasons}
+            return Explanation(
+                number, None, DASH, meaning, formula, DASH, source, reason=reasons.get(path)
+            )
+        interval = numbers.intervals.get(path)
+        return Explanation(
+            number,
+            value,
+            format(value),
+            meaning,
+            formula,
+            worked,
+            source,
+            interval,
+            _interval_text(interval, format) if interval else None,
+            numbers.reasons.get(path),
+        )
+
+
+def _interval_text(interval: Interval, format: Format) -> str:
+    ends = as_interval(format)(interval)
+    return f"{ends}, {as_share(interval.level)}: {METHODS[interval.method]}"
+
+
+def or_dash(value: float | None, format: Format) -> str:
+    """The value as people see it; a dash where there is none."""
+    return DASH if value is None else format(value)
+
+
+def sum_of(values: Iterable[float | None], format: Format) -> str:
+    """`31.60 + 50.60`."""
+    return " + ".join(or_dash(value, format) for value in values)
+
+
+def mean_of(values: Iterable[float | None], format: Format) -> str:
+    """`(31.60 + 50.60) / 2`."""
+    members = list(values)
+    return f"({sum_of(members, format)}) / {len(members)}"
