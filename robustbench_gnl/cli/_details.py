@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from robustbench_gnl.cli._replicates import each_replicates
+from robustbench_gnl.cli._replicates import replicates_of
 
 if TYPE_CHECKING:
     from robustbench_gnl.records import Run
@@ -19,11 +19,11 @@ def details_of(
     """All that is known of a run, its intervals from kept replicates where there are any."""
     from robustbench_gnl.statistics import LEVEL, evidence_of, run_details
 
-    replicates = next((one for _, one in each_replicates(store, [run], db)), None)
+    evidence = evidence_of(store.pieces(run.id), run.protocol.n_images)
     return run_details(
-        evidence_of(store.pieces(run.id), run.protocol.n_images),
+        evidence,
         store.image_set(run.protocol.image_set).keys,
         reference,
-        replicates=replicates,
+        replicates=replicates_of(store, run, db, evidence=evidence) if run.cells else None,
         level=LEVEL if level is None else level,
     )

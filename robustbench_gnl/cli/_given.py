@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ def given_runs(selectors: Sequence[str], db: str) -> list[GivenRun]:
         store: Store | None = None
         found = []
         for selector in selectors:
-            if Path(selector).is_file():
+            if _names_a_file(selector):
                 found.append(_from_file(Path(selector)))
                 continue
             if selector.endswith(".json") or "/" in selector:
@@ -54,6 +55,11 @@ def given_runs(selectors: Sequence[str], db: str) -> list[GivenRun]:
             store = store or stack.enter_context(open_store(db))
             found.append(_from_store(store, selector))
     return found
+
+
+def _names_a_file(selector: str) -> bool:
+    """Not so a word that is too long for a file; but a pipe, such as a shell's `<(zcat FILE)`."""
+    return os.path.exists(selector) and not os.path.isdir(selector)
 
 
 def newest_run_id(db: str) -> str:

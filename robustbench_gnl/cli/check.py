@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -107,15 +108,17 @@ def check(
             + ("both" if evaluates else "neither")
         )
     (base,) = given_runs([baseline], db)
+    against_baseline = partial(
+        judge, rules, base.evidence, reference=divisor,
+        alpha=alpha, strict=strict, common_cells=common_cells,
+    )  # fmt: skip
     if run is None:
+        against_baseline(base.evidence)  # what can never be judged is told before the work
         run = _evaluate(context, options, db, base.run)
     (candidate,) = given_runs([run], db)
     name, baseline_name = names_of([candidate.run, base.run])
     check_protocols([(baseline_name, base.run.protocol), (name, candidate.run.protocol)])
-    verdicts = judge(
-        rules, base.evidence, candidate.evidence, divisor,
-        alpha=alpha, strict=strict, common_cells=common_cells,
-    )  # fmt: skip
+    verdicts = against_baseline(candidate.evidence)
     cells = set(base.evidence.conditions), set(candidate.evidence.conditions)
     report = GateReport(
         name=name,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from robustbench_gnl.cli._app import app
-from robustbench_gnl.cli._given import GIVEN_HELP
+from robustbench_gnl.cli._given import GIVEN_HELP, given_runs, names_of
 from robustbench_gnl.cli._options import (
     DEFAULT_LEVEL,
     DEFAULT_STORE,
@@ -18,6 +18,7 @@ from robustbench_gnl.cli._options import (
     StoreOption,
 )
 from robustbench_gnl.cli._output import print_parts
+from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.errors import UsageError
 
 HELP = (
@@ -39,8 +40,6 @@ def compare(
     reference: ReferenceOption = None,
     level: LevelOption = DEFAULT_LEVEL,
 ) -> None:
-    from robustbench_gnl.cli._given import given_runs, names_of
-    from robustbench_gnl.cli._reference import chosen_reference
     from robustbench_gnl.reports.comparison import (
         Compared,
         ComparisonReport,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from robustbench_gnl.cli._app import app
-from robustbench_gnl.cli._given import GIVEN_HELP
+from robustbench_gnl.cli._given import GIVEN_HELP, given_runs
 from robustbench_gnl.cli._options import (
     DEFAULT_LEVEL,
     DEFAULT_STORE,
@@ -18,6 +18,7 @@ from robustbench_gnl.cli._options import (
     StoreOption,
 )
 from robustbench_gnl.cli._output import print_parts
+from robustbench_gnl.cli._reference import chosen_reference
 
 HELP = (
     "Explain every number of a run: what it means, its formula, the formula with the run's "
@@ -34,8 +35,6 @@ def explain(
     db: StoreOption = str(DEFAULT_STORE),
     format: FormatOption = Format.table,
 ) -> None:
-    from robustbench_gnl.cli._given import given_runs
-    from robustbench_gnl.cli._reference import chosen_reference
     from robustbench_gnl.reports.explain import explain_parts, render_explanations
     from robustbench_gnl.statistics import run_details
 

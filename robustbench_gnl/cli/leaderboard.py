@@ -18,6 +18,7 @@ from robustbench_gnl.cli._options import (
     StoreOption,
 )
 from robustbench_gnl.cli._output import print_parts
+from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,7 +73,6 @@ def leaderboard(
     level: LevelOption = DEFAULT_LEVEL,
     reference: ReferenceOption = None,
 ) -> None:
-    from robustbench_gnl.cli._reference import chosen_reference
     from robustbench_gnl.reference import load_published
     from robustbench_gnl.reports import boards, render_boards, select_protocol
     from robustbench_gnl.reports.board_tables import check_columns
@@ -81,6 +81,8 @@ def leaderboard(
 
     check_sort(sort)
     check_columns(columns)
+    if not 0 < level < 1:
+        raise UsageError(f"expected a level between 0 and 1, such as 0.95, got {level:g}")
     if published and reference is not None:
         raise UsageError(
             "published mCEs are against AlexNet and cannot stand beside those of another "

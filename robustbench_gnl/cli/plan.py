@@ -8,7 +8,13 @@ import typer
 
 from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._conditions import parse_corruptions, parse_severities
-from robustbench_gnl.cli._given import GIVEN_HELP
+from robustbench_gnl.cli._given import (
+    GIVEN_HELP,
+    given_runs,
+    names_of,
+    newest_run_id,
+    seconds_of,
+)
 from robustbench_gnl.cli._options import (
     DEFAULT_STORE,
     Format,
@@ -17,6 +23,7 @@ from robustbench_gnl.cli._options import (
     StoreOption,
 )
 from robustbench_gnl.cli._output import print_parts
+from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.errors import UsageError
 
 SIZES = (100, 250, 500, 1000, 5000, 50_000)
@@ -67,8 +74,6 @@ def plan(
     db: StoreOption = str(DEFAULT_STORE),
     format: FormatOption = Format.table,
 ) -> None:  # fmt: skip
-    from robustbench_gnl.cli._given import given_runs, names_of, newest_run_id, seconds_of
-    from robustbench_gnl.cli._reference import chosen_reference
     from robustbench_gnl.reports.plan import PlanReport, plan_parts, render_plan
     from robustbench_gnl.statistics import (
         check_protocols,
