@@ -20,6 +20,7 @@ import corruptions
 from robustbench_gnl.cli import app
 from robustbench_gnl.data import clean_crop, imagenet_labels, jpeg_step
 from robustbench_gnl.models import load_demo_model
+from tests.cli.stored import Stored, make_stored
 
 CHECKOUT = Path(__file__).parents[2]
 MADE = ("fog", "pixelate", "jpeg_compression")
@@ -50,7 +51,8 @@ def command(*arguments: object) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("GNLBENCH")}
+    ours = ("GNLBENCH", "GITHUB_STEP_SUMMARY")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     return kept | {"PYTHONPATH": str(CHECKOUT)}
 
 
@@ -61,8 +63,23 @@ def gnlbench_json(*arguments: object) -> dict:
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests must not see the data and store of the person who runs them."""
-    for name in ("GNLBENCH_DATA", "GNLBENCH_CLEAN_DATA", "GNLBENCH_DB"):
+    for name in ("GNLBENCH_DATA", "GNLBENCH_CLEAN_DATA", "GNLBENCH_DB", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Stored:
+    """Runs of made-up answers; not to be changed."""
+    return make_stored(tmp_path_factory.mktemp("stored") / "store.sqlite")
+
+
+@pytest.fixture(scope="session")
+def yardstick(stored: Stored) -> Path:
+    """A reference of the user's own, called `yardstick`: the errors of a run."""
+    shown = gnlbench("runs", "show", "worse_net", "--format", "csv", "--db", stored.db).stdout
+    path = stored.db.with_name("yardstick.csv")
+    path.write_text(shown.replace("worse_net", "yardstick"))
+    return path
 
 
 @pytest.fixture(scope="session")

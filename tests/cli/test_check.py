@@ -1,0 +1,166 @@
+"""`gnlbench check` of stored runs: its exit codes, and what it decides by."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from robustbench_gnl.records import Condition
+from tests.cli.conftest import Done, gnlbench
+from tests.cli.stored import FIRST_THREE, N_IMAGES, Stored
+from tests.statistics.samples import ALL_CELLS
+
+
+def check(stored: Stored, *arguments: object, code: int) -> Done:
+    """The command against `base_net`, whose exit code must be this."""
+    options = ("--baseline", "base_net", "--db", stored.db)
+    return gnlbench("check", *arguments, *options, check=code)
+
+
+def checked(stored: Stored, *arguments: object, code: int) -> dict:
+    return json.loads(check(stored, *arguments, "--format", "json", code=code).stdout)
+
+
+def test_a_run_against_itself_keeps_every_rule(stored: Stored) -> None:
+    rules = (
+        "mCE:+0", "relative_mCE:+0", "CE[fog]:+0", "CE[blur]:+0", "clean_error:+0pp",
+        "error:+0pp", "error[blur,5]:+0pp", "top5_error:+0pp", "nll:+0", "ece:+0%",
+    )  # fmt: skip
+    options = [word for rule in rules for word in ("--fail-on", rule)]
+    for run in ("base_net", "twin_net"):
+        document = checked(stored, run, *options, code=0)
+        assert document["passed"]
+        assert [rule["rule"] for rule in document["rules"]] == list(rules)
+        assert {rule["difference"] for rule in document["rules"]} == {0}
+        assert "The two runs answer alike on every image." in document["notes"]
+
+
+def test_a_regression_exits_with_1_and_says_which_rule(stored: Stored) -> None:
+    done = check(
+        stored, "worse_net", "--fail-on", "mCE:+0.5", "--fail-on", "relative_mCE:+5", code=1
+    )
+    assert "FAILED: worse_net against base_net breaks 1 of 2 rules" in done.stdout
+    by_rule = {line.split()[0]: line for line in done.stdout.splitlines() if ":+" in line}
+    assert by_rule["mCE:+0.5"].split()[-1] == "FAIL"
+    assert by_rule["relative_mCE:+5"].split()[-1] == "pass"
+    assert done.stderr == ""
+
+
+def test_numbers_are_those_of_the_stored_bits(stored: Stored) -> None:
+    rules = ("--fail-on", "error:+1pp", "--fail-on", "clean_error:+1pp",
+             "--fail-on", "error[fog,5]:+10%")  # fmt: skip
+    document = checked(stored, "worse_net", *rules, code=1)
+    base, worse = stored.wrong["base_net"], stored.wrong["worse_net"]
+    fog = ALL_CELLS.index(Condition("fog", 5))
+    for rule, rows in zip(document["rules"], (slice(1, None), [0], [fog]), strict=True):
+        assert rule["baseline"] == pytest.approx(base[rows].mean())
+        assert rule["run"] == pytest.approx(worse[rows].mean())
+        assert rule["difference"] == pytest.approx(worse[rows].mean() - base[rows].mean())
+    assert [rule["allowed"] for rule in document["rules"]] == pytest.approx(
+        [0.01, 0.01, 0.1 * base[fog].mean()]
+    )
+    assert document["run"]["run_id"] == stored.ids["worse_net"]
+    assert document["baseline"]["run_id"] == stored.ids["base_net"]
+    assert (document["n_images"], document["reference"]) == (N_IMAGES, "AlexNet")
+
+
+def test_noise_does_not_fail_but_strict_does(stored: Stored) -> None:
+    (rule,) = checked(stored, "near_net", "--fail-on", "mCE:+0", code=0)["rules"]
+    assert rule["difference"] > 0
+    assert rule["inside_noise"]
+    assert rule["n_images_differing"] == 8
+    strict = checked(stored, "near_net", "--fail-on", "mCE:+0", "--strict", code=1)
+    assert strict["strict"]
+    assert "noise or not" in strict["notes"][0]
+
+
+def test_alpha_is_the_level_that_decides(stored: Stored) -> None:
+    arguments = ("near_net", "--fail-on", "mCE:+0", "--alpha")
+    (rule,) = checked(stored, *arguments, "0.05", code=0)["rules"]
+    assert 0.05 < rule["p_holm"] < 0.9
+    checked(stored, *arguments, rule["p_holm"] * 0.99, code=0)
+    checked(stored, *arguments, rule["p_holm"] * 1.01, code=1)
+
+
+def test_several_rules_share_the_level(stored: Stored) -> None:
+    one, two = (("--fail-on", rule) for rule in ("mCE:+0", "clean_error:+0pp"))
+    (alone,) = checked(stored, "near_net", *one, code=0)["rules"]
+    together = checked(stored, "near_net", *one, *two, code=0)["rules"]
+    assert alone["p_holm"] == alone["p_value"]
+    first = min(together, key=lambda rule: rule["p_value"])
+    assert first["p_holm"] == pytest.approx(min(1, 2 * first["p_value"]))
+
+
+@pytest.mark.parametrize(
+    "rule", ["mCE:+1", "error:+1pp", "CE[snow]:+1", "nll:+5%", "error[fog]:+1pp"]
+)
+def test_cells_that_are_missing_are_never_a_pass(stored: Stored, rule: str) -> None:
+    done = check(stored, "part_net", "--fail-on", rule, code=2)
+    assert f"the rule {rule} needs" in done.stderr
+    assert "that the run lacks" in done.stderr
+    assert done.stdout == ""
+    swapped = gnlbench(
+        "check", "base_net", "--baseline", "part_net", "--fail-on", rule, "--db", stored.db, check=2
+    )
+    assert "that the baseline lacks" in swapped.stderr
+
+
+def test_common_cells_narrow_the_errors_and_say_so(stored: Stored) -> None:
+    arguments = ("part_net", "--fail-on", "error:+1pp", "--common-cells")
+    document = checked(stored, *arguments, code=0)
+    (rule,) = document["rules"]
+    rows = slice(1, len(FIRST_THREE))
+    assert rule["n_cells"] == 15
+    assert rule["baseline"] == pytest.approx(stored.wrong["base_net"][rows].mean())
+    assert sorted(document["cells_left_out"]) == sorted(map(str, ALL_CELLS[len(FIRST_THREE) :]))
+    assert "60 cells" in check(stored, *arguments, code=0).stdout
+    assert "mCE:+1 needs" in check(
+        stored, "part_net", "--fail-on", "mCE:+1", "--common-cells", code=2
+    ).stderr  # fmt: skip
+
+
+def test_another_protocol_is_refused_with_what_differs(stored: Stored) -> None:
+    done = check(stored, "other_net", "--fail-on", "mCE:+100", code=2)
+    assert "crop: centre 224 and centre 224 of 256" in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("worse_net",), "at least one --fail-on RULE"),
+        (("worse_net", "--fail-on", "mCE"), "such as mCE:+0.5"),
+        (("worse_net", "--fail-on", "mCE:0.5"), "such as +0.5, got '0.5'"),
+        (("worse_net", "--fail-on", "mCE:+nan"), "cannot be read"),
+        (("worse_net", "--fail-on", "mCE:+inf"), "cannot be read"),
+        (("worse_net", "--fail-on", "mCE:+1pp"), "leave out pp"),
+        (("worse_net", "--fail-on", "error:+1"), "needs a unit"),
+        (("worse_net", "--fail-on", "mse:+1"), "did you mean 'mce'"),
+        (("worse_net", "--fail-on", "CE[foog]:+1"), "did you mean 'fog'"),
+        (("worse_net", "--fail-on", "caf\udce9:+1"), "cannot be read"),
+        (("worse_net", "--fail-on", "mCE:+1", "--fail-on", "mCE:+1"), "given twice"),
+        (("worse_net", "--fail-on", "mCE:+1", "--alpha", "nan"), "alpha between 0 and 1"),
+        (("worse_net", "--fail-on", "mCE:+1", "--alpha", "0"), "alpha between 0 and 1"),
+        (("worse_net", "--fail-on", "mCE:+1", "--alpha", "1"), "alpha between 0 and 1"),
+        (("--fail-on", "mCE:+1"), "got neither"),
+        (("worse_net", "--model", "resnet18", "--fail-on", "mCE:+1"), "got both"),
+        (("worse_net", "--ckpt", "x.pth", "--fail-on", "mCE:+1"), "got both"),
+        (("--model", "resnet18", "--fail-on", "mCE:+1"), "no weights were given"),
+        (("--model", "a", "--model", "b", "--pretrained", "--fail-on", "mCE:+1"), "got 2"),
+        (("--model", "a", "--pretrained", "--fail-on", "mCE:+1"), "no data was given"),
+        (
+            ("--model", "a", "--pretrained", "--data", "x", "--fail-on", "mCE:+1", "--alpha", "2"),
+            "alpha between 0 and 1",
+        ),
+    ],
+)
+def test_wrong_usage(stored: Stored, arguments: tuple[str, ...], words: str) -> None:
+    done = check(stored, *arguments, code=2)
+    assert words in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_baseline_must_be_named(stored: Stored) -> None:
+    done = gnlbench("check", "worse_net", "--fail-on", "mCE:+1", "--db", stored.db, check=2)
+    assert "--baseline" in done.stderr

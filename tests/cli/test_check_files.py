@@ -1,0 +1,133 @@
+"""What `gnlbench check` reads and leaves: exported files, the document, JUnit, the summary."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.cli.conftest import Done, command, environment, gnlbench
+from tests.cli.stored import Stored
+
+
+def check(stored: Stored, *arguments: object, code: int) -> Done:
+    """The command against `base_net`, whose exit code must be this."""
+    options = ("--baseline", "base_net", "--db", stored.db)
+    return gnlbench("check", *arguments, *options, check=code)
+
+
+@pytest.fixture
+def exported(stored: Stored, tmp_path: Path) -> Path:
+    path = tmp_path / "baseline.json"
+    gnlbench("runs", "export", "base_net", "-o", path, "--db", stored.db)
+    return path
+
+
+def test_the_baseline_may_be_an_exported_file(stored: Stored, exported: Path) -> None:
+    found = []
+    for baseline in (exported, "base_net"):
+        arguments = ("--baseline", baseline, "--fail-on", "mCE:+0.5", "--db", stored.db)
+        found.append(gnlbench("check", "worse_net", *arguments, check=1).stdout)
+    assert found[0] == found[1]
+
+
+def test_files_may_come_through_pipes(exported: Path) -> None:
+    line = '"$0" -m robustbench_gnl check <(cat "$1") --baseline <(cat "$1") --fail-on mCE:+0'
+    done = subprocess.run(
+        ["bash", "-c", line, sys.executable, exported],
+        capture_output=True, text=True, env=environment(), check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("PASSED")
+
+
+@pytest.mark.parametrize("format", ["table", "json", "csv", "markdown", "latex"])
+def test_stdout_is_the_document_alone(
+    stored: Stored, format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    arguments = ("worse_net", "--fail-on", "mCE:+0.5", "--junit", tmp_path / "junit.xml")
+    done = check(stored, *arguments, "--format", format, code=1)
+    assert done.stderr == ""
+    first_line = done.stdout.splitlines()[0]
+    if format == "json":
+        assert not json.loads(done.stdout)["passed"]
+    elif format == "csv":
+        (row,) = csv.DictReader(io.StringIO(done.stdout))
+        assert (row["rule"], row["passed"]) == ("mCE:+0.5", "False")
+    else:
+        starts = {"table": "FAILED: worse", "markdown": "### FAILED", "latex": r"\begin{table}"}
+        assert first_line.startswith(starts[format])
+
+
+def test_junit_has_a_case_for_each_rule(stored: Stored, tmp_path: Path) -> None:
+    junit = tmp_path / "reports" / "junit.xml"
+    rules = ("--fail-on", "mCE:+0.5", "--fail-on", "relative_mCE:+5")
+    check(stored, "worse_net", *rules, "--junit", junit, code=1)
+    root = ElementTree.parse(junit).getroot()
+    assert (root.get("tests"), root.get("failures")) == ("2", "1")
+    failed, kept = root.iter("testcase")
+    assert failed.get("name") == "mCE:+0.5"
+    assert "where +0.50 is allowed" in failed.find("failure").get("message")
+    assert kept.find("failure") is None
+    assert [path.name for path in junit.parent.iterdir()] == ["junit.xml"]
+    check(stored, "twin_net", *rules, "--junit", junit, code=0)
+    assert ElementTree.parse(junit).getroot().get("failures") == "0"
+
+
+@pytest.mark.parametrize("where", ["a folder", "below a file", "too long"])
+def test_a_junit_file_that_cannot_be_written_is_said(
+    stored: Stored, tmp_path: Path, where: str
+) -> None:
+    (tmp_path / "file").touch()
+    junit = {"a folder": tmp_path, "below a file": tmp_path / "file" / "x.xml"}.get(
+        where, tmp_path / ("x" * 300)
+    )
+    done = check(stored, "twin_net", "--fail-on", "mCE:+1", "--junit", junit, code=2)
+    assert "with --junit" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_junit_file_is_whole_or_as_it_was(exported: Path) -> None:
+    junit = exported.with_name("junit.xml")
+    junit.write_text("of the run before")
+    arguments = ("check", exported, "--baseline", exported, "--fail-on", "mCE:+0")
+    words = command(*arguments, "--junit", junit)
+    # No file may grow: as on a disk that is full.
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -f 0; exec "$0" "$@"', *words],
+        capture_output=True, text=True, env=environment(), check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+    assert junit.read_text() == "of the run before"
+    assert sorted(path.name for path in junit.parent.iterdir()) == ["baseline.json", "junit.xml"]
+
+
+def test_the_summary_of_a_github_step_is_added_to(
+    stored: Stored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = tmp_path / "summary.md"
+    summary.write_text("# before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    done = check(stored, "twin_net", "--fail-on", "mCE:+1", "--format", "markdown", code=0)
+    check(stored, "worse_net", "--fail-on", "mCE:+1", code=1)
+    text = summary.read_text()
+    assert text.startswith(f"# before\n{done.stdout}")
+    assert "FAILED: worse_net against base_net" in text
+    assert "| mCE:+1 |" in text
+
+
+def test_a_summary_that_cannot_be_written_is_said(
+    stored: Stored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "none" / "summary.md"))
+    assert "summary.md cannot be written" in check(
+        stored, "twin_net", "--fail-on", "mCE:+1", code=2
+    ).stderr  # fmt: skip
