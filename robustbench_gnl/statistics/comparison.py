@@ -12,7 +12,7 @@ from robustbench_gnl.reference import Reference
 from robustbench_gnl.statistics.bootstrap import LEVEL
 from robustbench_gnl.statistics.evidence import Evidence, common_cells
 from robustbench_gnl.statistics.intervals import cells_by_name
-from robustbench_gnl.statistics.jackknife import KINDS, Kind, block_values
+from robustbench_gnl.statistics.jackknife import KINDS, OTHER_BLOCKS, Kind, block_values
 from robustbench_gnl.statistics.linear import LinearField, linear_fields
 from robustbench_gnl.statistics.paired import (
     CellTest,
@@ -79,22 +79,23 @@ def block_differences(
     """The differences of a kind of number that is kept by block: clean, and the mean over the
     15 corruptions."""
     before, after = block_values(baseline, kind), block_values(candidate, kind)
-    change = after.less(before)
+    change = after.less(before) if after.has_blocks_of(before) else None
     found = {}
     for name, cells in cells_by_name(baseline.conditions, kind):
         if cells not in ([CLEAN], list(COMMON_CONDITIONS)):
             continue
-        mean = change.mean(cells)
-        interval = mean.interval(level)
+        one, other = before.mean(cells).value, after.mean(cells).value
+        mean = None if change is None else change.mean(cells)
+        interval = None if mean is None else mean.interval(level)
         found[name] = Difference(
             field=name,
-            baseline=before.mean(cells).value,
-            candidate=after.mean(cells).value,
-            difference=mean.value,
+            baseline=one,
+            candidate=other,
+            difference=other - one,
             interval=interval,
             n_differing=None,
             mark="~" if interval is None else mark_of(interval),
-            reason=mean.reason,
+            reason=OTHER_BLOCKS if mean is None else mean.reason,
         )
     return found
 

@@ -19,6 +19,7 @@ from robustbench_gnl.records import Condition
 from robustbench_gnl.reference import Reference
 from robustbench_gnl.statistics.evidence import Evidence
 from robustbench_gnl.statistics.jackknife import Jackknife, Kind, block_values
+from robustbench_gnl.statistics.linear import mean_error_field
 from robustbench_gnl.statistics.onesided import OneSided, one_sided, paired_differences
 from robustbench_gnl.statistics.power import ALPHA, POWER, detectable_change, paired_sd
 from robustbench_gnl.statistics.rules import KINDS, Rule, field_of
@@ -172,7 +173,10 @@ def _measure(
     baseline, candidate = baseline.only(cells), candidate.only(cells)
     if rule.field in KINDS and rule.field != "error":
         return _measure_blocks(rule, cells, baseline, candidate)
-    field = field_of(rule, cells, reference)
+    if rule.field == "error":  # over the cells that were found, fewer perhaps than it selects
+        field = mean_error_field(rule.text, cells, cells)
+    else:
+        field = field_of(rule, cells, reference)
     return _Measured(
         rule,
         float(field.value(baseline.errors)),
@@ -217,19 +221,26 @@ def _cells_of(
         wanted = tuple(dict.fromkeys(cell for cell in either if not cell.is_clean))
     else:
         wanted = rule.selection
-    narrows = common_cells and rule.field in KINDS
-    if narrows:
+    if common_cells and rule.field in KINDS:
         wanted = tuple(cell for cell in wanted if cell in has_baseline & has_candidate)
+    if not wanted:
+        raise UsageError(
+            f"the rule {rule.text} finds no cell that both runs have; evaluate some, or leave the "
+            "rule out",
+            rule=rule.text,
+            missing=(),
+        )
     for who, has in (("the baseline", has_baseline), ("the run", has_candidate)):
         missing = [str(cell) for cell in wanted if cell not in has]
-        if missing or not wanted:
+        if missing:
+            n_missing = f"{len(missing)} {'cell' if len(missing) == 1 else 'cells'}"
             listed = ", ".join(missing[:3]) + (" and more" if len(missing) > 3 else "")
             raise UsageError(
-                f"the rule {rule.text} needs {len(missing) or 'some'} cells that {who} lacks"
-                f"{f' ({listed})' if missing else ''}; evaluate them"
+                f"the rule {rule.text} needs {n_missing} that {who} lacks ({listed}); evaluate "
+                + ("it" if len(missing) == 1 else "them")
                 + (
                     ", or look only at the cells that both have with --common-cells"
-                    if rule.field in KINDS and not narrows
+                    if rule.field in KINDS
                     else ", or leave the rule out"
                 ),
                 rule=rule.text,

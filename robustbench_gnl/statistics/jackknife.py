@@ -17,6 +17,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from robustbench_gnl.errors import UsageError
 from robustbench_gnl.metrics import Interval
 from robustbench_gnl.records import Condition
 from robustbench_gnl.statistics.bootstrap import LEVEL
@@ -26,6 +27,7 @@ from robustbench_gnl.statistics.evidence import Counts, Evidence, Floats
 FEWEST_BLOCKS = 4
 """With fewer, t is so wide (4.3 standard errors for three, 12.7 for two) that an interval
 would say nothing, and a gate on it would never close."""
+OTHER_BLOCKS = "what is kept by block has an interval only where both runs have the same blocks"
 
 Kind = Literal["top5_error", "negative_log_likelihood", "calibration_error"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -51,8 +53,22 @@ class BlockValues:
             self.n_images_by_block,
         )
 
+    def has_blocks_of(self, other: BlockValues) -> bool:
+        return np.array_equal(self.n_images_by_block, other.n_images_by_block)
+
     def less(self, baseline: BlockValues) -> BlockValues:
-        """The differences to the same cells and blocks of another run."""
+        """The differences to the same cells and blocks of another run.
+
+        Raises:
+            UsageError: It was worked in other blocks, which cannot be left out of both.
+        """
+        if not self.has_blocks_of(baseline):
+            one, other = (int(run.n_images_by_block[0]) for run in (baseline, self))
+            raise UsageError(
+                "expected two runs worked in the same blocks of images, got blocks of "
+                f"{one:,} and {other:,}: {OTHER_BLOCKS}; evaluate both with one block size",
+                block_sizes=(one, other),
+            )
         return BlockValues(
             self.conditions,
             self.n_images_by_block,

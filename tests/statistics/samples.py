@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from robustbench_gnl.records import (
     CLEAN,
@@ -15,7 +16,7 @@ from robustbench_gnl.records import (
     Condition,
     Piece,
 )
-from robustbench_gnl.statistics import Evidence, evidence_of
+from robustbench_gnl.statistics import Evidence, LinearField, evidence_of
 
 ALL_CELLS = (CLEAN, *COMMON_CONDITIONS)
 
@@ -73,3 +74,19 @@ def chances(
 def draw(rng: np.random.Generator, chance: NDArray[np.float64]) -> NDArray[np.bool_]:
     """One run's bits from these chances."""
     return rng.random(chance.shape) < chance
+
+
+def harder(chance: NDArray[np.float64], shift: float) -> NDArray[np.float64]:
+    """These chances with the odds of every image worse by exp(shift)."""
+    return 1 / (1 + np.exp(-(np.log(chance / (1 - chance)) + shift)))
+
+
+def shift_for(field: LinearField, change: float, *, n_images: int = 40_000) -> float:
+    """The shift of `harder` that raises a field by this much, over many images."""
+    population = chances(np.random.default_rng(1), n_images, field.conditions)
+
+    def excess(shift: float) -> float:
+        moved = (harder(population, shift) - population).mean(axis=1)
+        return float(field.weights @ moved) - change
+
+    return float(brentq(excess, -1.0, 4.0, xtol=1e-4))

@@ -1,0 +1,343 @@
+"""Gates: by hand, against statsmodels, and by simulation of releases that are no worse or worse."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from robustbench_gnl.errors import UsageError
+from robustbench_gnl.records import CLEAN, Condition, conditions_of
+from robustbench_gnl.reference import load_alexnet
+from robustbench_gnl.statistics import (
+    Evidence,
+    Verdict,
+    judge,
+    linear_fields,
+    parse_rules,
+)
+from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from, harder, shift_for
+
+ALEXNET = load_alexnet()
+FOG = conditions_of(("fog",), (1, 2, 3, 4, 5))
+SNOW = conditions_of(("snow",), (1, 2, 3, 4, 5))
+CELLS = (CLEAN, *FOG)
+
+
+def gate(rules: str, baseline: Evidence, candidate: Evidence, **options) -> tuple[Verdict, ...]:
+    return judge(parse_rules(rules.split()), baseline, candidate, ALEXNET, **options)
+
+
+def two_runs(
+    seed: int, n_images: int, shift: float = 0.0, cells=CELLS, block_size: int = 64
+) -> tuple[Evidence, Evidence]:
+    rng = np.random.default_rng(seed)
+    chance = chances(rng, n_images, cells)
+    before = evidence_from(draw(rng, chance), cells, block_size=block_size)
+    return before, evidence_from(draw(rng, harder(chance, shift)), cells, block_size=block_size)
+
+
+def newly_wrong(*counts: int, n_images: int = 200) -> tuple[Evidence, Evidence]:
+    """Runs of fog whose candidate gets that many more images wrong, cell by cell."""
+    before = np.zeros((len(counts), n_images), bool)
+    before[:, :20] = True
+    after = before.copy()
+    for row, count in zip(after, counts, strict=True):
+        row[20 : 20 + count] = True
+    cells = FOG[: len(counts)]
+    return evidence_from(before, cells), evidence_from(after, cells)
+
+
+def test_a_worked_example():
+    """Six images of 200 went wrong and none the other way: as likely as six heads of a coin."""
+    (verdict,) = gate("error[fog,1]:+2pp", *newly_wrong(6))
+
+    assert (verdict.baseline, verdict.candidate) == (0.1, 0.13)
+    assert verdict.difference == pytest.approx(0.03)
+    assert verdict.allowed == pytest.approx(0.02)
+    assert verdict.p_value == verdict.p_holm == pytest.approx(1 / 64)
+    # Clopper & Pearson 1934: of six that all went one way at least 0.05**(1/6) do in truth.
+    assert verdict.lower_bound == pytest.approx((2 * 0.05 ** (1 / 6) - 1) * 6 / 200)
+    assert (verdict.method, verdict.n_differing, verdict.n_cells) == ("binomial", 6, 1)
+    assert not verdict.passed
+
+
+@pytest.mark.parametrize(
+    ("rule", "n_worse", "options", "passed"),
+    [
+        ("error[fog,1]:+2pp", 6, {}, False),
+        ("error[fog,1]:+4pp", 6, {}, True),  # sure, but allowed
+        ("error[fog,1]:+1pp", 4, {}, True),  # over, but four heads of a coin are no wonder
+        ("error[fog,1]:+1pp", 4, {"alpha": 0.1}, False),
+        ("error[fog,1]:+1pp", 4, {"strict": True}, False),
+        ("error[fog,1]:+4pp", 6, {"strict": True}, True),
+        ("error[fog,1]:+3pp", 6, {}, True),  # a rise of just what is allowed is allowed
+        ("error[fog,1]:+3pp", 6, {"strict": True}, True),
+        ("error[fog,1]:+29%", 6, {}, False),  # 0.1 + 29 % of it is 0.129
+        ("error[fog,1]:+31%", 6, {}, True),
+    ],
+)
+def test_a_rule_fails_when_the_rise_is_over_and_sure(rule, n_worse, options, passed: bool):
+    (verdict,) = gate(rule, *newly_wrong(n_worse), **options)
+    assert verdict.passed is passed
+
+
+def test_a_run_that_is_better_passes_even_strictly():
+    worse, better = newly_wrong(50)
+    (verdict,) = gate("error[fog,1]:+0pp", better, worse, strict=True)
+
+    assert verdict.difference == pytest.approx(-0.25)
+    assert verdict.passed
+
+
+def test_a_run_against_itself_passes_every_rule():
+    run, _ = two_runs(0, 300)
+    for verdict in gate("error:+0pp CE[fog]:+0 clean_error:+0pp nll:+0 ece:+0pp", run, run):
+        assert (verdict.difference, verdict.p_value, verdict.passed) == (0.0, 1.0, True)
+        assert verdict.detectable is None
+
+
+def test_a_single_image_fails_nothing():
+    runs = (evidence_from(np.full((5, 1), wrong), FOG) for wrong in (False, True))
+    (verdict,) = gate("error:+0pp", *runs)
+    assert (verdict.passed, verdict.detectable, verdict.p_value) == (True, None, 0.5)
+
+
+RULES_OF_CELLS = " ".join(f"error[fog,{severity}]:+0pp" for severity in (1, 2, 3, 4, 5))
+
+
+def test_holms_correction_by_hand_and_by_statsmodels():
+    """p of 1/32, 1/64, 1/128, 1 and 1/8: the smallest times 5, the next times 4, and so on."""
+    verdicts = gate(RULES_OF_CELLS, *newly_wrong(5, 6, 7, 0, 3))
+    p_values = [verdict.p_value for verdict in verdicts]
+    _, expected, _, _ = multipletests(p_values, 0.05, method="holm")
+
+    assert p_values == pytest.approx([1 / 32, 1 / 64, 1 / 128, 1, 1 / 8])
+    by_hand = [3 / 32, 4 / 64, 5 / 128, 1, 2 / 8]
+    assert [verdict.p_holm for verdict in verdicts] == pytest.approx(by_hand)
+    assert by_hand == pytest.approx(expected)
+    assert [verdict.passed for verdict in verdicts] == [True, True, False, True, True]
+
+
+@pytest.mark.parametrize("alpha", [0.001, 0.05, 5 / 128, 0.3])
+def test_the_bound_is_above_0_exactly_when_the_corrected_p_is_at_most_alpha(alpha: float):
+    rules = f"{RULES_OF_CELLS} error:+0pp CE[fog]:+0 nll:+0 top5_error:+0pp ece:+0pp"
+    pairs = [two_runs(seed, 120, shift, FOG, 16) for seed, shift in enumerate((0, 0.3, 0.6) * 6)]
+    verdicts = [verdict for pair in pairs for verdict in gate(rules, *pair, alpha=alpha)]
+    verdicts += gate(RULES_OF_CELLS, *newly_wrong(5, 6, 7, 0, 3), alpha=alpha)
+    sure = [verdict.p_holm <= alpha for verdict in verdicts]
+
+    assert [verdict.lower_bound > 0 for verdict in verdicts] == sure
+    assert {verdict.method for verdict in verdicts} >= {"binomial", "t", "jackknife"}
+    assert 0 < sum(sure) < len(sure)
+
+
+NO_WORSE = "mCE:+0 relative_mCE:+0 clean_error:+0pp error[noise]:+0pp error[blur,5]:+0pp nll:+0"
+
+
+@pytest.mark.parametrize(
+    ("rules", "cells", "n_images"),
+    [(RULES_OF_CELLS, FOG, 500), (NO_WORSE, ALL_CELLS, 500), ("CE[fog]:+0", FOG, 500)],
+    ids=["independent rules", "rules that overlap", "one rule"],
+)
+def test_releases_that_are_no_worse_fail_any_rule_at_most_alpha_of_the_time(
+    rules: str, cells: tuple[Condition, ...], n_images: int
+):
+    rng = np.random.default_rng(11)
+    n_alarms = 0
+    for _ in range(200):
+        chance = chances(rng, n_images, cells)
+        runs = (evidence_from(draw(rng, chance), cells, block_size=64) for _ in range(2))
+        n_alarms += not all(verdict.passed for verdict in gate(rules, *runs))
+
+    # What 200 experiments show of a rate of 5 %, but for one time in 1,000; and no dead bell.
+    assert 1 <= n_alarms <= stats.binom.ppf(0.999, 200, 0.05)
+
+
+FIELDS = linear_fields(CELLS, ALEXNET)
+
+
+def pairs_of_runs(seed: int, n: int, n_images: int, shift: float, block_size: int):
+    """Runs whose errors on fog differ by that shift, and whose clean errors do not."""
+    rng = np.random.default_rng(seed)
+    for _ in range(n):
+        chance = chances(rng, n_images, CELLS)
+        moved = np.vstack([chance[:1], harder(chance[1:], shift)])
+        bits = (draw(rng, one) for one in (chance, moved))
+        yield tuple(evidence_from(one, CELLS, block_size=block_size) for one in bits)
+
+
+@pytest.mark.parametrize(
+    ("rules", "name", "n_images", "options"),
+    [
+        ("CE[fog]:+0", "ce", 400, {}),
+        ("CE[fog]:+0 clean_error:+0pp clean_error:+1pp", "ce", 400, {}),
+        ("CE[fog]:+5", "ce", 400, {}),
+        ("CE[fog]:+1", "ce", 400, {"strict": True}),
+        ("error:+0pp", "error", 400, {"alpha": 0.2}),
+        ("error[fog,3]:+0pp", "severities.3", 1500, {}),
+        ("nll:+0", "error", 600, {}),
+    ],
+)
+def test_the_rise_that_it_could_have_seen_is_seen_4_times_in_5(
+    rules: str, name: str, n_images: int, options: dict
+):
+    block_size = 50 if rules.startswith("nll") else n_images
+    alike = pairs_of_runs(1, 40, n_images, 0.0, block_size)
+    change = float(np.mean([gate(rules, *pair, **options)[0].detectable for pair in alike]))
+    if rules.startswith("nll"):
+        change /= 2.4  # What a wrong answer adds to the likelihood in these runs.
+    shift = shift_for(FIELDS[f"corruptions.fog.{name}"], change)
+    worse = pairs_of_runs(2, 800, n_images, shift, block_size)
+    failed = np.mean([not gate(rules, *pair, **options)[0].passed for pair in worse])
+
+    assert failed == pytest.approx(0.8, abs=0.05)
+
+
+def test_what_is_kept_by_block_is_tested_by_the_paired_t_test_over_blocks():
+    """Blocks of one size: the jackknife of a mean is the mean's own standard error."""
+    before, after = two_runs(3, 480, 0.5, block_size=48)
+    wrong = [run.wrong[1:].reshape(5, 10, 48) for run in (before, after)]
+    right = [48 - bits.sum(axis=2) for bits in wrong]  # (cells, blocks)
+    by_block = {
+        "nll:+0.1": [(2.5 * (48 - n) + 0.1 * n) / 48 for n in right],
+        "top5_error:+1pp": [(48 - (48 + n) // 2) / 48 for n in right],
+    }
+    for text, values in by_block.items():
+        (verdict,) = gate(text, before, after)
+        one, other = (value.mean(axis=0) for value in values)
+        test = stats.ttest_rel(other, one, alternative="greater")
+
+        assert verdict.baseline == pytest.approx(one.mean())
+        assert verdict.difference == pytest.approx((other - one).mean())
+        assert verdict.p_value == pytest.approx(test.pvalue)
+        assert verdict.lower_bound == pytest.approx(test.confidence_interval(0.95).low)
+        assert (verdict.method, verdict.n_differing, verdict.n_cells) == ("jackknife", None, 5)
+        assert verdict.passed == (test.pvalue > 0.05)
+
+
+def test_the_calibration_error_of_a_rule_by_hand():
+    """All confidences are 0.97 in these runs: ECE is how far a cell's accuracy is from that."""
+    before, after = two_runs(4, 400, 0.5)
+    (verdict,) = gate("ece[fog,5]:+5%", before, after)
+    one, other = (abs((~run.wrong[5]).mean() - 0.97) for run in (before, after))
+
+    assert (verdict.baseline, verdict.candidate) == pytest.approx((one, other))
+    assert verdict.allowed == pytest.approx(one / 20)
+    assert not verdict.passed
+
+
+def test_few_blocks_cannot_be_told_from_noise_unless_strict():
+    runs = two_runs(5, 192, 0.8)
+    with pytest.raises(UsageError, match=r"nll:\+0\.1 cannot tell a rise .* 3 blocks .*--strict"):
+        gate("nll:+0.1", *runs)
+    verdict, other = gate("nll:+0.1 error:+1pp", *runs, strict=True)
+
+    assert verdict.difference > 0.1
+    assert not verdict.passed
+    assert (verdict.p_value, verdict.lower_bound, verdict.detectable) == (None, None, None)
+    assert not other.passed
+
+
+@pytest.mark.parametrize("sizes", [(300, 50), (50, 300), (50, 100), (149, 148)])
+@pytest.mark.parametrize("strict", [True, False])
+def test_runs_in_other_blocks_are_refused_and_never_pass(sizes: tuple[int, int], strict: bool):
+    before, after = two_runs(6, 300, 1.0)
+    runs = (
+        evidence_from(run.wrong, CELLS, block_size=size)
+        for run, size in zip((before, after), sizes, strict=True)
+    )
+    with pytest.raises(UsageError, match="worked in the same blocks of images, got blocks of"):
+        gate("nll:+0.1", *runs, strict=strict)
+
+
+@pytest.mark.parametrize(
+    ("rule", "missing"),
+    [
+        ("mCE:+1", Condition("fog", 3)),
+        ("relative_mCE:+1", CLEAN),
+        ("CE[fog]:+1", Condition("fog", 5)),
+        ("CE[weather]:+1", Condition("snow", 1)),
+        ("clean_error:+1pp", CLEAN),
+        ("error:+1pp", Condition("fog", 3)),
+        ("error[fog]:+1pp", Condition("fog", 3)),
+        ("error[fog,3]:+1pp", Condition("fog", 3)),
+        ("nll:+1", Condition("fog", 3)),
+        ("ece[fog]:+1pp", Condition("fog", 3)),
+    ],
+)
+@pytest.mark.parametrize("who", ["the baseline", "the run"])
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_missing_cell_is_refused_and_never_passes(
+    rule: str, missing: Condition, who: str, strict: bool
+):
+    whole = evidence_from(np.zeros((76, 8), bool), ALL_CELLS, block_size=2)
+    part = whole.only(cell for cell in ALL_CELLS if cell != missing)
+    pair = (part, whole) if who == "the baseline" else (whole, part)
+    with pytest.raises(UsageError) as caught:
+        gate(rule, *pair, strict=strict)
+
+    said = f"the rule {rule} needs 1 cell that {who} lacks ({missing}); evaluate it, or "
+    assert str(caught.value).startswith(said)
+    assert caught.value.missing == (str(missing),)
+
+
+def test_what_is_missing_is_listed_but_not_at_length():
+    whole = evidence_from(np.zeros((76, 8), bool), ALL_CELLS)
+    with pytest.raises(
+        UsageError,
+        match=r"needs 4 cells that the run lacks \(fog/2, fog/3, fog/4 "
+        r"and more\); evaluate them, or look only .* with --common-cells",
+    ):
+        gate("error[fog]:+1pp", whole, whole.only([CLEAN, FOG[0]]))  # fmt: skip
+
+
+def test_common_cells_narrow_to_what_both_have():
+    both, _ = two_runs(7, 100, cells=(CLEAN, *FOG, *SNOW))
+    baseline, candidate = both.only((CLEAN, *FOG, *SNOW[:2])), both.only((*SNOW, *FOG[1:]))
+    shared = (*FOG[1:], *SNOW[:2])
+    error = dict(zip(both.conditions, both.errors, strict=True))
+
+    for rule, cells in (
+        ("error:+1pp", shared),
+        ("error[fog]:+1pp", FOG[1:]),
+        ("error[weather,2]:+1pp", (FOG[1], SNOW[1])),
+    ):
+        (verdict,) = gate(rule, baseline, candidate, common_cells=True)
+        assert verdict.n_cells == len(cells)
+        assert verdict.baseline == pytest.approx(np.mean([error[cell] for cell in cells]))
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        ("mCE:+1", "needs 72 cells that the baseline lacks"),
+        ("CE[fog]:+1", "needs 2 cells that the baseline lacks .*, or leave the rule out"),
+        ("clean_error:+1pp", "needs 1 cell that the baseline lacks .clean.; evaluate it, or leave"),
+        ("error[snow]:+1pp", "finds no cell that both runs have; evaluate some"),
+    ],
+)
+def test_common_cells_do_not_do_without_what_a_number_needs(rule: str, why: str):
+    whole = evidence_from(np.zeros((76, 8), bool), ALL_CELLS)
+    with pytest.raises(UsageError, match=why):
+        gate(rule, whole.only(FOG[:3]), whole, common_cells=True)
+
+
+def test_an_error_over_no_corruption_is_refused():
+    clean = evidence_from(np.zeros((1, 8), bool), [CLEAN])
+    with pytest.raises(UsageError, match=r"error:\+1pp finds no cell that both runs have"):
+        gate("error:+1pp", clean, clean)
+
+
+def test_runs_of_other_images_are_refused():
+    with pytest.raises(UsageError, match="expected two runs of the same images, got 100 and 90"):
+        gate("error:+1pp", two_runs(8, 100)[0], two_runs(8, 90)[0])
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, -0.1, 5.0, math.nan])
+def test_what_is_no_alpha_is_refused(alpha: float):
+    with pytest.raises(UsageError, match=r"expected an alpha between 0 and 1, such as 0\.05, got"):
+        gate("error:+1pp", *newly_wrong(3), alpha=alpha)
