@@ -1,7 +1,9 @@
-"""The reference data that ships, and that it is found wherever the package lies."""
+"""The reference data that ships, wherever the package lies, and a reference of the user's own."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,16 @@ import pytest
 import corruptions
 from robustbench_gnl import reference
 from robustbench_gnl.errors import DataError
-from robustbench_gnl.reference import known_image_sets, load_alexnet, load_published
+from robustbench_gnl.metrics import summarize
+from robustbench_gnl.records import CLEAN, Cell, Condition, Model, Protocol, Run
+from robustbench_gnl.reference import (
+    known_image_sets,
+    load_alexnet,
+    load_bibliography,
+    load_published,
+    load_reference,
+)
+from robustbench_gnl.reports.run import render_run
 
 
 def test_alexnet_has_75_errors_four_extra_means_and_a_clean_error() -> None:
@@ -114,3 +125,166 @@ def test_every_column_is_explained_and_every_explained_file_is_there() -> None:
         for column in (folder / name).read_text().splitlines()[0].split(","):
             explained = column.startswith(("CE_", "severity_")) or f"`{column}`" in text
             assert explained, (name, column)
+
+
+def run_of(errors: dict[Condition, int]) -> Run:
+    """A run of 1,000 images with that many errors a cell."""
+    model = Model("resnet50", "ab" * 32, "state_dict", 1, 1000, (0.5,) * 3, (0.5,) * 3)
+    protocol = Protocol(
+        "released-1k", "released", "a" * 64, 1000, "imagenet-1k", "center-224", "none",
+        None, None, None, None, "fp32", "pillow",
+    )  # fmt: skip
+    cells = {cell: Cell(1000, 1000 - n_wrong, 1000, 0.0) for cell, n_wrong in errors.items()}
+    return Run("r1", model, protocol, 512, "2026-01-02T03:04:05+00:00", cells)
+
+
+FIVE = tuple(Condition("fog", severity) for severity in corruptions.SEVERITIES)
+
+
+def test_a_runs_csv_is_a_reference_against_which_it_is_100(tmp_path: Path) -> None:
+    names = corruptions.names("all")
+    errors = {CLEAN: 123} | {
+        Condition(name, severity): 200 + 17 * i + 50 * severity
+        for i, name in enumerate(names)
+        for severity in corruptions.SEVERITIES
+    }
+    run = run_of(errors)
+    path = tmp_path / "resnet50.csv"
+    path.write_text(render_run(run, "csv"))
+    own = load_reference(path)
+    numbers = summarize(run.cells, own)
+
+    assert (own.name, own.protocol, own.clean_error) == ("resnet50", "released-1k", 0.123)
+    assert own.errors == {
+        name: tuple(errors[Condition(name, s)] / 1000 for s in corruptions.SEVERITIES)
+        for name in names
+    }
+    assert [numbers.mce, numbers.relative_mce] == pytest.approx([100, 100])
+    assert numbers.reasons == {}
+
+
+def test_a_run_of_few_corruptions_is_a_reference_of_those(tmp_path: Path) -> None:
+    path = tmp_path / "few.csv"
+    path.write_text(render_run(run_of(dict.fromkeys(FIVE, 400)), "csv"))
+    own = load_reference(path)
+
+    assert own.errors == {"fog": (0.4,) * 5}
+    assert own.clean_error is None
+
+
+HEADER = "corruption,severity_1,severity_2,severity_3,severity_4,severity_5"
+
+
+def write(folder: Path, *rows: str, header: str = HEADER) -> Path:
+    path = folder / "own.csv"
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_table_written_by_hand_is_a_reference(tmp_path: Path) -> None:
+    rows = ["fog,0.1,0.2,.3,4e-1,1", "clean,,,,,,0.05", "snow,,,,,,0.5", "mean,,,,,,0.4"]
+    own = load_reference(write(tmp_path, *rows, header=f"{HEADER},mean_error"))
+
+    assert own.errors == {"fog": (0.1, 0.2, 0.3, 0.4, 1.0)}
+    assert own.error_sum("fog") == pytest.approx(2.0)
+    assert own.error_sum("snow") is None  # CE takes all five.
+    assert own.clean_error == 0.05
+    assert (own.name, own.protocol) == ("own", "as stated in own.csv")
+
+
+def test_the_mark_of_a_spreadsheet_at_the_start_of_a_file_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text(f"{HEADER}\r\nfog,0,0,0,0,0.5\r\n", encoding="utf-8-sig")
+    assert load_reference(path).errors == {"fog": (0, 0, 0, 0, 0.5)}
+
+
+def test_alexnets_own_file_is_read_as_alexnet() -> None:
+    own = load_reference(reference.data_folder() / "alexnet_errors.csv")
+
+    assert own.errors == load_alexnet().errors
+    assert own.clean_error == load_alexnet().clean_error
+
+
+FOG = "fog,0.1,0.2,0.3,0.4,0.5"
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        ([], "got none called corruption, severity_1, severity_2"),
+        (["clean,,,,,"], "expected the five errors of a corruption in {path}, got none"),
+        (["fog,,,,,"], "expected the five errors of a corruption in {path}, got none"),
+        (["fog,0.1,0.2,0.3,0.4,"], "{path} lacks severities of fog: CE needs all five"),
+        (["fog,0.1,0.2,0.3"], "{path} lacks severities of fog: CE needs all five"),
+        ([FOG, FOG], "{path} has the row fog twice; leave one"),
+        ([FOG, "clean,,,,,,0.1", "clean,,,,,,0.1"], "{path} has the row clean twice; leave one"),
+        ([FOG, "frog,0,0,0,0,0"], "got 'frog'; did you mean 'fog' or 'frost'?"),
+        ([FOG, ",0,0,0,0,0"], "expected names of corruptions in {path}, got ''"),
+        (["fog,0.1,0.2,0.3,0.4,51.2"], "as fractions in [0, 1] in {path}, got '51.2' for fog"),
+        (["fog,0.1,0.2,0.3,0.4,1.01"], "got '1.01' for fog; divide percents by 100"),
+        (["fog,-0.1,0.2,0.3,0.4,0.5"], "got '-0.1' for fog"),
+        (["fog,much,0.2,0.3,0.4,0.5"], "got 'much' for fog"),
+        (["fog,nan,0.2,0.3,0.4,0.5"], "got 'nan' for fog"),
+        (["fog,inf,0.2,0.3,0.4,0.5"], "got 'inf' for fog"),
+        ([FOG, "clean,,,,,,43.5"], "got '43.5' for clean; divide percents by 100"),
+    ],
+)
+def test_a_table_that_is_no_reference_is_refused(
+    rows: Sequence[str], why: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path, *rows, header=f"{HEADER},error")
+    with pytest.raises(DataError, match=re.escape(why.format(path=path))) as caught:
+        load_reference(path)
+    assert caught.value.path == path
+
+
+@pytest.mark.parametrize("column", HEADER.split(","))
+def test_a_column_that_is_not_there_is_named(column: str, tmp_path: Path) -> None:
+    path = write(tmp_path, FOG, header=HEADER.replace(column, "other"))
+    sentence = (
+        f"expected a CSV with the columns {HEADER.replace(',', ', ')} in {path}, got none called "
+        f"{column}; `gnlbench runs show RUN --format csv` writes such a file"
+    )
+    with pytest.raises(DataError, match=re.escape(sentence)):
+        load_reference(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "got none called corruption, severity_1"),
+        (f"{HEADER}\n{FOG}\n".replace(",", ";").encode(), "got none called corruption, severity_1"),
+        (b"\x89PNG\r\n\x1a\n\xff\xfe", "cannot read it: 'utf-8' codec can't decode"),
+        (f"{HEADER}\nfog,{'1' * 200_000}\n".encode(), "cannot read it: field larger than field"),
+    ],
+    ids=["empty", "semicolons", "not text", "endless field"],
+)
+def test_a_file_that_is_no_table_is_refused(content: bytes, why: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=re.escape(why)) as caught:
+        load_reference(path)
+    assert caught.value.path == path
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("absent.csv", "No such file or directory"), (".", "Is a directory")]
+)
+def test_a_path_that_cannot_be_read_is_refused(name: str, why: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    sentence = f"expected a reference in {path}, cannot read it: {why}; check the path"
+    with pytest.raises(DataError, match=re.escape(sentence)):
+        load_reference(path)
+
+
+def test_every_bibtex_entry_is_found_by_its_key() -> None:
+    text = (reference.data_folder() / "references.bib").read_text(encoding="utf-8")
+    found = load_bibliography()
+
+    assert list(found) == re.findall(r"^@\w+\{([^,\s]+),", text, flags=re.MULTILINE)
+    for key, entry in found.items():
+        assert re.fullmatch(r"@(?P<kind>\w+)\{" + re.escape(key) + r",\n.*\n\}", entry, re.DOTALL)
+        assert entry.count("{") == entry.count("}")
+        for field in ("title", "author", "year"):
+            assert re.search(rf"^  {field} += \{{.+\}},?$", entry, re.MULTILINE), (key, field)
+    assert "Benchmarking Neural Network Robustness" in found["hendrycks2019benchmarking"]

@@ -1,0 +1,232 @@
+"""What a rule of a gate may say, what it then means, and what it says when it cannot be read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import corruptions
+from robustbench_gnl.errors import UsageError
+from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, conditions_of
+from robustbench_gnl.reference import Reference, load_alexnet
+from robustbench_gnl.statistics import Rule, parse_rule, parse_rules
+from robustbench_gnl.statistics.rules import field_of
+from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from
+
+CHECKOUT = Path(__file__).parents[2]
+BLUR = ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur")
+FOG = tuple(Condition("fog", severity) for severity in (1, 2, 3, 4, 5))
+GOOD = [
+    ("mCE:+0.5", "mce", COMMON_CONDITIONS, 0.5, "points", None),
+    ("mce:+0.5", "mce", COMMON_CONDITIONS, 0.5, "points", None),
+    ("mCE:+2%", "mce", COMMON_CONDITIONS, 2, "%", None),
+    ("relative_mCE:+1", "relative_mce", (CLEAN, *COMMON_CONDITIONS), 1, "points", None),
+    ("CE[fog]:+2", "ce", FOG, 2, "points", "fog"),
+    ("CE[blur]:+1%", "ce", conditions_of(BLUR, (1, 2, 3, 4, 5)), 1, "%", "blur"),
+    ("CE[spatter]:+1", "ce", conditions_of(("spatter",), (1, 2, 3, 4, 5)), 1, "points", "spatter"),
+    ("clean_error:+0.5pp", "clean_error", (CLEAN,), 0.5, "pp", None),
+    ("clean_error:+10%", "clean_error", (CLEAN,), 10, "%", None),
+    ("error:+2pp", "error", None, 2, "pp", None),
+    ("error:+0pp", "error", None, 0, "pp", None),
+    ("error[fog]:+1pp", "error", FOG, 1, "pp", "fog"),
+    ("error[fog,3]:+1pp", "error", (Condition("fog", 3),), 1, "pp", "fog"),
+    ("error[blur,5]:+2pp", "error", conditions_of(BLUR, (5,)), 2, "pp", "blur"),
+    ("error[common]:+1pp", "error", COMMON_CONDITIONS, 1, "pp", "common"),
+    ("  error[ fog , 3 ]: +.25 pp ", "error", (Condition("fog", 3),), 0.25, "pp", "fog"),
+    ("top5_error:+1pp", "top5_error", None, 1, "pp", None),
+    ("ece:+10%", "ece", None, 10, "%", None),
+    ("ece[fog]:+1pp", "ece", FOG, 1, "pp", "fog"),
+    ("nll:+5%", "nll", None, 5, "%", None),
+    ("nll[fog,3]:+0.1", "nll", (Condition("fog", 3),), 0.1, "points", "fog"),
+]  # fmt: skip
+BAD = [
+    ("", "a rule is FIELD:+NUMBER with a unit, such as mCE:+0.5"),
+    ("mCE", "a rule is FIELD:+NUMBER"),
+    ("mCE+0.5", "a rule is FIELD:+NUMBER"),
+    ("mCE:+0.5points", "a rule is FIELD:+NUMBER"),
+    ("mCE:+1e3", "a rule is FIELD:+NUMBER"),
+    ("mCE:+inf", "a rule is FIELD:+NUMBER"),
+    ("error[fog:+1pp", "a rule is FIELD:+NUMBER"),
+    ("error[fog]]:+1pp", "a rule is FIELD:+NUMBER"),
+    ("mCE:0.5", "says how far a number may rise, such as +0.5, got '0.5'"),
+    ("mCE:-0.5", "got '-0.5'"),
+    ("mCE:+-0.5", "got '+-0.5'"),
+    ("mCE:+", "got '+'"),
+    ("mCE:", "got ''"),
+    ("mCE:+1,5", "got '+1,5'"),
+    ("mCE:+1.2.3", "got '+1.2.3'"),
+    ("mce_:+1", "unknown field 'mce_'; did you mean 'mce'"),
+    ("accuracy:+1pp", "unknown field 'accuracy', a rule is FIELD:"),
+    ("mCE:+1pp", "mce is in points, AlexNet = 100: leave out pp, or write %"),
+    ("CE[fog]:+1pp", "ce is in points, AlexNet = 100"),
+    ("nll:+1pp", "nll is in nats: leave out pp"),
+    ("error:+2", "error needs a unit: pp for percentage points, such as error:+2pp, or %"),
+    ("clean_error:+0.5", "clean_error needs a unit"),
+    ("ece:+1", "ece needs a unit"),
+    ("top5_error[fog]:+1", "top5_error needs a unit"),
+    ("CE:+1", "CE is of a corruption or a group, such as CE[fog]:+1"),
+    ("CE[fog,5]:+1", "CE is over all five severities of a corruption or a group: CE[fog]"),
+    ("CE[common]:+1", "CE is over all five severities"),
+    ("mCE[fog]:+1", "mce takes no selection; write error[fog]"),
+    ("clean_error[fog]:+1pp", "clean_error takes no selection"),
+    ("error[fogg]:+1pp", "unknown corruption or group 'fogg'; did you mean 'fog'"),
+    ("error[]:+1pp", "unknown corruption or group ''"),
+    ("error[clean]:+1pp", "unknown corruption or group 'clean'"),
+    ("error[fog,6]:+1pp", "a severity is 1 to 5, such as error[fog,5]"),
+    ("error[fog,0]:+1pp", "a severity is 1 to 5"),
+    ("error[fog,]:+1pp", "a severity is 1 to 5"),
+    ("error[fog,1,2]:+1pp", "a severity is 1 to 5"),
+]
+
+
+@pytest.mark.parametrize(("text", "field", "cells", "threshold", "unit", "name"), GOOD)
+def test_a_rule_is_read(text, field, cells, threshold, unit, name):
+    assert parse_rule(text) == Rule(text.strip(), field, cells, threshold, unit, name)
+
+
+@pytest.mark.parametrize(("text", "why"), BAD)
+def test_what_is_no_rule_is_refused_and_says_what_one_looks_like(text: str, why: str):
+    with pytest.raises(UsageError, match=re.escape(why)) as caught:
+        parse_rule(text)
+
+    assert str(caught.value).startswith(f"the rule {text!r} cannot be read: ")
+    assert caught.value.rule == text
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/ci.md"])
+def test_the_rules_in_the_docs_can_be_read(page: str):
+    found = re.findall(r"[\w\[\],]+:\+[\d.]*\d(?:pp|%)?", (CHECKOUT / page).read_text())
+
+    assert len(found) >= 2
+    parse_rules(sorted(set(found)))
+
+
+SELECTIONS = st.sampled_from([*corruptions.names("all"), "noise", "blur", "common", "extra"])
+
+
+@st.composite
+def written_rules(draw: st.DrawFn) -> tuple[str, float]:
+    field = draw(st.sampled_from(["mCE", "relative_mCE", "clean_error", "error", "ece", "nll"]))
+    number = draw(st.from_regex(r"(\d{1,4}(\.\d{1,6})?|\.\d{1,6})", fullmatch=True))
+    if field in ("error", "ece", "nll") and draw(st.booleans()):
+        severity = draw(st.sampled_from(["", ",1", ",5"]))
+        selection = f"[{draw(SELECTIONS)}{severity}]"
+    else:
+        selection = ""
+    own = "pp" if field in ("clean_error", "error", "ece") else ""
+    return f"{field}{selection}:+{number}{draw(st.sampled_from(['%', own]))}", float(number)
+
+
+@given(written_rules())
+def test_a_rule_is_printed_as_it_was_typed_and_reads_the_same_again(written: tuple[str, float]):
+    text, number = written
+    rule = parse_rule(text)
+
+    assert rule.text == text
+    assert rule.threshold == number
+    assert parse_rule(rule.text) == rule
+
+
+@given(st.one_of(
+    st.text(),
+    st.from_regex(r"(mCE|CE|error|nll|\w+)(\[[^\]]*\])?:\+?[^a-z]*(pp|%)?", fullmatch=True),
+))  # fmt: skip
+def test_junk_is_read_or_refused_and_never_crashes(text: str):
+    try:
+        rule = parse_rule(text)
+    except UsageError:
+        return
+    assert rule.threshold >= 0
+    assert parse_rule(rule.text) == rule
+
+
+def test_several_rules_keep_their_order():
+    rules = parse_rules(["nll:+1", "mCE:+1"])
+    assert [rule.field for rule in rules] == ["nll", "mce"]
+
+
+def test_no_rule_and_a_rule_given_twice_are_refused():
+    with pytest.raises(UsageError, match="expected at least one --fail-on RULE: a rule is FIELD"):
+        parse_rules([])
+    with pytest.raises(UsageError, match=r"the rule mCE:\+1 was given twice; once is enough"):
+        parse_rules(["mCE:+1", "error:+1pp", " mCE:+1"])
+
+
+@pytest.mark.parametrize(
+    ("text", "baseline", "allowed"),
+    [
+        ("mCE:+0.5", 70.0, 0.5),
+        ("mCE:+2%", 70.0, 1.4),
+        ("error:+2pp", 0.4, 0.02),
+        ("error:+10%", 0.4, 0.04),
+        ("nll:+0.1", 2.0, 0.1),
+        ("nll:+5%", 2.0, 0.1),
+        # A relative mCE may be below 0; a rise of it is a rise all the same.
+        ("relative_mCE:+10%", -50.0, 5.0),
+    ],
+)
+def test_what_a_rule_allows_is_in_the_unit_of_the_number(
+    text: str, baseline: float, allowed: float
+):
+    assert parse_rule(text).threshold_from(baseline) == pytest.approx(allowed)
+
+
+def test_the_number_of_a_rule_by_hand():
+    """On random answers, from their definitions in Hendrycks & Dietterich 2019, section 4."""
+    cells = (*ALL_CELLS, *conditions_of(("spatter",), (1, 2, 3, 4, 5)))
+    rng = np.random.default_rng(0)
+    run = evidence_from(draw(rng, chances(rng, 200, cells)), cells)
+    error = dict(zip(cells, run.wrong.mean(axis=1), strict=True))
+    alexnet = load_alexnet()
+
+    def sums(name: str) -> tuple[float, float]:
+        return sum(error[Condition(name, s)] for s in range(1, 6)), sum(alexnet.errors[name])
+
+    common = corruptions.names("common")
+    ce = {name: 100 * sums(name)[0] / sums(name)[1] for name in common}
+    relative = [
+        100 * (sums(name)[0] - 5 * error[CLEAN]) / (sums(name)[1] - 5 * alexnet.clean_error)
+        for name in common
+    ]
+    expected = {
+        "mCE:+1": np.mean(list(ce.values())),
+        "relative_mCE:+1": np.mean(relative),
+        "CE[fog]:+1": ce["fog"],
+        "CE[blur]:+1": np.mean([ce[name] for name in BLUR]),
+        "clean_error:+1pp": error[CLEAN],
+        "error:+1pp": np.mean([error[cell] for cell in cells[1:]]),
+        "error[common]:+1pp": np.mean([error[cell] for cell in COMMON_CONDITIONS]),
+        "error[fog]:+1pp": np.mean([error[cell] for cell in FOG]),
+        "error[blur,5]:+1pp": np.mean([error[Condition(name, 5)] for name in BLUR]),
+    }
+    for text, value in expected.items():
+        field = field_of(parse_rule(text), cells, alexnet)
+        assert field.value(run.errors) == pytest.approx(value), text
+
+
+FOG_ONLY = Reference("own", "made up", None, {"fog": (0.5,) * 5})
+
+
+@pytest.mark.parametrize(
+    ("text", "cells", "reference", "who"),
+    [
+        ("mCE:+1", ALL_CELLS, FOG_ONLY, "own"),
+        ("relative_mCE:+1", ALL_CELLS, FOG_ONLY, "own"),
+        ("CE[blur]:+1", ALL_CELLS, FOG_ONLY, "own"),
+        ("mCE:+1", ALL_CELLS[:-1], load_alexnet(), "AlexNet"),
+        ("CE[fog]:+1", FOG[:4], load_alexnet(), "AlexNet"),
+        ("error[fog]:+1pp", FOG[:4], load_alexnet(), "AlexNet"),
+        ("error:+1pp", (CLEAN,), load_alexnet(), "AlexNet"),
+        ("clean_error:+1pp", FOG, load_alexnet(), "AlexNet"),
+    ],
+)
+def test_a_number_that_is_not_defined_is_refused(text, cells, reference, who: str):
+    why = f"asks for a number that these cells, or {who}, do not define; evaluate the cells"
+    with pytest.raises(UsageError, match=why) as caught:
+        field_of(parse_rule(text), cells, reference)
+    assert caught.value.rule == text

@@ -1,0 +1,103 @@
+"""Effective robustness: its line against NumPy's, and what stands off the line."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS
+from robustbench_gnl.reference import Published, data_folder, load_alexnet, load_published
+from robustbench_gnl.statistics import Trend, linear_fields, published_trend
+from robustbench_gnl.statistics.trend import effective_robustness_field
+from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from
+
+TREND = Trend(slope=2.0, intercept=30.0, r_squared=0.9, n_results=7)
+
+
+def published(clean: float | None, mce: float | None) -> Published:
+    """A result, clean error and mCE in percent, that states no resampling."""
+    one = replace(load_published()[0], resampling="none", test_time_adaptation="")
+    return replace(one, clean_error=None if clean is None else clean / 100, mce=mce)
+
+
+def test_the_line_through_the_published_results_is_numpys():
+    with (data_folder() / "published.csv").open(encoding="utf-8") as file:
+        rows = [
+            (float(row["clean_err"]), float(row["mCE"]))
+            for row in csv.DictReader(file)
+            if row["resampling"] == "none"
+            and row["test_time_adaptation"] in ("", "none")
+            and row["clean_err"]
+            and row["mCE"]
+        ]
+    clean, mce = np.array(rows).T
+    trend = published_trend()
+
+    assert [trend.slope, trend.intercept] == pytest.approx(np.polyfit(clean, mce, 1))
+    assert trend.r_squared == pytest.approx(np.corrcoef(clean, mce)[0, 1] ** 2)
+    assert trend.n_results == len(rows) == 20
+
+
+@given(st.integers(0, 2**32), st.integers(3, 40))
+def test_the_line_through_any_results_is_numpys(seed: int, n_results: int):
+    rng = np.random.default_rng(seed)
+    clean = rng.uniform(15, 50, n_results)
+    mce = 20 + 1.7 * clean + rng.normal(0, 5, n_results)
+    trend = published_trend([published(*point) for point in zip(clean, mce, strict=True)])
+    slope, intercept = np.polyfit(clean, mce, 1)
+    residuals = mce - (intercept + slope * clean)
+
+    assert [trend.slope, trend.intercept] == pytest.approx([slope, intercept], rel=1e-6)
+    assert trend.r_squared == pytest.approx(1 - residuals.var() / mce.var(), abs=1e-6)
+
+
+def test_what_was_measured_otherwise_moves_no_line():
+    on_it = [published(20, 70), published(30, 90), published(40, 110)]
+    others = [
+        replace(published(10, 20), resampling="resized"),
+        replace(published(10, 20), resampling=""),
+        replace(published(10, 20), test_time_adaptation="batch statistics"),
+        published(None, 20),
+        published(10, None),
+    ]
+    trend = published_trend([*others, *on_it])
+
+    assert (trend.slope, trend.intercept) == pytest.approx((2.0, 30.0))
+    assert (trend.r_squared, trend.n_results) == (pytest.approx(1.0), 3)
+    adapted = replace(published(50, 130), test_time_adaptation="none")
+    assert published_trend([*on_it, adapted]).n_results == 4
+
+
+def test_it_says_what_it_is():
+    assert TREND.expected_mce(0.25) == 80.0
+    assert str(TREND) == (
+        "mCE = 30.00 + 2.000 x clean error in %, least squares through 7 published results on "
+        "the released images, R2 = 0.90"
+    )
+
+
+def test_effective_robustness_is_the_distance_below_the_line():
+    rng = np.random.default_rng(0)
+    run = evidence_from(draw(rng, chances(rng, 200)), ALL_CELLS)
+    fields = linear_fields(ALL_CELLS, load_alexnet())
+    field = effective_robustness_field(fields, TREND)
+    assert field is not None
+    mce = np.mean([
+        100 * run.wrong[[c.corruption == name for c in ALL_CELLS]].mean() / np.mean(five)
+        for name, five in load_alexnet().errors.items()
+    ])  # fmt: skip
+    expected = 30 + 2 * 100 * run.wrong[0].mean()
+
+    assert field.value(run.errors) == pytest.approx(expected - mce)
+    assert field.scores(run).mean() == pytest.approx(expected - mce)
+    assert (field.name, field.unit) == ("effective_robustness", "percent")
+
+
+@pytest.mark.parametrize("cells", [COMMON_CONDITIONS, (CLEAN, *COMMON_CONDITIONS[:-1]), (CLEAN,)])
+def test_without_mce_or_clean_error_there_is_none(cells):
+    assert effective_robustness_field(linear_fields(cells, load_alexnet()), TREND) is None
