@@ -11,8 +11,8 @@ ALWAYS = ("hendrycks2019benchmarking", "krizhevsky2012imagenet")
 GROUPNL = "ding2026groupnl"
 TIMM = "wightman2019timm"
 FAMILIES = {
-    "convnext": "liu2022convnet",
-    "deit": "touvron2021training",
+    "convnext_": "liu2022convnet",
+    "deit_": "touvron2021training",
     "densenet": "huang2017densely",
     "efficientnet": "tan2019efficientnet",
     "efficientnetv2": "tan2021efficientnetv2",
@@ -21,12 +21,15 @@ FAMILIES = {
     "regnet": "radosavovic2020designing",
     "resnet": "he2016deep",
     "resnext": "xie2017aggregated",
-    "swin": "liu2021swin",
+    "swin_": "liu2021swin",
     "vgg": "simonyan2015very",
-    "vit": "dosovitskiy2021image",
+    "vit_": "dosovitskiy2021image",
     "wide_resnet": "zagoruyko2016wide",
 }
-"""Beginning of a model's name, what comes before an architecture left out, and its paper."""
+"""Beginning of a model's name, what comes before an architecture left out, and its paper.
+
+The `_` keeps those away whose successors have papers of their own: `deit3`, `swinv2`, `vitamin`.
+"""
 _PREFIXES = ("tf_", "gnl_std_r2_", "gnl_std_r4_", "gnl_")
 
 

@@ -79,6 +79,7 @@ def _clean(one: Explained, kind: _Kind) -> Explanation:
         formula=kind.formula,
         worked=_clean_worked(one, kind.key),
         source=kind.source,
+        needs=("clean_error",),
     )
 
 
@@ -106,6 +107,7 @@ def _mean(one: Explained, kind: _Kind) -> Explanation:
         formula=f"mean over the 75 cells of {kind.formula}",
         worked=mean_of(members, kind.format),
         source=kind.source,
+        needs=("mean_corruption_error",),
     )
 
 
@@ -121,6 +123,7 @@ def _robustness_gap(one: Explained) -> Explanation:
         formula="mean corruption error - clean error",
         worked=f"{mean_error} - {clean_error}",
         source="RobustBench, Croce et al. 2021",
+        needs=("mean_corruption_error", "clean_error"),
     )
 
 

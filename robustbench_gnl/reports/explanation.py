@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -67,14 +67,17 @@ class Explained:
         formula: str,
         worked: str,
         source: str = HENDRYCKS,
+        needs: Sequence[str] = (),
     ) -> Explanation:
-        """The explanation of a value, with the interval and the reason that stand under `path`."""
+        """The explanation of a value, with the interval and the reason that stand under `path`.
+
+        Args:
+            needs: Numbers whose reasons are this one's, where it has none of its own.
+        """
         numbers = self.details.numbers
         if value is None:
-            reasons = {**self.summary.reasons, **self.details.reasons}
-            return Explanation(
-                number, None, DASH, meaning, formula, DASH, source, reason=reasons.get(path)
-            )
+            reason = self._reason(path, needs)
+            return Explanation(number, None, DASH, meaning, formula, DASH, source, reason=reason)
         interval = numbers.intervals.get(path)
         return Explanation(
             number,
@@ -88,6 +91,11 @@ class Explained:
             _interval_text(interval, format) if interval else None,
             numbers.reasons.get(path),
         )
+
+    def _reason(self, path: str, needs: Sequence[str]) -> str | None:
+        reasons = {**self.summary.reasons, **self.details.reasons}
+        known = [path] if path in reasons else [name for name in needs if name in reasons]
+        return "; ".join(reasons[name] for name in known) or None
 
 
 def _interval_text(interval: Interval, format: Format) -> str:

@@ -153,10 +153,21 @@ def _latex(
 
 
 def escape_latex(text: str) -> str:
-    """Text whose special characters LaTeX prints instead of obeying."""
-    special = {c: f"\\{c}" for c in "&%$#_{}"}
-    special |= {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
-    return "".join(special.get(character, character) for character in text)
+    """Text whose special characters LaTeX prints instead of obeying, or printing others."""
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+_LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
+    character: f"\\text{name}{{}}"
+    for character, name in {
+        "\\": "backslash",
+        "~": "asciitilde",
+        "^": "asciicircum",
+        "<": "less",  # in LaTeX's oldest fonts, still its default, < > | come out as others
+        ">": "greater",
+        "|": "bar",
+    }.items()
+}
 
 
 def _texts(

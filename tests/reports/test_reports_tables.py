@@ -10,8 +10,25 @@ import pytest
 from rich.console import Console
 
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.reports.formats import as_count, as_fraction_percent
-from robustbench_gnl.reports.tables import Column, fit, render, rich_tables
+from robustbench_gnl.metrics import Interval
+from robustbench_gnl.reports.formats import (
+    as_count,
+    as_fraction_percent,
+    as_interval,
+    as_p_value,
+    as_percent,
+    as_signed,
+)
+from robustbench_gnl.reports.tables import (
+    INTERVALS,
+    Column,
+    escape_latex,
+    fit,
+    lowest,
+    render,
+    rich_tables,
+)
+from tests.reports.reading import READERS, check_latex, latex_text, terminal_text
 
 COLUMNS = (
     Column("name", "name", "left", fold_at=10),
@@ -52,7 +69,7 @@ def test_latex_rounds_and_escapes() -> None:
 
     assert "\\caption{100\\% \\& more}" in text
     assert "\\begin{tabular}{lrrl}" in text
-    assert "a|b\\_[c] & 33.33 & 50,000 & x, y \\\\" in text
+    assert "a\\textbar{}b\\_[c] & 33.33 & 50,000 & x, y \\\\" in text
     assert "50\\% \\& more & - & - &  \\\\" in text
 
 
@@ -97,3 +114,102 @@ def test_columns_of_one_word_leave_together() -> None:
     (piece,) = fit(ROWS, [*COLUMNS[:2], *groups], width=30, n_fixed=1)
 
     assert [column.key for column in piece] == ["name", "error"]
+
+
+@pytest.mark.parametrize("format", READERS)
+def test_what_stands_out_is_bold_after_it_is_escaped(format: str) -> None:
+    (table,) = READERS[format](render(ROWS, COLUMNS, format, bold={(0, "name"), (1, "error")}))
+
+    assert table[1] == ["**a|b_[c]**", "33.33", "50,000", "x, y"]
+    assert table[2] == ["50% & more", "**-**", "-", ""]
+
+
+@pytest.mark.parametrize("format", ["csv", "json"])
+def test_data_has_no_bold_and_no_notes(format: str) -> None:
+    plain = render(ROWS, COLUMNS, format)
+
+    assert render(ROWS, COLUMNS, format, "T", bold={(0, "name")}, notes=["a note"]) == plain
+
+
+def test_notes_stand_below_as_a_list_or_as_comments() -> None:
+    notes = ["50 % of it", "a_b"]
+    markdown = render(ROWS, COLUMNS, "markdown", notes=notes)
+    latex = render(ROWS, COLUMNS, "latex", notes=notes)
+
+    assert markdown == render(ROWS, COLUMNS, "markdown") + "\n\n- 50 % of it\n- a_b"
+    assert latex == render(ROWS, COLUMNS, "latex") + "\n% 50 % of it\n% a_b"
+
+
+@pytest.mark.parametrize("format", READERS)
+def test_an_interval_stands_behind_its_number_in_its_unit(format: str) -> None:
+    rows = [{**ROWS[0], INTERVALS: {"error": Interval(0.25, 0.4125)}}]
+    (table,) = READERS[format](render(rows, COLUMNS, format, bold={(0, "error")}))
+
+    assert table[1][1:3] == ["**33.33 (25.00-41.25)**", "50,000"]
+
+
+def test_an_interval_stands_under_its_number_in_a_terminal() -> None:
+    rows = [{**ROWS[0], INTERVALS: {"error": Interval(0.25, 0.4125)}}]
+    lines = terminal_text(rich_tables(rows, COLUMNS, width=80, n_fixed=1)).splitlines()
+    number = next(i for i, line in enumerate(lines) if "33.33" in line)
+
+    assert lines[number + 1].split() == ["25.00-41.25"]
+    assert lines[number].index("33.33") == lines[number + 1].index("41.25")
+
+
+def test_without_a_number_there_is_no_interval() -> None:
+    rows = [{**ROWS[1], INTERVALS: {"error": Interval(0.25, 0.4125)}}]
+
+    assert [column.text(rows[0]) for column in COLUMNS[:2]] == ["50% & more", "-"]
+    assert COLUMNS[1].text({"error": float("nan")}) == "-"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (58.1, 61.2, "58.10-61.20"),
+        (-0.5, 1.2, "-0.50 to 1.20"),
+        (-3.0, -1.0, "-3.00 to -1.00"),
+        (0.0, 0.0, "0.00-0.00"),
+    ],
+)
+def test_ends_with_a_sign_are_parted_by_a_word(low: float, high: float, expected: str) -> None:
+    assert as_interval(as_percent)(Interval(low, high)) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(1.5, "+1.50"), (-1.5, "-1.50"), (0.0, "0.00"), (0.004, "0.00"), (-0.004, "0.00")],
+)
+def test_a_difference_has_a_sign_unless_it_rounds_to_nothing(value: float, expected: str) -> None:
+    assert as_signed(as_percent)(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(0.0, "<0.001"), (0.00099, "<0.001"), (0.001, "0.001"), (0.25, "0.250"), (1.0, "1.000")],
+)
+def test_a_p_value_is_never_shown_as_0(value: float, expected: str) -> None:
+    assert as_p_value(value) == expected
+
+
+def test_the_lowest_of_a_column_is_bold_with_all_that_print_the_same() -> None:
+    error, count = COLUMNS[1], COLUMNS[2]
+    rows = [
+        {"error": 0.25, "n_images": 10},
+        {"error": 0.250001, "n_images": None},
+        {"error": 0.5, "n_images": None},
+        {"error": 0.1, "n_images": 1},
+    ]
+
+    assert lowest(rows, [error], lambda row: row["n_images"] != 1) == {(0, "error"), (1, "error")}
+    assert lowest(rows, [error], lambda row: True) == {(3, "error")}
+    # A column of one number has nothing to be better than.
+    assert lowest(rows, [count], lambda row: row["n_images"] != 1) == set()
+
+
+def test_every_character_that_latex_obeys_is_printed() -> None:
+    text = "".join(map(chr, range(32, 127)))
+
+    check_latex(escape_latex(text))
+    assert latex_text(escape_latex(text)) == text

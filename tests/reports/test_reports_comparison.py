@@ -1,0 +1,400 @@
+"""Two runs side by side: the same numbers in every format, and marks that follow from them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import corruptions
+from robustbench_gnl.metrics import GROUPS, Interval
+from robustbench_gnl.records import CLEAN, Condition, conditions_of
+from robustbench_gnl.reference import load_alexnet
+from robustbench_gnl.reports.comparison import (
+    Compared,
+    ComparisonReport,
+    comparison_parts,
+    render_comparison,
+)
+from robustbench_gnl.reports.comparison_rows import CELLS_TITLE, LABELS, number_rows
+from robustbench_gnl.reports.comparison_words import sentence
+from robustbench_gnl.reports.run_details import KINDS
+from robustbench_gnl.statistics import Comparison, Difference, compare
+from robustbench_gnl.statistics.comparison import OVERALL
+from robustbench_gnl.statistics.jackknife import KINDS as KINDS_BY_BLOCK
+from tests.reports.reading import READERS, captions, read_csv, terminal_text
+from tests.reports.samples import ALL, HOSTILE, N_IMAGES, Judged, judged
+
+FOG, SNOW = Condition("fog", 5), Condition("snow", 5)
+N_FIXED, N_BROKEN = 30, 40
+"""Images that the candidate has right under FOG where the baseline errs, and wrong under SNOW."""
+
+
+def report_of(baseline: Judged, *others: Judged, level: float = 0.95) -> ComparisonReport:
+    alexnet = load_alexnet()
+    candidates = [
+        Compared(
+            one.run.model.name,
+            one.run,
+            compare(baseline.evidence, one.evidence, alexnet, level=level),
+        )
+        for one in others
+    ]
+    name = baseline.run.model.name
+    return ComparisonReport(name, baseline.run, tuple(candidates), alexnet.name)
+
+
+@pytest.fixture(scope="module")
+def baseline() -> Judged:
+    return judged("resnet50", conditions=ALL)
+
+
+@pytest.fixture(scope="module")
+def candidate(baseline: Judged) -> Judged:
+    """Better under fog, worse under snow, the same everywhere else."""
+    fixed = np.flatnonzero(baseline.answers[FOG].wrong)[:N_FIXED]
+    broken = np.flatnonzero(~baseline.answers[SNOW].wrong)[:N_BROKEN]
+    return judged(HOSTILE, conditions=ALL, changed={FOG: fixed, SNOW: broken})
+
+
+@pytest.fixture(scope="module")
+def report(baseline: Judged, candidate: Judged) -> ComparisonReport:
+    return report_of(baseline, candidate)
+
+
+@pytest.fixture(scope="module")
+def compared(report: ComparisonReport) -> dict[str, Any]:
+    """The one comparison of the JSON document."""
+    (one,) = json.loads(render_comparison(report, "json"))["comparisons"]
+    return one
+
+
+def ce_by_hand(run: Judged, name: str) -> float:
+    errors = [run.answers[Condition(name, s)].wrong.mean() for s in corruptions.SEVERITIES]
+    return 100 * np.sum(errors) / np.sum(load_alexnet().errors[name])
+
+
+def mce_by_hand(run: Judged) -> float:
+    return float(np.mean([ce_by_hand(run, name) for name in corruptions.names("common")]))
+
+
+def same(value: Any) -> Any:
+    """Text as it is; numbers to the last digits, which readers of CSV do not all keep."""
+    return value if isinstance(value, str) else pytest.approx(value, rel=1e-12)
+
+
+def test_json_says_who_is_compared_and_on_what(
+    report: ComparisonReport, baseline: Judged, candidate: Judged
+) -> None:
+    document = json.loads(render_comparison(report, "json"))
+    (one,) = document["comparisons"]
+
+    assert document["schema_version"] == 1
+    assert document["protocol"]["fingerprint"] == baseline.run.protocol.fingerprint
+    assert (document["n_images"], document["reference"]) == (N_IMAGES, "AlexNet")
+    assert document["baseline"]["run_id"] == baseline.run.id
+    assert one["candidate"]["name"] == one["candidate"]["model"] == HOSTILE
+    assert one["candidate"]["run_id"] == candidate.run.id
+    assert one["candidate"]["checkpoint_sha256"] == candidate.run.model.checkpoint_sha256
+    assert (one["level"], one["n_cells"], one["cells_left_out"]) == (0.95, len(ALL), [])
+
+
+def test_json_carries_all_that_was_compared(
+    compared: dict[str, Any], report: ComparisonReport
+) -> None:
+    differences = report.candidates[0].comparison.differences
+
+    assert compared["numbers"] == {
+        name: dataclasses.asdict(found) for name, found in differences.items()
+    }
+    assert {*OVERALL, "groups.blur", "corruptions.fog.error", "mean_top5_error"} < set(differences)
+
+
+def test_the_numbers_and_their_differences_are_those_of_the_images(
+    compared: dict[str, Any], baseline: Judged, candidate: Judged
+) -> None:
+    numbers = compared["numbers"]
+    before, after = mce_by_hand(baseline), mce_by_hand(candidate)
+
+    assert numbers["mce"]["baseline"] == pytest.approx(before)
+    assert numbers["mce"]["candidate"] == pytest.approx(after)
+    assert numbers["mce"]["difference"] == pytest.approx(after - before)
+    assert numbers["corruptions.fog.error"]["difference"] == pytest.approx(-N_FIXED / N_IMAGES / 5)
+    assert numbers["mean_corruption_error"]["difference"] == pytest.approx(
+        (N_BROKEN - N_FIXED) / N_IMAGES / 75
+    )
+    assert numbers["clean_error"]["difference"] == 0
+
+
+def test_the_marks_say_what_was_made_better_and_worse(compared: dict[str, Any]) -> None:
+    marks = {
+        key: one["mark"]
+        for key, one in compared["numbers"].items()
+        if key.startswith("corruptions.") and one["mark"] != "~"
+    }
+
+    assert marks == {
+        "corruptions.fog.ce": "better",
+        "corruptions.fog.error": "better",
+        "corruptions.snow.ce": "worse",
+        "corruptions.snow.error": "worse",
+    }
+
+
+def test_each_cell_has_mcnemars_exact_test_and_holms_correction(compared: dict[str, Any]) -> None:
+    cells = {(cell["corruption"], cell["severity"]): cell for cell in compared["cells"]}
+    fog, snow = cells.pop(("fog", 5)), cells.pop(("snow", 5))
+
+    assert len(cells) + 2 == len(ALL)
+    assert (fog["only_baseline_wrong"], fog["only_candidate_wrong"]) == (N_FIXED, 0)
+    assert (snow["only_baseline_wrong"], snow["only_candidate_wrong"]) == (0, N_BROKEN)
+    assert fog["difference"] == pytest.approx(-N_FIXED / N_IMAGES)
+    for cell, n in ((fog, N_FIXED), (snow, N_BROKEN)):
+        assert cell["p_value"] == pytest.approx(stats.binomtest(0, n).pvalue)
+    # The smallest p counts as often as there are cells, the next one time less.
+    assert snow["p_holm"] == pytest.approx(len(ALL) * snow["p_value"])
+    assert fog["p_holm"] == pytest.approx((len(ALL) - 1) * fog["p_value"])
+    assert (fog["mark"], snow["mark"]) == ("better", "worse")
+    assert {(cell["p_holm"], cell["mark"]) for cell in cells.values()} == {(1.0, "~")}
+
+
+def test_csv_gives_the_numbers_of_the_json_back(
+    report: ComparisonReport, compared: dict[str, Any]
+) -> None:
+    table = read_csv(render_comparison(report, "csv"))
+    numbers = table[table["kind"] == "number"].set_index("key")
+    cells = table[table["kind"] == "cell"].set_index("key")
+
+    assert set(numbers.index) == {
+        key for key in compared["numbers"] if not key.startswith("corruptions.") or ".ce" in key
+    }
+    for key, row in numbers.iterrows():
+        found = compared["numbers"][key]
+        for column in ("baseline", "candidate", "difference", "mark"):
+            assert row[column] == same(found[column])
+        ends = found["interval"]["low"], found["interval"]["high"]
+        assert (row["low"], row["high"]) == same(ends)
+        assert row["n_differing"] == found["n_differing"] or found["n_differing"] is None
+    assert len(cells) == len(compared["cells"])
+    for cell in compared["cells"]:
+        row = cells.loc[str(Condition(cell["corruption"], cell["severity"]))]
+        for column in set(cell) - {"corruption", "severity"}:
+            assert row[column] == same(cell[column])
+
+
+def test_csv_tells_several_candidates_apart(baseline: Judged, candidate: Judged) -> None:
+    both = report_of(baseline, candidate, judged("vit", conditions=ALL, harder=0.5))
+    table = read_csv(render_comparison(both, "csv")).set_index(["candidate_run", "key"])
+
+    assert set(table["baseline_run"]) == {baseline.run.id}
+    assert table.index.is_unique
+    assert table.loc[("run-vit", "mce"), "mark"] == "worse"
+    assert table.loc[(candidate.run.id, "corruptions.fog.ce"), "mark"] == "better"
+
+
+@pytest.mark.parametrize("format", READERS)
+def test_papers_show_rounded_numbers_with_the_better_one_in_bold(
+    report: ComparisonReport, compared: dict[str, Any], format: str
+) -> None:
+    numbers, _ = READERS[format](render_comparison(report, format))
+    rows = {row[0]: row[1:] for row in numbers[1:]}
+    fog, snow = (compared["numbers"][f"corruptions.{name}.ce"] for name in ("fog", "snow"))
+
+    assert numbers[0] == ["", "baseline", "candidate", "difference", "interval", ""]
+    assert rows["fog CE"] == [
+        f"{fog['baseline']:.2f}",
+        f"**{fog['candidate']:.2f}**",
+        f"{fog['difference']:.2f}",
+        f"{fog['interval']['low']:.2f} to {fog['interval']['high']:.2f}",
+        "better",
+    ]
+    assert rows["snow CE"] == [
+        f"**{snow['baseline']:.2f}**",
+        f"{snow['candidate']:.2f}",
+        f"+{snow['difference']:.2f}",
+        f"+{snow['interval']['low']:.2f} to +{snow['interval']['high']:.2f}",
+        "worse",
+    ]
+    # All that differs by no more than noise stands plain.
+    for texts in rows.values():
+        assert any(text.startswith("**") for text in texts) == (texts[-1] != "~")
+
+
+@pytest.mark.parametrize("format", READERS)
+def test_every_number_is_in_its_own_unit(
+    report: ComparisonReport, compared: dict[str, Any], format: str
+) -> None:
+    numbers, _ = READERS[format](render_comparison(report, format))
+    shown = {row[0]: row[1].strip("*") for row in numbers}
+
+    for label, key, text in (
+        ("clean error %", "clean_error", lambda value: f"{100 * value:.2f}"),
+        ("mCE", "mce", "{:.2f}".format),
+        ("relative mCE", "relative_mce", "{:.2f}".format),
+        ("blur CE", "groups.blur", "{:.2f}".format),
+        ("error lost to corruption %", "robustness_gap", lambda value: f"{100 * value:.2f}"),
+        ("mean log likelihood, -nats", "mean_negative_log_likelihood", "{:.3f}".format),
+        ("mean top-5 error %", "mean_top5_error", lambda value: f"{100 * value:.2f}"),
+    ):
+        assert shown[label] == text(compared["numbers"][key]["baseline"])
+
+
+@pytest.mark.parametrize("format", READERS)
+def test_a_row_for_each_corruption_has_its_cells_by_severity(
+    report: ComparisonReport, format: str
+) -> None:
+    _, cells = READERS[format](render_comparison(report, format))
+    rows = {row[0]: row[1:] for row in cells[1:]}
+
+    assert cells[0] == ["corruption", "1", "2", "3", "4", "5", "smallest p"]
+    assert tuple(rows) == corruptions.names("all")
+    assert rows["fog"] == [*["0.00 ~"] * 4, "-12.50 better", "<0.001"]
+    assert rows["snow"] == [*["0.00 ~"] * 4, "+16.67 worse", "<0.001"]
+    assert rows["frost"] == [*["0.00 ~"] * 5, "1.000"]
+
+
+def test_a_name_full_of_special_characters_is_printed_as_it_is(report: ComparisonReport) -> None:
+    title = f"{HOSTILE} against resnet50"
+    latex = render_comparison(report, "latex")
+
+    assert f"### {title}\n" in render_comparison(report, "markdown")
+    assert captions(latex)[0].startswith(f"{title}, released-240: {HOSTILE} and resnet50 cannot")
+    assert captions(latex)[1] == CELLS_TITLE
+    assert title in terminal_text(comparison_parts(report, width=200))
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_terminal_shows_every_number_and_mark_uncut(report: ComparisonReport, width: int) -> None:
+    parts = comparison_parts(report, width=width)
+    text = terminal_text(parts, width)
+
+    assert max(len(line) for line in text.splitlines()) <= width
+    for label in (*LABELS.values(), *(f"{group} CE" for group in GROUPS), "fog CE", "spatter CE"):
+        assert label in text
+    for phrase in ("protocol released-240 [", "-12.50 better", "+16.67 worse", CELLS_TITLE):
+        assert phrase in " ".join(text.split())
+    assert "…" not in text
+
+
+def test_runs_that_answer_alike_are_not_told_apart_and_nothing_is_bold(baseline: Judged) -> None:
+    alike = report_of(baseline, judged("twin", conditions=ALL))
+    text = render_comparison(alike, "markdown")
+
+    assert "twin and resnet50 cannot be told apart: mCE" in text
+    assert "**" not in text
+    assert {row["mark"] for row in number_rows(alike.candidates[0].comparison)} == {"~"}
+
+
+def test_each_candidate_has_its_own_tables(baseline: Judged, candidate: Judged) -> None:
+    both = report_of(baseline, candidate, judged("vit", conditions=ALL, harder=0.5))
+    text = terminal_text(comparison_parts(both, width=120), 120)
+
+    assert len(READERS["markdown"](render_comparison(both, "markdown"))) == 4
+    assert text.index(f"{HOSTILE} against resnet50") < text.index("vit against resnet50")
+    assert "vit is worse than resnet50: mCE" in text
+
+
+def test_of_a_part_of_the_cells_a_corruption_shows_its_error_and_no_mean() -> None:
+    some = (CLEAN, *conditions_of(("fog", "spatter"), (1, 3)))
+    partly = report_of(judged(conditions=some), judged("vit", conditions=some, harder=0.5))
+    (one,) = partly.candidates
+    rows = {row["number"]: row for row in number_rows(one.comparison)}
+    _, cells = READERS["markdown"](render_comparison(partly, "markdown"))
+
+    assert set(rows) == {
+        "clean error %", "fog error %", "spatter error %", "clean top-5 error %",
+        "clean log likelihood, -nats", "clean calibration error %",
+    }  # fmt: skip
+    assert rows["fog error %"]["section"] == "corruptions"
+    assert [cell for row in cells[1:] for cell in row if cell == "-"] == ["-"] * 6
+    assert partly.sentence(one) == (
+        "The runs share too few cells for an mCE; see the corruptions one by one."
+    )
+
+
+@pytest.mark.parametrize(
+    ("differences", "expected"),
+    [
+        (
+            {"mce": (70.0, 72.5, Interval(1.5, 3.5), "worse")},
+            "new is worse than old: mCE 72.50 against 70.00, +2.50 (+1.50 to +3.50).",
+        ),
+        (
+            {"mce": (70.0, 68.0, Interval(-3.0, -1.0), "better")},
+            "new is better than old: mCE 68.00 against 70.00, -2.00 (-3.00 to -1.00).",
+        ),
+        (
+            {"mce": (70.0, 70.5, Interval(-0.5, 1.5), "~")},
+            "new and old cannot be told apart: mCE 70.50 against 70.00, +0.50 (-0.50 to +1.50).",
+        ),
+        (
+            {"mean_corruption_error": (0.5, 0.52, None, "~")},
+            "new and old cannot be told apart: mean corruption error 52.00 against 50.00, +2.00.",
+        ),
+        (
+            {
+                "mean_corruption_error": (0.5, 0.4, Interval(-0.2, -0.1), "better"),
+                "mce": (70.0, 72.5, Interval(1.5, 3.5), "worse"),
+            },
+            "new is worse than old: mCE 72.50 against 70.00, +2.50 (+1.50 to +3.50).",
+        ),
+        ({}, "The runs share too few cells for an mCE; see the corruptions one by one."),
+    ],
+)
+def test_the_answer_is_one_sentence_by_mce_before_the_mean_error(
+    differences: dict[str, Any], expected: str
+) -> None:
+    found = {
+        key: Difference(key, before, after, after - before, interval, 100, mark)
+        for key, (before, after, interval, mark) in differences.items()
+    }
+
+    assert sentence("new", "old", Comparison((), (), found, (), 0.95)) == expected
+
+
+def test_the_notes_say_what_the_tables_stand_on(report: ComparisonReport) -> None:
+    assert report.notes(report.candidates[0]) == [
+        "240 images, 96 cells; difference is candidate less baseline, with its paired "
+        "95 % interval",
+        "better, worse: the interval leaves out 0; ~: inside the noise",
+        "cells: McNemar's exact test, with Holm's correction for 96 cells at 5 %",
+        "CE divides by the errors of AlexNet",
+        "of the clean cell p is 1.000",
+    ]
+
+
+def test_the_notes_say_what_is_missing() -> None:
+    whole, part = judged(n_blocks=1), judged("part", conditions=(FOG, SNOW), n_blocks=1)
+    report = report_of(whole, part, judged("twin", n_blocks=1), level=0.9)
+    one, twin = report.candidates
+
+    assert "74 cells that only one of the runs has are left out" in report.notes(one)
+    assert "240 images, 2 cells;" in report.notes(one)[0]
+    assert "paired 90 % interval" in report.notes(one)[0]
+    assert "for 2 cells at 10 %" in report.notes(one)[2]
+    assert not any("clean cell" in note for note in report.notes(one))
+    assert report.notes(twin)[-1] == (
+        "no interval of top-5, likelihood and calibration: 1 block of images, and the jackknife "
+        "needs 4: evaluate more images"
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "warning"), [("sample", "are a demonstration"), ("released-layout", "is unverified")]
+)
+def test_a_warning_of_the_protocol_stands_in_every_view(source: str, warning: str) -> None:
+    one, other = (judged(name, conditions=(FOG,), source=source) for name in ("a", "b"))
+    report = report_of(one, other)
+
+    for format in READERS:
+        assert warning in render_comparison(report, format)
+    assert warning in terminal_text(comparison_parts(report, width=200))
+
+
+def test_what_is_compared_is_named_once() -> None:
+    assert set(LABELS) == {*OVERALL, *(f"{w}_{kind}" for kind in KINDS for w in ("clean", "mean"))}
+    assert KINDS == KINDS_BY_BLOCK

@@ -1,0 +1,208 @@
+"""What a run shows beyond its cells: intervals, other kinds of numbers, the worst sides."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+import corruptions
+from robustbench_gnl.metrics import summarize
+from robustbench_gnl.records import CLEAN, Condition, conditions_of
+from robustbench_gnl.reference import load_alexnet
+from robustbench_gnl.reports import render_run, run_document, run_table
+from robustbench_gnl.reports.run_details import (
+    FURTHER,
+    KINDS,
+    further_lines,
+    further_of_corruption,
+    interval_lines,
+)
+from robustbench_gnl.statistics import Details
+from tests.reports.reading import READERS, latex_tables, read_csv, terminal_text
+from tests.reports.samples import Judged, judged
+
+
+@pytest.fixture(scope="module")
+def one() -> Judged:
+    return judged()
+
+
+@pytest.fixture(scope="module")
+def details(one: Judged) -> Details:
+    return one.details
+
+
+@pytest.fixture(scope="module")
+def document(one: Judged, details: Details) -> dict[str, Any]:
+    return json.loads(render_run(one.run, "json", details=details))
+
+
+def ends(interval: dict[str, Any], scale: float = 1.0) -> str:
+    return f"{scale * interval['low']:.2f}-{scale * interval['high']:.2f}"
+
+
+def test_json_has_every_interval_and_further_number(
+    document: dict[str, Any], details: Details
+) -> None:
+    numbers = details.numbers
+
+    assert document["intervals"] == {
+        name: dataclasses.asdict(interval) for name, interval in numbers.intervals.items()
+    }
+    assert {"mce", "clean_error", "groups.blur", "corruptions.fog.ce"} < set(document["intervals"])
+    for name in FURTHER:
+        assert document[name] == numbers.values[name]
+    assert document["effective_robustness_line"] == str(details.trend)
+    assert document["worst_class"] == dataclasses.asdict(details.worst_class)
+    assert document["interval_reasons"] == {}
+
+
+def test_json_without_details_has_no_word_of_them(one: Judged) -> None:
+    document = run_document(one.run)
+
+    assert not {"intervals", "worst_class", *FURTHER} & set(document)
+    assert not set(KINDS) & set(document["corruptions"]["fog"])
+
+
+def test_the_further_numbers_of_a_corruption_are_those_of_the_images(
+    one: Judged, details: Details
+) -> None:
+    found = further_of_corruption(details, "fog")
+    cells = [one.answers[Condition("fog", s)] for s in corruptions.SEVERITIES]
+    top5 = [cell.wrong_top5.mean() for cell in cells]
+    likelihood = [cell.negative_log_likelihood.mean() for cell in cells]
+
+    assert found["top5_error_severities"] == pytest.approx(top5)
+    assert found["top5_error"] == pytest.approx(np.mean(top5))
+    assert found["negative_log_likelihood_severities"] == pytest.approx(likelihood)
+    assert found["negative_log_likelihood"] == pytest.approx(np.mean(likelihood))
+    assert set(found) == {*KINDS, *(f"{kind}_severities" for kind in KINDS)}
+
+
+def test_a_severity_that_was_not_run_is_null() -> None:
+    part = judged(conditions=(CLEAN, *conditions_of(("fog",), (1, 3))))
+    document = run_document(part.run, details=part.details)
+    five = document["corruptions"]["fog"]["top5_error_severities"]
+
+    assert [value is None for value in five] == [False, True, False, True, True]
+    assert document["mean_top5_error"] is None
+    assert document["effective_robustness"] is None
+    assert document["reasons"]["effective_robustness"] == "it needs mCE and the clean error"
+
+
+def test_csv_has_the_ends_of_the_intervals_and_the_other_kinds(
+    one: Judged, details: Details, document: dict[str, Any]
+) -> None:
+    table = read_csv(render_run(one.run, "csv", details=details)).set_index("corruption")
+    intervals = document["intervals"]
+
+    for row, key, name in (
+        ("fog", "ce", "corruptions.fog.ce"),
+        ("fog", "error", "corruptions.fog.error"),
+        ("clean", "error", "clean_error"),
+        ("mean", "error", "mean_corruption_error"),
+        ("mean", "ce", "mce"),
+    ):
+        found = table.loc[row, [f"{key}_low", f"{key}_high"]].tolist()
+        assert found == pytest.approx([intervals[name]["low"], intervals[name]["high"]], rel=1e-12)
+    for kind in KINDS:
+        assert table.loc["fog", kind] == pytest.approx(document["corruptions"]["fog"][kind])
+        assert table.loc["clean", kind] == pytest.approx(document[f"clean_{kind}"])
+        assert table.loc["mean", kind] == pytest.approx(document[f"mean_{kind}"])
+
+
+@pytest.mark.parametrize("format", READERS)
+def test_the_table_has_a_column_of_intervals_of_ce(
+    one: Judged, details: Details, document: dict[str, Any], format: str
+) -> None:
+    table, *_ = READERS[format](render_run(one.run, format, details=details))
+    rows = {row[0]: row for row in table}
+
+    assert table[0][-2:] == ["CE", "interval"]
+    assert rows["fog"][-1] == ends(document["intervals"]["corruptions.fog.ce"])
+    without, *_ = READERS[format](render_run(one.run, format, details=details, intervals=False))
+    assert without[0][-1] == "CE"
+
+
+@pytest.mark.parametrize("view", ["terminal", "markdown", "latex"])
+def test_every_number_stands_with_its_interval_below_the_table(
+    one: Judged, details: Details, document: dict[str, Any], view: str
+) -> None:
+    text = (
+        terminal_text([run_table(one.run, details=details, width=200)])
+        if view == "terminal"
+        else render_run(one.run, view, details=details)
+    )
+    intervals = document["intervals"]
+
+    mce, clean = document["mce"], document["clean_error"]
+    assert f"mCE, AlexNet = 100: {mce:.2f} ({ends(intervals['mce'])})" in text
+    assert f"clean error, %: {100 * clean:.2f} ({ends(intervals['clean_error'], 100)})" in text
+    for line in (*further_lines(details, summarize(one.run.cells, load_alexnet())),
+                 *interval_lines(details)):  # fmt: skip
+        assert line in text
+
+
+def test_the_further_lines_are_in_their_own_units(
+    one: Judged, details: Details, document: dict[str, Any]
+) -> None:
+    lines = further_lines(details, summarize(one.run.cells, load_alexnet()))
+    gap, top5 = document["robustness_gap"], document["clean_top5_error"]
+    worst = max(document["corruptions"].items(), key=lambda item: item[1]["ce"])[0]
+    worst_class = document["worst_class"]
+    intervals = document["intervals"]
+
+    assert lines[0] == (
+        f"mean corruption error less clean error, %: {100 * gap:.2f} "
+        f"({ends(intervals['robustness_gap'], 100)})"
+    )
+    assert lines[1] == (
+        f"clean top-5 error, %: {100 * top5:.2f} ({ends(intervals['clean_top5_error'], 100)})"
+    )
+    assert lines[3].startswith(
+        "clean negative log likelihood, nats: "
+        f"{one.answers[CLEAN].negative_log_likelihood.mean():.3f} ("
+    )
+    assert lines[7].startswith(
+        "effective robustness, points of mCE below the line: "
+        f"{document['effective_robustness']:.2f} ("
+    )
+    assert lines[8:] == [
+        f"worst corruption: {worst}",
+        f"worst class: {worst_class['name']}, mean error {100 * worst_class['error']:.2f} % of "
+        "20 images",
+    ]
+
+
+def test_what_the_intervals_are_is_said_once(details: Details) -> None:
+    first, *others = interval_lines(dataclasses.replace(details, level=0.9))
+
+    assert first.startswith("in brackets: 90 % intervals, by resampling the images; of top-5,")
+    assert others == [f"the line of effective robustness: {details.trend}"]
+
+
+def test_numbers_without_an_interval_share_one_reason() -> None:
+    few = judged(n_blocks=1)
+    lines = interval_lines(few.details)
+    reasons = [line for line in lines if line.startswith("no interval of ")]
+
+    assert len(reasons) == 1
+    assert reasons[0].endswith(
+        ": 1 block of images, and the jackknife needs 4: evaluate more images"
+    )
+    document = run_document(few.run, details=few.details)
+    assert document["interval_reasons"]["mean_top5_error"].startswith("1 block of images")
+    assert "mean_top5_error" not in document["intervals"]
+
+
+def test_an_empty_run_shows_nothing_further() -> None:
+    empty = judged(conditions=())
+    details = empty.details
+
+    assert further_lines(details, summarize({}, load_alexnet())) == []
+    assert interval_lines(details) == []
+    assert latex_tables(render_run(empty.run, "latex", details=details))[0][0][-1] == "CE"

@@ -1,0 +1,326 @@
+"""What a gate found, in every format: the verdict, the numbers behind it, and what it could see."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from robustbench_gnl.records import CLEAN, Condition
+from robustbench_gnl.reference import load_alexnet
+from robustbench_gnl.reports.gate import (
+    GateReport,
+    gate_parts,
+    headline,
+    junit_xml,
+    notes_of,
+    render_gate,
+)
+from robustbench_gnl.statistics import Verdict, judge, parse_rule, parse_rules
+from tests.reports.reading import READERS, captions, read_csv, terminal_text
+from tests.reports.samples import HOSTILE, N_IMAGES, Judged, judged
+
+SNOW = Condition("snow", 5)
+N_BROKEN = 40
+
+
+def verdict_of(rule: str = "mCE:+0.5", passed: bool = True, **changes: Any) -> Verdict:
+    """A rule that a rise of 0.2 kept, or as `changes` say."""
+    fields: dict[str, Any] = {
+        "baseline": 70.0,
+        "candidate": 70.2,
+        "difference": 0.2,
+        "allowed": 0.5,
+        "lower_bound": -0.1,
+        "p_value": 0.1,
+        "p_holm": 0.2,
+        "detectable": 0.9,
+        "n_cells": 75,
+        "method": "t",
+        "n_differing": 30,
+    }
+    return Verdict(rule=parse_rule(rule), passed=passed, **{**fields, **changes})
+
+
+KEPT = verdict_of()
+BROKEN = verdict_of(
+    "clean_error:+1pp", passed=False, baseline=0.12, candidate=0.15, difference=0.03, allowed=0.01,
+    lower_bound=0.004, p_value=0.0004, p_holm=0.0008, detectable=0.025, n_cells=1,
+)  # fmt: skip
+NOISY = verdict_of(
+    "nll:+5%", baseline=2.0, candidate=2.15, difference=0.15, allowed=0.1, lower_bound=-0.05,
+    p_holm=0.3, detectable=0.21, method="jackknife", n_differing=None,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run() -> Judged:
+    return judged(conditions=(CLEAN,))
+
+
+def report_of(run: Judged, *verdicts: Verdict, **changes: Any) -> GateReport:
+    fields: dict[str, Any] = {
+        "name": "new",
+        "run": replace(run.run, id="run-new"),
+        "baseline_name": "old",
+        "baseline": run.run,
+        "alpha": 0.05,
+        "strict": False,
+        "reference": "AlexNet",
+        "answers_alike": False,
+    }
+    return GateReport(verdicts=verdicts, **{**fields, **changes})
+
+
+@pytest.fixture
+def report(run: Judged) -> GateReport:
+    return report_of(run, KEPT, BROKEN, NOISY)
+
+
+HEAD = ["rule", "baseline", "run", "difference", "allowed", "lower bound", "p", ""]
+ROWS = [
+    ["mCE:+0.5", "70.00", "70.20", "+0.20", "+0.50", "-0.10", "0.200", "pass"],
+    ["clean_error:+1pp", "12.00", "15.00", "+3.00 pp", "+1.00 pp", "+0.40 pp", "<0.001", "FAIL"],
+    ["nll:+5%", "2.000", "2.150", "+0.150 nats", "+0.100 nats", "-0.050 nats", "0.300",
+     "pass (noise)"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("format", READERS)
+def test_documents_show_each_rule_in_its_own_unit(report: GateReport, format: str) -> None:
+    (table,) = READERS[format](render_gate(report, format))
+
+    assert table == [HEAD, *ROWS]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_terminal_shows_the_same_uncut(report: GateReport, width: int) -> None:
+    text = terminal_text(gate_parts(report, width=width), width)
+
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert text.startswith("FAILED: new against old breaks 1 of 3 rules\n")
+    for row in ROWS:
+        for cell in row[:6] + row[7:]:
+            assert cell in text
+    for note in notes_of(report):
+        assert note in " ".join(text.split())
+
+
+def test_json_carries_the_raw_numbers(report: GateReport) -> None:
+    document = json.loads(render_gate(report, "json"))
+    kept, broken, noisy = document["rules"]
+
+    assert (document["schema_version"], document["passed"]) == (1, False)
+    assert (document["alpha"], document["strict"]) == (0.05, False)
+    assert document["run"] == {"name": "new", "run_id": "run-new"}
+    assert document["baseline"] == {"name": "old", "run_id": report.baseline.id}
+    assert document["protocol"]["fingerprint"] == report.protocol.fingerprint
+    assert document["notes"] == notes_of(report)
+    assert broken == {
+        "rule": "clean_error:+1pp", "passed": False, "inside_noise": False, "baseline": 0.12,
+        "run": 0.15, "difference": 0.03, "allowed": 0.01, "lower_bound": 0.004,
+        "p_value": 0.0004, "p_holm": 0.0008, "detectable": 0.025, "n_cells": 1,
+        "n_images_differing": 30, "method": "t",
+    }  # fmt: skip
+    assert (kept["passed"], kept["inside_noise"]) == (True, False)
+    assert (noisy["passed"], noisy["inside_noise"]) == (True, True)
+    assert noisy["n_images_differing"] is None
+
+
+def test_csv_gives_the_numbers_of_the_json_back(report: GateReport) -> None:
+    rules = json.loads(render_gate(report, "json"))["rules"]
+    table = read_csv(render_gate(report, "csv"))
+
+    assert list(table.columns) == list(rules[0])
+    for (_, row), rule in zip(table.iterrows(), rules, strict=True):
+        for key, value in rule.items():
+            assert np.isnan(row[key]) if value is None else row[key] == value
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        ([KEPT], "PASSED: new against old keeps 1 rule"),
+        ([KEPT, NOISY], "PASSED: new against old keeps 2 rules"),
+        ([BROKEN], "FAILED: new against old breaks 1 of 1 rule"),
+        ([KEPT, BROKEN], "FAILED: new against old breaks 1 of 2 rules"),
+    ],
+)
+def test_the_answer_stands_first(run: Judged, verdicts: list[Verdict], expected: str) -> None:
+    report = report_of(run, *verdicts)
+
+    assert headline(report) == expected
+    assert render_gate(report, "markdown").startswith(f"### {expected}\n")
+    assert captions(render_gate(report, "latex")) == [expected]
+    assert report.passed == expected.startswith("PASSED")
+
+
+def test_junit_has_a_case_a_rule_and_counts_the_failures(report: GateReport) -> None:
+    root = ElementTree.fromstring(junit_xml(report))
+    (suite,) = root
+    failures = {case.get("name"): case.find("failure") for case in suite}
+
+    for element in (root, suite):
+        assert (element.get("tests"), element.get("failures"), element.get("errors")) == (
+            "3", "1", "0",
+        )  # fmt: skip
+    assert suite.get("name") == "new against old"
+    assert list(failures) == ["mCE:+0.5", "clean_error:+1pp", "nll:+5%"]
+    assert {case.get("classname") for case in suite} == {"gnlbench.check"}
+    assert [name for name, failure in failures.items() if failure is not None] == [
+        "clean_error:+1pp"
+    ]
+    assert failures["clean_error:+1pp"].get("message") == (
+        "clean_error:+1pp: 15.00 against 12.00, +3.00 pp where +1.00 pp is allowed; "
+        "lower bound +0.40 pp"
+    )
+    assert suite[0].findtext("system-out") == (
+        "mCE:+0.5: 70.20 against 70.00, +0.20 where +0.50 is allowed; lower bound -0.10"
+    )
+
+
+@pytest.mark.parametrize("name", [HOSTILE, '<&"', "]]>", "ключ 模型", "a\tb\nc"])
+def test_junit_is_well_formed_whatever_the_models_are_called(run: Judged, name: str) -> None:
+    root = ElementTree.fromstring(junit_xml(report_of(run, KEPT, name=name)))
+
+    assert root[0].get("name") == f"{name} against old"
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x1b", "\x08", "\ud800", "\uffff"])
+def test_junit_replaces_what_xml_cannot_hold(run: Judged, character: str) -> None:
+    text = junit_xml(report_of(run, KEPT, name=f"a{character}b"))
+
+    assert ElementTree.fromstring(text)[0].get("name") == "a\ufffdb against old"
+
+
+def test_a_hostile_name_leaves_the_documents_whole(run: Judged) -> None:
+    report = report_of(run, KEPT, name=HOSTILE)
+
+    assert captions(render_gate(report, "latex")) == [headline(report)]
+    for format, read in READERS.items():
+        assert read(render_gate(report, format)) == [[HEAD, ROWS[0]]]
+    assert headline(report) in terminal_text(gate_parts(report, width=200))
+
+
+def test_the_notes_say_how_it_was_decided_and_what_would_have_been_seen(
+    report: GateReport,
+) -> None:
+    assert notes_of(report) == [
+        "A rule fails when the estimate is over what it allows and the lower bound of the rise is "
+        "above 0, at level 0.05 for all rules together.",
+        "Over what is allowed, but inside the noise, so not failed: nll:+5%.",
+        "With these 240 images a change of 0.90 of mCE would have been seen 4 times in 5.",
+        "With these 240 images a change of 2.50 pp of clean_error would have been seen 4 times in "
+        "5.",
+        "With these 240 images a change of 0.210 nats of nll would have been seen 4 times in 5.",
+        "CE divides by the errors of AlexNet.",
+    ]
+
+
+def test_a_strict_gate_says_so_and_shows_no_bound(run: Judged) -> None:
+    report = report_of(run, BROKEN, strict=True)
+    failure = ElementTree.fromstring(junit_xml(report)).find(".//failure")
+
+    assert notes_of(report)[0] == (
+        "A rule fails when the estimate is over what it allows, noise or not."
+    )
+    assert failure.get("message").endswith("where +1.00 pp is allowed")
+
+
+def test_the_reference_is_named_only_beside_numbers_that_divide_by_it(run: Judged) -> None:
+    def names_it(rule: str) -> bool:
+        return "CE divides by the errors of AlexNet." in notes_of(report_of(run, verdict_of(rule)))
+
+    assert all(map(names_it, ["mCE:+1", "relative_mCE:+1", "CE[fog]:+1"]))
+    assert not any(map(names_it, ["error:+1pp", "clean_error:+1pp", "nll:+1%", "ece:+1pp"]))
+
+
+def test_what_cannot_be_said_is_said_to_be_so(run: Judged) -> None:
+    unknown = verdict_of("error[fog]:+1pp", detectable=None)
+    untold = "What change of error[fog] would have been seen, these images do not tell."
+
+    assert untold in notes_of(report_of(run, KEPT, unknown))
+    alike = notes_of(report_of(run, unknown, answers_alike=True))
+    assert "The two runs answer alike on every image." in alike
+    assert untold not in alike
+
+
+def test_cells_left_out_are_counted(run: Judged) -> None:
+    report = report_of(run, KEPT, left_out=("fog/1", "snow/2"))
+
+    assert "Left out, because only one of the runs has them: 2 cells." in notes_of(report)
+    assert json.loads(render_gate(report, "json"))["cells_left_out"] == ["fog/1", "snow/2"]
+
+
+def test_a_demonstration_is_no_gate_and_says_so() -> None:
+    sample = judged(conditions=(CLEAN,), source="sample")
+
+    assert "are a demonstration" in notes_of(report_of(sample, KEPT))[-1]
+
+
+@pytest.mark.parametrize(
+    ("difference", "is_over"), [(0.13 - 0.12, False), (0.0100001, True), (0.0099, False)]
+)
+def test_a_rise_of_just_what_is_allowed_is_not_over_it(
+    run: Judged, difference: float, is_over: bool
+) -> None:
+    """In floating point 0.13 - 0.12 is more than 0.01."""
+    verdict = verdict_of("clean_error:+1pp", difference=difference, allowed=0.01)
+    (rule,) = json.loads(render_gate(report_of(run, verdict), "json"))["rules"]
+
+    assert rule["inside_noise"] == is_over
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("CE[fog]:+1", ["70.00", "70.20", "+0.20", "+0.50", "-0.10"]),
+        ("relative_mCE:+1", ["70.00", "70.20", "+0.20", "+0.50", "-0.10"]),
+        ("error[fog,5]:+1pp", ["7000.00", "7020.00", "+20.00 pp", "+50.00 pp", "-10.00 pp"]),
+        ("ece:+10%", ["7000.00", "7020.00", "+20.00 pp", "+50.00 pp", "-10.00 pp"]),
+        ("top5_error:+1pp", ["7000.00", "7020.00", "+20.00 pp", "+50.00 pp", "-10.00 pp"]),
+        ("nll:+1", ["70.000", "70.200", "+0.200 nats", "+0.500 nats", "-0.100 nats"]),
+    ],
+)
+def test_fractions_are_shown_as_percentage_points_and_ces_as_they_are(
+    run: Judged, rule: str, expected: list[str]
+) -> None:
+    (table,) = READERS["markdown"](render_gate(report_of(run, verdict_of(rule)), "markdown"))
+
+    assert table[1][1:6] == expected
+
+
+def test_the_report_of_a_real_pair_says_what_its_images_could_show() -> None:
+    """The change seen 4 times in 5, by hand: t and z standard errors above what is allowed, or
+    above 0 if that is more, at the level that two rules share."""
+    baseline = judged()
+    broken = np.flatnonzero(~baseline.answers[SNOW].wrong)[:N_BROKEN]
+    candidate = judged("new", changed={SNOW: broken})
+    rules = parse_rules(["error[snow,5]:+1pp", "mCE:+5"])
+    alexnet = load_alexnet()
+    verdicts = judge(rules, baseline.evidence, candidate.evidence, alexnet)
+    report = report_of(baseline, *verdicts)
+
+    change = np.zeros(N_IMAGES)
+    change[broken] = 1
+    to_mce = 100 / sum(alexnet.errors["snow"]) / 15
+    for rule, scale, allowed, unit in (
+        ("error[snow,5]", 100, 1.0, " pp"), ("mCE", to_mce, 5.0, ""),
+    ):  # fmt: skip
+        error = scale * change.std(ddof=1) / np.sqrt(N_IMAGES)
+        needed = max(allowed, stats.t.ppf(1 - 0.05 / 2, N_IMAGES - 1) * error)
+        detectable = needed + stats.norm.ppf(0.8) * error
+        assert (
+            f"With these 240 images a change of {detectable:.2f}{unit} of {rule} would have been "
+            "seen 4 times in 5." in notes_of(report)
+        )
+    assert headline(report) == "FAILED: new against old breaks 1 of 2 rules"
+    (table,) = READERS["markdown"](render_gate(report, "markdown"))
+    assert table[1][3] == f"+{100 * N_BROKEN / N_IMAGES:.2f} pp"
+    assert table[2][3] == f"+{to_mce * N_BROKEN / N_IMAGES:.2f}"
+    assert [row[-1] for row in table[1:]] == ["FAIL", "pass"]

@@ -1,0 +1,244 @@
+"""Error bars of a board: whose number has which, and ranks as ranges."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import corruptions
+from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition
+from robustbench_gnl.reference import load_alexnet, load_published
+from robustbench_gnl.reports import Board, board_tables, boards, render_boards
+from robustbench_gnl.reports.tables import INTERVALS
+from robustbench_gnl.reports.uncertainty import Uncertainty, uncertainties, with_uncertainty
+from robustbench_gnl.statistics import Replicates, bootstrap
+from tests.reports.reading import READERS, read_csv, terminal_text
+from tests.reports.samples import N_IMAGES, Judged, judged
+
+ALTERNATING, IN_PAIRS = np.array([1.0, -1, 1, -1]), np.array([1.0, 1, -1, -1])
+"""Replicates around 0 that have nothing to do with each other: their covariance is 0."""
+
+
+def ranges(board: Board) -> dict[str, Any]:
+    return {row["model"]: row.get("rank_range") for row in board.rows if row["kind"] == "run"}
+
+
+def with_draws(board: Board, draws: dict[str, Any], level: float = 0.95) -> Board:
+    """The board of runs by `make_run` with these replicates of the number it is sorted by."""
+    ids = {row["model"]: row["run_id"] for row in board.rows if row["kind"] == "run"}
+    found = {ids[name]: Uncertainty({}, array) for name, array in draws.items()}
+    return with_uncertainty(board, found, level)
+
+
+def test_a_rank_goes_from_those_surely_better_to_those_surely_worse(make_run: Any) -> None:
+    """mCE 70, 75 and 90. Two replicates of spread 3 differ by 1.96 * sqrt(18 * 4 / 3) = 9.6
+    through chance alone: 5 points are within it, 15 and 20 are not."""
+    (board,) = boards([make_run("a", 0.7), make_run("b", 0.75), make_run("c", 0.9)])
+    draws = {"a": 70 + 3 * ALTERNATING, "b": 75 + 3 * IN_PAIRS, "c": 90 + 3 * ALTERNATING}
+
+    assert ranges(with_draws(board, draws)) == {"a": "1-2", "b": "1-2", "c": "3"}
+    # What all share parts nobody: the same images were drawn for each.
+    together = {name: array.mean() + 3 * ALTERNATING for name, array in draws.items()}
+    assert ranges(with_draws(board, together)) == {"a": "1", "b": "2", "c": "3"}
+
+
+def test_a_lower_level_is_sure_sooner(make_run: Any) -> None:
+    (board,) = boards([make_run("a", 0.7), make_run("b", 0.75)])
+    draws = {"a": 70 + 3 * ALTERNATING, "b": 75 + 3 * IN_PAIRS}  # apart by 1.02 standard errors
+
+    assert ranges(with_draws(board, draws, level=0.95)) == {"a": "1-2", "b": "1-2"}
+    assert ranges(with_draws(board, draws, level=0.5)) == {"a": "1", "b": "2"}
+
+
+def test_beside_results_without_error_bars_a_rank_stays_a_number(make_run: Any) -> None:
+    board, *_ = boards([make_run("a", 0.7), make_run("b", 0.75)], published=load_published())
+    found = with_draws(board, {"a": 70 + ALTERNATING, "b": 75 + ALTERNATING})
+
+    assert ranges(found) == {"a": None, "b": None}
+    assert [row["rank"] for row in found.rows] == [row["rank"] for row in board.rows]
+
+
+def test_a_run_without_replicates_leaves_all_ranks_as_numbers(make_run: Any) -> None:
+    (board,) = boards([make_run("a", 0.7), make_run("b", 0.75)])
+
+    assert ranges(with_draws(board, {"a": 70 + ALTERNATING})) == {"a": None, "b": None}
+    assert ranges(with_draws(board, {"a": 70 + ALTERNATING, "b": None})) == {"a": None, "b": None}
+
+
+def test_an_unfinished_run_has_no_rank_and_does_not_hinder_the_others(make_run: Any) -> None:
+    half = make_run("half", 0.1, without=[Condition("fog", 1)])
+    (board,) = boards([make_run("a", 0.7), make_run("b", 0.75), half])
+
+    found = with_draws(board, {"a": 70 + ALTERNATING, "b": 75 + ALTERNATING})
+    assert ranges(found) == {"a": "1", "b": "2", "half": None}
+
+
+@pytest.fixture(scope="module")
+def runs() -> list[Judged]:
+    """The second and the third differ by the answers for a few images under fog."""
+    middle = judged("middle")
+    fixed = np.flatnonzero(middle.answers[Condition("fog", 5)].wrong)[:3]
+    return [
+        judged("best", harder=-1.0),
+        middle,
+        judged("twin", changed={Condition("fog", 5): fixed}),
+        judged("last", harder=1.0),
+    ]
+
+
+def draws_of(runs: list[Judged]) -> list[tuple[Any, Replicates]]:
+    return [(one.run, bootstrap(one.evidence)) for one in runs]
+
+
+def board_of(runs: list[Judged], sort: str = "mce", level: float = 0.95) -> Board:
+    (board,) = boards([one.run for one in runs], sort=sort)
+    found = uncertainties(draws_of(runs), load_alexnet(), sort=sort, level=level)
+    return with_uncertainty(board, found, level)
+
+
+@pytest.fixture(scope="module")
+def board(runs: list[Judged]) -> Board:
+    return board_of(runs)
+
+
+def mce_scores(one: Judged) -> Any:
+    """(n_images,): each image's share of mCE."""
+    alexnet = load_alexnet().errors
+    return sum(
+        100 * one.answers[cell].wrong / sum(alexnet[cell.corruption]) / 15
+        for cell in COMMON_CONDITIONS
+    )
+
+
+def test_ranges_follow_from_the_paired_difference_of_each_pair(
+    runs: list[Judged], board: Board
+) -> None:
+    """Worked out again by the standard error of differences image by image."""
+
+    def surely_better(one: Judged, other: Judged) -> bool:
+        change = mce_scores(other) - mce_scores(one)
+        return bool(change.mean() > 1.96 * stats.sem(change)) if change.any() else False
+
+    expected = {}
+    for one in runs:
+        first = 1 + sum(surely_better(other, one) for other in runs)
+        last = len(runs) - sum(surely_better(one, other) for other in runs)
+        expected[one.run.model.name] = str(first) if first == last else f"{first}-{last}"
+
+    assert expected == {"best": "1", "middle": "2-3", "twin": "2-3", "last": "4"}
+    assert ranges(board) == expected
+
+
+@pytest.mark.parametrize("sort", ["clean_error", "mean_corruption_error", "noise", "fog"])
+def test_any_number_that_is_resampled_gives_ranges(runs: list[Judged], sort: str) -> None:
+    assert set(ranges(board_of(runs, sort)).values()) == {"1", "2-3", "4"}
+
+
+def test_parameters_have_no_error_bars_and_their_ranks_no_ranges(runs: list[Judged]) -> None:
+    found = board_of(runs, "n_params")
+
+    assert set(ranges(found).values()) == {None}
+    assert "mce" in found.rows[0][INTERVALS]
+
+
+def test_every_number_of_a_row_has_its_interval(runs: list[Judged], board: Board) -> None:
+    names = {row["model"]: row for row in board.rows}
+    row, one = names["middle"], runs[1]
+
+    assert set(row[INTERVALS]) == {
+        "clean_error", "mce", "relative_mce", "mean_corruption_error",
+        *(f"ce_{name}" for name in ("noise", "blur", "weather", "digital")),
+        *(f"ce_{name}" for name in corruptions.names("common")),
+    }  # fmt: skip
+    for key, interval in row[INTERVALS].items():
+        assert interval.low < row[key] < interval.high
+        assert interval.level == 0.95
+    # A percentile interval is about as wide as that of a mean of many images.
+    mce, half = row[INTERVALS]["mce"], 1.96 * stats.sem(mce_scores(one))
+    assert (mce.low, mce.high) == pytest.approx(
+        (row["mce"] - half, row["mce"] + half), abs=half / 10
+    )
+    wilson = stats.binomtest(int(one.answers[CLEAN].wrong.sum()), N_IMAGES).proportion_ci(
+        method="wilson"
+    )
+    clean = row[INTERVALS]["clean_error"]
+    assert (clean.low, clean.high) == pytest.approx((wilson.low, wilson.high))
+    assert INTERVALS not in names["AlexNet (reference)"]
+
+
+def test_an_interval_is_left_out_where_its_number_is() -> None:
+    no_clean = judged("no-clean", conditions=COMMON_CONDITIONS)
+    ((name, found),) = uncertainties(
+        draws_of([no_clean]), load_alexnet(), sort="clean_error", level=0.95
+    ).items()
+
+    assert name == no_clean.run.id
+    assert not {"clean_error", "relative_mce"} & set(found.intervals)
+    assert "mce" in found.intervals
+    assert found.sorted_by is None
+
+
+def test_json_has_intervals_and_both_ends_of_the_ranks(board: Board) -> None:
+    (document,) = json.loads(render_boards([board], "json"))["boards"]
+    rows = {row["model"]: row for row in document["rows"]}
+
+    assert document["level"] == 0.95
+    assert (rows["middle"]["rank_first"], rows["middle"]["rank_last"]) == (2, 3)
+    assert (rows["best"]["rank_first"], rows["best"]["rank_last"]) == (1, 1)
+    interval = next(row for row in board.rows if row["model"] == "middle")[INTERVALS]["mce"]
+    assert rows["middle"]["intervals"]["mce"] == {
+        "low": interval.low, "high": interval.high, "level": 0.95, "method": "bootstrap"
+    }  # fmt: skip
+    assert "intervals" not in rows["AlexNet (reference)"]
+
+
+def test_csv_has_intervals_and_both_ends_of_the_ranks(board: Board) -> None:
+    table = read_csv(render_boards([board], "csv", "all")).set_index("model")
+    row = next(row for row in board.rows if row["model"] == "middle")
+
+    assert table.loc["middle", ["rank_first", "rank_last"]].tolist() == [2, 3]
+    for key in ("mce", "clean_error", "ce_fog"):
+        found = table.loc["middle", [f"{key}_low", f"{key}_high"]].tolist()
+        interval = row[INTERVALS][key]
+        assert found == pytest.approx([interval.low, interval.high], rel=1e-12)
+
+
+@pytest.mark.parametrize("format", READERS)
+def test_documents_show_intervals_behind_numbers_and_ranks_as_ranges(
+    board: Board, format: str
+) -> None:
+    text = render_boards([board], format)
+    (table,) = READERS[format](text)
+    shown = {row[1]: dict(zip(table[0], row, strict=True)) for row in table[1:]}
+    row = next(row for row in board.rows if row["model"] == "best")
+    mce, clean = row[INTERVALS]["mce"], row[INTERVALS]["clean_error"]
+
+    assert shown["middle"]["rank"] == shown["twin"]["rank"] == "2-3"
+    assert shown["best"]["mCE"] == f"**{row['mce']:.2f} ({mce.low:.2f}-{mce.high:.2f})**"
+    assert shown["best"]["clean error %"] == (
+        f"**{100 * row['clean_error']:.2f} ({100 * clean.low:.2f}-{100 * clean.high:.2f})**"
+    )
+    assert shown["AlexNet (reference)"]["mCE"] == "100.00"
+    assert "with 95 % intervals by resampling the images; a rank is a range" in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_a_terminal_shows_intervals_under_their_numbers(board: Board, width: int) -> None:
+    text = terminal_text(board_tables(board, width=width), width)
+    mce = next(row for row in board.rows if row["model"] == "best")[INTERVALS]["mce"]
+
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert f"{mce.low:.2f}-{mce.high:.2f}" in text
+    assert text.count("2-3") >= 2
+
+
+def test_without_error_bars_nothing_of_them_is_shown(runs: list[Judged]) -> None:
+    (plain,) = boards([one.run for one in runs])
+
+    assert "interval" not in render_boards([plain], "markdown")
+    assert "rank_first" not in render_boards([plain], "csv")
+    assert "intervals" not in render_boards([plain], "json")

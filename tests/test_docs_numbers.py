@@ -1,0 +1,89 @@
+"""The numbers in docs/metrics.md: the run explained there agrees with itself and the program."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from robustbench_gnl.reference import load_alexnet
+from robustbench_gnl.reports.explain import explanations
+from tests.reports.reading import worked_out
+from tests.reports.samples import judged
+
+PAGE = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"^#### (.*): (.*)\n((?:- .*\n)+)", re.MULTILINE)
+EXPLAINED = {
+    number: {"shown": shown, **dict(line[2:].split(": ", 1) for line in lines.splitlines())}
+    for number, shown, lines in BLOCK.findall(PAGE)
+}
+"""What the page says of each number, by what stands before its colons."""
+WORKED = [
+    number
+    for number, one in EXPLAINED.items()
+    if re.fullmatch(r"[\d.,+\-x/() ]+", one["here"]) and one["here"] != "-"
+]
+
+
+def test_nearly_every_number_of_the_page_is_worked_out() -> None:
+    assert set(EXPLAINED) - set(WORKED) == {
+        "clean expected calibration error, %", "worst corruption", "worst class"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("number", WORKED)
+def test_the_numbers_put_into_a_formula_give_the_number_above_it(number: str) -> None:
+    one = EXPLAINED[number]
+    value, slack = worked_out(one["here"])
+    is_ratio_of_counts = number.endswith("%") and "." not in one["here"]
+    half = 0.5 * 10.0 ** -len(one["shown"].split(".")[1])
+
+    assert value * (100 if is_ratio_of_counts else 1) == pytest.approx(
+        float(one["shown"]), abs=slack + half + 1e-9
+    )
+
+
+@pytest.mark.parametrize("number", [n for n, one in EXPLAINED.items() if "interval" in one])
+def test_an_interval_of_the_page_holds_its_number(number: str) -> None:
+    one = EXPLAINED[number]
+    ends = re.match(r"(-?[\d.]+)(?:-| to )(-?[\d.]+), 95 %", one["interval"])
+
+    assert ends is not None
+    assert float(ends[1]) < float(one["shown"]) < float(ends[2])
+
+
+def test_the_errors_of_alexnet_are_those_that_ship() -> None:
+    errors = load_alexnet().errors["glass_blur"]
+
+    assert EXPLAINED["CE of glass_blur"]["here"].endswith(
+        f" / ({' + '.join(f'{100 * error:.2f}' for error in errors)})"
+    )
+
+
+def test_the_means_stand_on_the_numbers_of_their_parts() -> None:
+    """The same CE or error wherever it stands."""
+    assert EXPLAINED["CE of glass_blur"]["shown"] in EXPLAINED["mCE"]["here"]
+    assert EXPLAINED["CE of glass_blur"]["shown"] in EXPLAINED["CE of blur"]["here"]
+    assert EXPLAINED["relative CE of glass_blur"]["shown"] in EXPLAINED["relative mCE"]["here"]
+    for group in ("noise", "blur", "weather", "digital"):
+        members = EXPLAINED[f"CE of {group}"]["here"].split(" / ")[0].strip("()")
+        assert members in EXPLAINED["mCE"]["here"]
+    assert EXPLAINED["robustness gap, %"]["here"] == (
+        f"{EXPLAINED['mean corruption error, %']['shown']} - {EXPLAINED['clean error, %']['shown']}"
+    )
+
+
+def test_the_page_has_the_words_of_the_program() -> None:
+    run = judged()
+    found = explanations(run.run, load_alexnet(), run.details)
+    worst = next(one.shown for one in found if one.number == "worst corruption")
+
+    expected = {
+        one.number.replace(worst, "glass_blur"): (one.meaning, one.formula, one.source)
+        for one in found
+    }
+    assert {
+        number: (one["what"], one["formula"], one.get("source", ""))
+        for number, one in EXPLAINED.items()
+    } == expected
