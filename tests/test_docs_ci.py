@@ -1,0 +1,141 @@
+"""docs/ci.md as it is written: its commands and its workflow are run in a small repository."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import timm
+import torch
+import yaml
+
+import robustbench_gnl.models  # noqa: F401  (gives timm our networks)
+from robustbench_gnl.statistics import parse_rule
+from tests.cli.stored import Stored
+from tests.conftest import CHECKOUT
+from tests.statistics.samples import chances, draw
+from tests.trees import make_clean_tree
+
+PAGE = (CHECKOUT / "docs" / "ci.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+
+
+def steps() -> list[dict]:
+    (workflow,) = map(yaml.safe_load, blocks("yaml"))
+    (job,) = workflow["jobs"].values()
+    return job["steps"]
+
+
+def checking_step() -> dict:
+    (step,) = (step for step in steps() if "gnlbench check" in step.get("run", ""))
+    return step
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two checkpoints and a single image, in a git repository."""
+    root = tmp_path_factory.mktemp("repository")
+    make_clean_tree(root / "robustness-images", n_classes=1, n_per_class=1)
+    torch.manual_seed(0)
+    network = timm.create_model("efficientnet_gnl_es")
+    torch.save(network.state_dict(), root / "released.pth")
+    with torch.no_grad():
+        network.get_classifier().bias += 1e-3
+    torch.save(network.state_dict(), root / "candidate.pth")
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    return root
+
+
+def run(script: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """As a step of a workflow runs: by bash, which stops at the first command that fails."""
+    tools = folder / ".git" / "tools"
+    tools.mkdir(exist_ok=True)
+    (tools / "gnlbench").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m robustbench_gnl "$@"\n')
+    (tools / "gnlbench").chmod(0o755)
+    kept = {
+        name: value for name, value in os.environ.items()
+        if not name.startswith(("GNLBENCH", "GITHUB"))
+    }  # fmt: skip
+    path = f"{tools}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-e", "-c", script],
+        cwd=folder,
+        env={**kept, "PATH": path, "PYTHONPATH": str(CHECKOUT), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_release_and_then_the_workflow_run_as_written(repository: Path) -> None:
+    once = blocks("sh")[0]
+    done = run(once, repository, MODEL="efficientnet_gnl_es", DATA="robustness-images")
+    assert done.returncode == 0, done.stderr
+    staged = subprocess.run(
+        ["git", "diff", "--cached", "--name-only"],
+        cwd=repository, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert staged.stdout.split() == ["robustness-baseline.json"]
+
+    shutil.rmtree(repository / "results")  # a workflow starts from what git holds
+    step = checking_step()
+    summary = repository / "summary.md"
+    done = run(step["run"], repository, **step["env"], GITHUB_STEP_SUMMARY=str(summary))
+    assert done.returncode == 0, done.stderr
+    assert "| mCE:+0.5 " in summary.read_text()
+    (upload,) = (step for step in steps() if "upload-artifact" in step.get("uses", ""))
+    assert upload["if"] == "always()"
+    root = ElementTree.parse(repository / upload["with"]["path"]).getroot()
+    names_of_cases = [case.attrib["name"] for case in root.iter("testcase")]
+    assert names_of_cases == ["mCE:+0.5", "clean_error:+1pp"]
+
+
+def test_the_shell_and_the_workflow_give_the_same_command() -> None:
+    every_time = blocks("sh")[1].replace('"$DATA"', "robustness-images")
+    assert shlex.split(every_time) == shlex.split(checking_step()["run"])
+
+
+def test_no_step_or_block_is_left_untried() -> None:
+    assert len(blocks("sh")) == 2
+    scripts = [step["run"] for step in steps() if "run" in step]
+    assert len(scripts) == 2
+    assert scripts[0].startswith("pip install")
+    assert scripts[1].startswith("gnlbench check")
+
+
+def test_every_rule_of_the_table_can_be_read() -> None:
+    table = PAGE.split("| rule | fails when |")[1].split("\n\n")[0]
+    first_cells = [line.split(" | ")[0] for line in table.splitlines()[2:]]
+    rules = [rule for cell in first_cells for rule in re.findall(r"`([^`]+)`", cell)]
+    assert len(rules) == 11
+    assert all(parse_rule(rule).text == rule for rule in rules)
+
+
+def test_the_plan_prints_a_table_like_the_one_shown(tmp_path: Path) -> None:
+    stored, rng = Stored(tmp_path / "store.sqlite"), np.random.default_rng(0)
+    for name in ("tf_efficientnet_lite0", "tf_efficientnet_lite1"):
+        stored.add(name, draw(rng, chances(rng, 60)))
+    (shown,) = (block for block in blocks("") if block.startswith("$ "))
+    command, *expected = shown.splitlines()
+    (tmp_path / ".git").mkdir()
+    done = run(command.removeprefix("$ "), tmp_path, GNLBENCH_DB=str(stored.db))
+    assert done.returncode == 0, done.stderr
+    printed = done.stdout.splitlines()[: len(expected)]
+
+    def shape(lines: list[str]) -> list[str]:
+        """The words without their figures."""
+        return [" ".join(re.sub(r"[\d.,]+ *(s|min|h)?\b", "#", line).split()) for line in lines]
+
+    assert printed[1].split() == expected[1].split()
+    assert shape(printed)[3:] == shape(expected)[3:]
