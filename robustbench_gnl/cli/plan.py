@@ -89,7 +89,8 @@ def plan(
     rules = [parse_rule(text) for text in change or []]
     divisor = chosen_reference(reference)
     chosen = set(parse_corruptions(corruptions)), set(parse_severities(severities))
-    found = given_runs([run or newest_run_id(db), *([against] if against else [])], db)
+    planned_from = newest_run_id(db) if run is None else run
+    found = given_runs([planned_from, *([] if against is None else [against])], db)
     names = names_of([one.run for one in found])
     check_protocols([(name, one.run.protocol) for name, one in zip(names, found, strict=True)])
     narrowed = [
@@ -100,7 +101,7 @@ def plan(
         )
         for one in found
     ]
-    other = narrowed[1] if against else None
+    other = narrowed[1] if against is not None else None
     spread = spread_of(narrowed[0], other, correlation)
     settings = {"alpha": alpha, "power": power}
     planned = found[0].run
@@ -110,7 +111,7 @@ def plan(
     report = PlanReport(
         run_id=planned.id,
         model=names[0],
-        against=names[1] if against else None,
+        against=names[1] if against is not None else None,
         correlation=correlation,
         alpha=alpha,
         power=power,

@@ -1,0 +1,139 @@
+"""`gnlbench plan`: from stored runs to numbers of images."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from robustbench_gnl.records import Condition
+from tests.cli.conftest import gnlbench, gnlbench_json
+from tests.cli.stored import Stored
+from tests.statistics.samples import ALL_CELLS
+
+
+def plan(stored: Stored, *arguments: object) -> dict:
+    return gnlbench_json("plan", *arguments, "--db", stored.db)
+
+
+def numbers(document: dict) -> dict[str, dict]:
+    return {one["number"]: one for one in document["numbers"]}
+
+
+def test_the_spread_of_two_runs_is_that_of_their_bits(stored: Stored) -> None:
+    found = numbers(plan(stored, "base_net", "--against", "worse_net"))
+    rise = stored.wrong["worse_net"].astype(float) - stored.wrong["base_net"]
+    assert found["clean_error"]["sd"] == pytest.approx(rise[0].std(ddof=1))
+    assert found["error"]["sd"] == pytest.approx(rise[1:].mean(axis=0).std(ddof=1))
+    assert (found["mce"]["n_cells"], found["relative_mce"]["n_cells"]) == (75, 76)
+
+
+def test_one_run_stands_for_two_that_go_with_each_other(stored: Stored) -> None:
+    clean = stored.wrong["base_net"][0].astype(float)
+    for correlation in (0.0, 0.5):
+        document = plan(stored, "base_net", "--correlation", correlation)
+        expected = clean.std(ddof=1) * math.sqrt(2 * (1 - correlation))
+        assert numbers(document)["clean_error"]["sd"] == pytest.approx(expected)
+        assert document["correlation"] == correlation
+
+
+def test_a_change_is_seen_with_its_number_of_images(stored: Stored) -> None:
+    change = ("base_net", "--against", "worse_net", "--change", "mCE:+4")
+    (asked,) = plan(stored, *change)["changes"]
+    sizes = ("--images", asked["n_images"], "--images", asked["n_images"] - 1)
+    document = plan(stored, *change, *sizes)
+    fewer, enough = numbers(document)["mce"]["detectable"]
+    assert [fewer["n_images"], enough["n_images"]] == [asked["n_images"] - 1, asked["n_images"]]
+    assert enough["change"] <= 4 < fewer["change"]
+
+
+@pytest.mark.parametrize(
+    "option", [("--alpha", "0.2"), ("--power", "0.5"), ("--correlation", "0.9")]
+)
+def test_what_asks_for_less_needs_fewer_images(stored: Stored, option: tuple[str, str]) -> None:
+    def needed(*options: str) -> int:
+        return plan(stored, "base_net", "--change", "mCE:+1", *options)["changes"][0]["n_images"]
+
+    assert needed(*option) < needed()
+
+
+def test_a_smoke_tier_is_planned_with_its_cells_alone(stored: Stored) -> None:
+    document = plan(stored, "base_net", "--severities", "3", "--corruptions", "fog,snow")
+    found = numbers(document)
+    assert set(found) == {"error", "clean_error"}
+    assert (document["n_cells"], found["error"]["n_cells"]) == (3, 2)
+    rows = [ALL_CELLS.index(Condition(name, 3)) for name in ("fog", "snow")]
+    mean = stored.wrong["base_net"][rows].mean(axis=0)
+    assert found["error"]["sd"] == pytest.approx(mean.std(ddof=1) * math.sqrt(2))
+
+
+def test_without_a_run_the_newest_is_planned_from(stored: Stored) -> None:
+    assert plan(stored)["run_id"] == stored.ids["other_net"]
+
+
+def test_time_is_by_the_pace_of_the_run(stored: Stored, tmp_path: Path) -> None:
+    exported = json.loads(gnlbench("runs", "export", "base_net", "--db", stored.db).stdout)
+    for piece in exported["pieces"]:
+        piece["seconds"] = 0.01 * piece["n_images"]
+    exported["run"]["finished_at"] = None
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(exported))
+    document = plan(stored, path, "--images", "100", "--images", "500", "--severities", "3")
+    # 100 images in 16 cells (15 corruptions and clean), at a hundredth of a second each
+    seconds = {one["n_images"]: one["seconds"] for one in document["seconds"]}
+    assert seconds == pytest.approx({100: 16, 500: 80})
+
+
+def test_every_format_is_the_document_alone(stored: Stored) -> None:
+    arguments = ("plan", "base_net", "--change", "mCE:+1", "--images", "100", "--db", stored.db)
+    for format in ("table", "markdown", "latex"):
+        done = gnlbench(*arguments, "--format", format)
+        assert "mCE:+1 is seen 4 times in 5 with" in done.stdout
+        assert done.stderr == ""
+    rows = list(csv.DictReader(io.StringIO(gnlbench(*arguments, "-f", "csv").stdout)))
+    assert [(row["number"], row["n_images"]) for row in rows] == [
+        ("mce", "100"), ("relative_mce", "100"), ("error", "100"), ("clean_error", "100"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--against", "other_net"), "different protocols"),
+        (("--against", "twin_net"), "every image scores the same"),
+        (("--against", "nobody"), "no run 'nobody'"),
+        (("--images", "1"), "--images"),
+        (("--images", "many"), "--images"),
+        (("--alpha", "nan"), "--alpha between 0 and 1"),
+        (("--alpha", "0"), "--alpha between 0 and 1"),
+        (("--power", "1"), "--power between 0 and 1"),
+        (("--power", "nan"), "--power between 0 and 1"),
+        (("--correlation", "nan"), "correlation of at least -1 and below 1"),
+        (("--correlation", "1"), "correlation of at least -1 and below 1"),
+        (("--change", "mCE:+0"), "a change above 0"),
+        (("--change", "ece:+1pp"), "cannot be planned"),
+        (("--change", "mCE"), "such as mCE:+0.5"),
+        (("--change", "mCE:+1", "--severities", "1"), "do not define"),
+        (("--corruptions", "foog"), "did you mean 'fog'"),
+        (("--severities", "6"), "severities are 1 to 5"),
+    ],
+)
+def test_wrong_usage(stored: Stored, arguments: tuple[str, ...], words: str) -> None:
+    done = gnlbench("plan", "base_net", *arguments, "--db", stored.db, check=2)
+    assert words in " ".join(done.stderr.split())
+    assert done.stdout == ""
+
+
+def test_an_empty_store_says_how_to_begin(tmp_path: Path) -> None:
+    db = tmp_path / "none.sqlite"
+    assert "gnlbench demo" in gnlbench("plan", "--db", db, check=2).stderr
+    assert not db.exists()
+
+
+def test_an_empty_word_for_the_other_run_is_not_overlooked(stored: Stored) -> None:
+    done = gnlbench("plan", "base_net", "--against", "", "--db", stored.db, check=2)
+    assert "no run ''" in done.stderr
