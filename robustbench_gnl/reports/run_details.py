@@ -107,14 +107,11 @@ def interval_lines(details: Details) -> list[str]:
             f"in brackets: {as_share(details.level)} intervals, by resampling the images; of "
             "top-5, likelihood and calibration by leaving out blocks of images"
         )
-    reasons = {
-        reason: name for name, reason in details.numbers.reasons.items() if name.count(".") == 0
-    }
-    lines += [f"no interval of {_plain(name)}: {reason}" for reason, name in reasons.items()]
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in details.numbers.reasons.items():
+        if "." not in name:  # of the whole run, not of a corruption
+            by_reason.setdefault(reason, []).append(name.replace("_", " "))
+    lines += [f"no interval of {', '.join(names)}: {why}" for why, names in by_reason.items()]
     if details.trend is not None:
         lines.append(f"the line of effective robustness: {details.trend}")
     return lines
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", " ")

@@ -185,6 +185,16 @@ def test_counts_stand_in_the_formulas_of_single_cells(
     )
 
 
+def test_the_errors_of_the_reference_stand_one_by_one_where_they_are_known(
+    found: dict[str, Explanation],
+) -> None:
+    worst = str(found["worst corruption"].value)
+    five = [f"{100 * error:.2f}" for error in load_alexnet().errors[worst]]
+
+    assert found[f"CE of {worst}"].worked.endswith(f" / ({' + '.join(five)})")
+    assert found[f"relative CE of {worst}"].worked.endswith(f" / ({' + '.join(five)} - 5 x 43.48)")
+
+
 def test_each_interval_names_its_level_and_method(found: dict[str, Explanation]) -> None:
     by_method = {
         "wilson": ["clean error, %", "clean top-5 error, %"],
