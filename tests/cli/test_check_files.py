@@ -131,3 +131,15 @@ def test_a_summary_that_cannot_be_written_is_said(
     assert "summary.md cannot be written" in check(
         stored, "twin_net", "--fail-on", "mCE:+1", code=2
     ).stderr  # fmt: skip
+
+
+@pytest.mark.parametrize(("run", "code"), [("worse_net", 1), ("twin_net", 0)])
+def test_the_answer_stands_where_nobody_reads_on(stored: Stored, run: str, code: int) -> None:
+    arguments = ("check", run, "--baseline", "base_net", "--fail-on", "mCE:+1", "--db", stored.db)
+    process = subprocess.Popen(
+        command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+    )
+    process.stdout.close()  # as `head` does
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == code
