@@ -149,7 +149,7 @@ def test_a_runs_csv_is_a_reference_against_which_it_is_100(tmp_path: Path) -> No
         for severity in corruptions.SEVERITIES
     }
     run = run_of(errors)
-    path = tmp_path / "resnet50.csv"
+    path = tmp_path / "baseline.csv"
     path.write_text(render_run(run, "csv"))
     own = load_reference(path)
     numbers = summarize(run.cells, own)
@@ -196,6 +196,16 @@ def test_the_mark_of_a_spreadsheet_at_the_start_of_a_file_does_no_harm(tmp_path:
     path = tmp_path / "own.csv"
     path.write_text(f"{HEADER}\r\nfog,0,0,0,0,0.5\r\n", encoding="utf-8-sig")
     assert load_reference(path).errors == {"fog": (0, 0, 0, 0, 0.5)}
+
+
+def test_columns_may_stand_in_any_order_and_a_short_row_names_nothing(tmp_path: Path) -> None:
+    header = ",".join(reversed(HEADER.split(",")))
+    path = write(tmp_path, "0.5,0.4,0.3,0.2,0.1,fog", header=header)
+    assert load_reference(path).errors == {"fog": (0.1, 0.2, 0.3, 0.4, 0.5)}
+
+    write(tmp_path, "0.5,0.4,0.3,0.2,0.1", header=header)
+    with pytest.raises(DataError, match=r"expected names of corruptions in .*, got ''"):
+        load_reference(path)
 
 
 def test_alexnets_own_file_is_read_as_alexnet() -> None:
