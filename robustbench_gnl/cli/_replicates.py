@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from robustbench_gnl.records import Run
     from robustbench_gnl.statistics import Evidence, Replicates
     from robustbench_gnl.store import Store
+
+KEPT_AT_ONCE = 32
+"""Opening a store to write takes longer than the draws of a small run."""
 
 
 def each_replicates(
@@ -24,9 +27,19 @@ def each_replicates(
 ) -> Iterator[tuple[Run, Replicates]]:
     """The replicates of each run that has a complete cell, one run at a time: of 1,000 runs
     they take 600 MB. As `replicates_of` one by one."""
+    new: list[tuple[Run, Replicates]] = []
     for run in runs:
-        if run.cells:
-            yield run, replicates_of(store, run, db, n_resamples=n_resamples, seed=seed)
+        if not run.cells:
+            continue
+        found = _kept(store, run, n_resamples=n_resamples, seed=seed)
+        if found is None:
+            found = _computed(store, run, n_resamples=n_resamples, seed=seed)
+            new.append((run, found))
+        yield run, found
+        if len(new) == KEPT_AT_ONCE:
+            _keep(db, new)
+            new.clear()
+    _keep(db, new)
 
 
 def replicates_of(
@@ -45,34 +58,56 @@ def replicates_of(
         db: What names the store: computed replicates are kept there, if it can be written.
         evidence: The run's, where it was read already; else it is read when it is needed.
     """
-    from robustbench_gnl.statistics import (
-        DRAWS,
-        N_RESAMPLES,
-        SEED,
-        bootstrap,
-        evidence_of,
-        from_bytes,
-        to_bytes,
-    )
+    found = _kept(store, run, n_resamples=n_resamples, seed=seed)
+    if found is None:
+        found = _computed(store, run, evidence, n_resamples=n_resamples, seed=seed)
+        _keep(db, [(run, found)])
+    return found
+
+
+def _kept(
+    store: Store, run: Run, *, n_resamples: int | None, seed: int | None
+) -> Replicates | None:
+    from robustbench_gnl.statistics import DRAWS, N_RESAMPLES, SEED, from_bytes
 
     n_resamples = N_RESAMPLES if n_resamples is None else n_resamples
     seed = SEED if seed is None else seed
     content = store.replicates(run, draws=DRAWS, seed=seed, n_resamples=n_resamples)
-    if content is not None:
-        kept = from_bytes(content, run.cells, n_resamples=n_resamples, seed=seed)
-        if kept is not None:
-            return kept
+    if content is None:
+        return None
+    return from_bytes(content, run.cells, n_resamples=n_resamples, seed=seed)
+
+
+def _computed(
+    store: Store,
+    run: Run,
+    evidence: Evidence | None = None,
+    *,
+    n_resamples: int | None,
+    seed: int | None,
+) -> Replicates:
+    from robustbench_gnl.statistics import N_RESAMPLES, SEED, bootstrap, evidence_of
+
     if evidence is None:
         evidence = evidence_of(store.pieces(run.id), run.protocol.n_images)
-    computed = bootstrap(evidence, n_resamples=n_resamples, seed=seed)
-    _keep(db, run, to_bytes(computed), n_resamples=n_resamples, seed=seed)
-    return computed
+    return bootstrap(
+        evidence,
+        n_resamples=N_RESAMPLES if n_resamples is None else n_resamples,
+        seed=SEED if seed is None else seed,
+    )
 
 
-def _keep(db: str, run: Run, content: bytes, *, n_resamples: int, seed: int) -> None:
-    from robustbench_gnl.statistics import DRAWS
+def _keep(db: str, new: Sequence[tuple[Run, Replicates]]) -> None:
+    """Replicates of the same seed and number of resamples."""
+    from robustbench_gnl.statistics import DRAWS, to_bytes
     from robustbench_gnl.store import open_store
 
+    if not new:
+        return
+    first = new[0][1]
     # A store that cannot be written costs time, not the answer.
     with suppress(StoreError), open_store(db, write=True) as writing:
-        writing.keep_replicates([(run, content)], draws=DRAWS, seed=seed, n_resamples=n_resamples)
+        writing.keep_replicates(
+            [(run, to_bytes(replicates)) for run, replicates in new],
+            draws=DRAWS, seed=first.seed, n_resamples=first.n_resamples,
+        )  # fmt: skip

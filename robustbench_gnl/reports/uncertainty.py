@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import corruptions
@@ -39,19 +40,17 @@ def uncertainties(
     pairs: Iterable[tuple[Run, Replicates]], reference: Reference, *, sort: str, level: float
 ) -> dict[str, Uncertainty]:
     """By the run's id; replicates are let go one run after the other."""
-    from robustbench_gnl.statistics import field_interval, linear_fields
+    from robustbench_gnl.statistics import field_intervals, linear_fields
 
     found = {}
+    fields_of = cache(partial(linear_fields, reference=reference))  # most runs have the same cells
     for run, replicates in pairs:
-        fields = linear_fields(replicates.conditions, reference)
-        intervals = {
-            key: field_interval(replicates, fields[name], level)
-            for key, name in FIELDS.items()
-            if name in fields
-        }
+        fields = fields_of(replicates.conditions)
+        shown = {key: fields[name] for key, name in FIELDS.items() if name in fields}
+        intervals = field_intervals(replicates, list(shown.values()), level)
         name = FIELDS.get(SORT_KEYS[sort])
         found[run.id] = Uncertainty(
-            {key: one for key, one in intervals.items() if one is not None},
+            {key: one for key, one in zip(shown, intervals, strict=True) if one is not None},
             replicates.values(fields[name]) if name in fields else None,
         )
     return found

@@ -55,7 +55,7 @@ from robustbench_gnl.statistics.intervals import (
     Numbers,
     block_numbers,
     error_numbers,
-    field_interval,
+    field_intervals,
     run_numbers,
 )
 from robustbench_gnl.statistics.jackknife import (
@@ -133,7 +133,7 @@ __all__ = [
     "differences",
     "error_numbers",
     "evidence_of",
-    "field_interval",
+    "field_intervals",
     "from_bytes",
     "holm",
     "images_needed",

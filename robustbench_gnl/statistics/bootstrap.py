@@ -8,7 +8,7 @@ replicates of two runs are paired.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +59,13 @@ class Replicates:
 
     def interval(self, field: LinearField, level: float = LEVEL) -> Interval:
         """The percentile interval of the number."""
-        return percentile_interval(self.values(field), level)
+        return self.intervals([field], level)[0]
+
+    def intervals(self, fields: Sequence[LinearField], level: float = LEVEL) -> list[Interval]:
+        """The percentile interval of each."""
+        if not fields:
+            return []
+        return percentile_intervals(np.stack([self.values(field) for field in fields], 1), level)
 
     def only(self, conditions: Iterable[Condition]) -> Replicates:
         """The replicates of these cells, which must be among the conditions."""
@@ -144,7 +150,12 @@ def check_level(level: float) -> None:
 
 
 def percentile_interval(replicates: Floats, level: float = LEVEL) -> Interval:
-    """The interval between the two outer percentiles of the replicates (n_resamples,).
+    """The interval between the two outer percentiles of the replicates (n_resamples,)."""
+    return percentile_intervals(replicates[:, None], level)[0]
+
+
+def percentile_intervals(replicates: Floats, level: float = LEVEL) -> list[Interval]:
+    """The same of many numbers at once, (n_resamples, n_numbers).
 
     Percentiles are those of rank p (n + 1) (`weibull`): of 1,000 replicates 2.5 % lie at the
     25th, so that the interval is not narrower for being found by chance.
@@ -160,7 +171,5 @@ def percentile_interval(replicates: Floats, level: float = LEVEL) -> Interval:
             f"got {len(replicates)}",
             n_resamples=len(replicates),
         )
-    low, high = np.quantile(
-        replicates, [(1 - level) / 2, (1 + level) / 2], axis=0, method="weibull"
-    )
-    return Interval(float(low), float(high), level, "bootstrap")
+    ends = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2], axis=0, method="weibull")
+    return [Interval(float(low), float(high), level, "bootstrap") for low, high in ends.T]

@@ -10,7 +10,7 @@ import numpy as np
 from robustbench_gnl.reference import Reference, load_alexnet
 from robustbench_gnl.statistics.bootstrap import LEVEL, Replicates, bootstrap
 from robustbench_gnl.statistics.evidence import Evidence
-from robustbench_gnl.statistics.intervals import NO_SPREAD, Numbers, field_interval, run_numbers
+from robustbench_gnl.statistics.intervals import NO_SPREAD, Numbers, field_intervals, run_numbers
 from robustbench_gnl.statistics.linear import linear_fields
 from robustbench_gnl.statistics.trend import (
     FIELD,
@@ -77,7 +77,7 @@ def run_details(
         if field is None:
             trend, reasons[FIELD] = None, "it needs mCE and the clean error"
         else:
-            interval = field_interval(replicates, field, level)
+            (interval,) = field_intervals(replicates, [field], level)
             numbers.add(FIELD, replicates.value(field), interval, NO_SPREAD)
     worst, reason = worst_class(evidence, keys)
     if reason is not None:

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -71,20 +71,34 @@ def run_numbers(
 def error_numbers(replicates: Replicates, reference: Reference, level: float = LEVEL) -> Numbers:
     """The numbers made of top-1 errors, named as in `linear_fields`; replicates are enough."""
     numbers = Numbers()
-    for name, number in linear_fields(replicates.conditions, reference).items():
-        interval = field_interval(replicates, number, level)
+    fields = linear_fields(replicates.conditions, reference)
+    intervals = field_intervals(replicates, list(fields.values()), level)
+    for (name, number), interval in zip(fields.items(), intervals, strict=True):
         numbers.add(name, replicates.value(number), interval, NO_SPREAD)
     return numbers
 
 
-def field_interval(
-    replicates: Replicates, field: LinearField, level: float = LEVEL
-) -> Interval | None:
-    """Wilson's for the error of one cell, else the percentile interval; None without spread."""
+def field_intervals(
+    replicates: Replicates, fields: Sequence[LinearField], level: float = LEVEL
+) -> list[Interval | None]:
+    """Of each, Wilson's for the error of one cell, else the percentile interval; None without
+    spread."""
+    return [
+        wilson(int(replicates.observed[cell]), replicates.n_images, level)
+        if (cell := _only_cell(field)) is not None
+        else _with_spread(percentiles)
+        for field, percentiles in zip(fields, replicates.intervals(fields, level), strict=True)
+    ]
+
+
+def _only_cell(field: LinearField) -> int | None:
+    """The cell whose error the field is, None where it is another number."""
     used = np.flatnonzero(field.weights)
-    if len(used) == 1 and field.weights[used[0]] == 1 and not field.constant:
-        return wilson(int(replicates.observed[used[0]]), replicates.n_images, level)
-    interval = replicates.interval(field, level)
+    is_error = len(used) == 1 and field.weights[used[0]] == 1 and not field.constant
+    return int(used[0]) if is_error else None
+
+
+def _with_spread(interval: Interval) -> Interval | None:
     # Sums of the same score in another order differ in their last bits.
     spread = interval.high - interval.low
     return interval if spread > 1e-12 * (abs(interval.low) + abs(interval.high)) else None

@@ -40,7 +40,7 @@ def test_a_command_computes_once_and_reads_afterwards(
 
     first = asked()
     monkeypatch.setattr(
-        "robustbench_gnl.cli._replicates._keep", lambda *_, **__: pytest.fail("computed again")
+        "robustbench_gnl.cli._replicates._computed", lambda *_, **__: pytest.fail("computed again")
     )
     assert asked() == first
 

@@ -14,7 +14,7 @@ import pytest
 from scipy import stats
 
 from robustbench_gnl.reference import load_alexnet
-from robustbench_gnl.statistics import bootstrap, differences, field_interval, linear_fields
+from robustbench_gnl.statistics import bootstrap, differences, field_intervals, linear_fields
 from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from
 
 N_IMAGES = 500
@@ -58,7 +58,7 @@ def coverage(n_experiments: int) -> dict[str, float]:
         fields = linear_fields(evidence.conditions, load_alexnet())
         replicates = bootstrap(evidence)
         for name in NAMES:
-            interval = field_interval(replicates, fields[name])
+            (interval,) = field_intervals(replicates, [fields[name]])
             assert interval is not None
             held[name] += interval.low <= fields[name].value(true_errors()[0]) <= interval.high
     return {name: count / n_experiments for name, count in held.items()}
