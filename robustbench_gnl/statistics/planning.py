@@ -51,21 +51,21 @@ class Spread:
     correlation: float = 0.0
 
     def of(self, field: LinearField) -> float:
-        """The standard deviation of a field's differences.
-
-        Raises:
-            UsageError: The two runs answer alike there, which says nothing of other pairs.
-        """
+        """The standard deviation of a field's differences; 0 says nothing of other runs."""
         if self.other is None:
-            sd = assumed_sd(self.evidence, field, self.correlation)
-        else:
-            sd = paired_sd(self.other, self.evidence, field)
-        if not sd > 0:
-            raise UsageError(
-                f"every image scores the same in {field.name}, which says nothing of other "
-                "runs; plan from other ones"
-            )
-        return sd
+            return assumed_sd(self.evidence, field, self.correlation)
+        return paired_sd(self.other, self.evidence, field)
+
+    def nothing_to_plan_from(self, what: str) -> UsageError:
+        """What to raise where nothing varies."""
+        alike = (
+            "every image scores the same"
+            if self.other is None
+            else "the two runs differ on no image, or on all by as much"
+        )
+        return UsageError(
+            f"{alike} in {what}, which says nothing of other runs; plan from other ones"
+        )
 
 
 def spread_of(
@@ -92,7 +92,12 @@ def planned_numbers(
     alpha: float = ALPHA,
     power: float = POWER,
 ) -> list[PlannedNumber]:
-    """mCE, relative mCE, mean error and clean error, as far as the cells allow them."""
+    """mCE, relative mCE, mean error and clean error, as far as the cells allow them and they
+    vary from image to image.
+
+    Raises:
+        UsageError: None of them varies.
+    """
     cells = spread.evidence.conditions
     fields = linear_fields(cells, reference)
     chosen: dict[str, LinearField] = {}
@@ -107,9 +112,13 @@ def planned_numbers(
     numbers = []
     for name, field in chosen.items():
         sd = spread.of(field)
+        if not sd > 0:
+            continue
         detectable = {n: detectable_change(sd, n, alpha=alpha, power=power) for n in sizes}
         n_cells = int((field.weights != 0).sum())
         numbers.append(PlannedNumber(name, field.unit, n_cells, sd, detectable))
+    if not numbers:
+        raise spread.nothing_to_plan_from(", ".join(chosen))
     return numbers
 
 
@@ -124,7 +133,8 @@ def planned_change(
     """How many images it takes to see the rise that a rule names.
 
     Raises:
-        UsageError: Its number is not made of top-1 errors, or its cells are not there.
+        UsageError: Its number is not made of top-1 errors, does not vary, or its cells are not
+            there.
     """
     cells = spread.evidence.conditions
     if rule.field not in (*RATIOS, "error", "clean_error"):
@@ -136,4 +146,6 @@ def planned_change(
     baseline = float(field.value(spread.evidence.errors))
     change = rule.threshold_from(baseline)
     sd = spread.of(field)
+    if not sd > 0:
+        raise spread.nothing_to_plan_from(rule.text)
     return PlannedChange(rule, sd, images_needed(change, sd, alpha=alpha, power=power))

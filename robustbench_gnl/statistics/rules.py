@@ -14,9 +14,10 @@ A KIND without a selection is the mean over all corruption cells that were run.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import corruptions
@@ -85,7 +86,7 @@ def parse_rule(text: str) -> Rule:
         hint = did_you_mean(field, known)
         raise _bad(text, f"unknown field {match['field']!r}{hint or ', ' + GRAMMAR}")
     number = match["number"].strip()
-    if not _NUMBER.fullmatch(number):
+    if not _NUMBER.fullmatch(number) or math.isinf(float(number)):
         raise _bad(text, f"it says how far a number may rise, such as +0.5, got {number!r}")
     unit = _unit(text, field, match["unit"])
     name, selection = _selection(text, field, match["selection"])
@@ -101,9 +102,13 @@ def parse_rules(texts: Sequence[str]) -> tuple[Rule, ...]:
     if not texts:
         raise UsageError(f"expected at least one --fail-on RULE: {GRAMMAR}")
     rules = tuple(parse_rule(text) for text in texts)
-    repeated = {rule.text for rule in rules if [one.text for one in rules].count(rule.text) > 1}
-    if repeated:
-        raise UsageError(f"the rule {sorted(repeated)[0]} was given twice; once is enough")
+    seen: dict[Rule, str] = {}
+    for rule in rules:
+        meaning = replace(rule, text="")
+        if meaning in seen:
+            other = "" if seen[meaning] == rule.text else f", as {seen[meaning]} too"
+            raise UsageError(f"the rule {rule.text} was given twice{other}; once is enough")
+        seen[meaning] = rule.text
     return rules
 
 

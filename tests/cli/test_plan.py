@@ -104,7 +104,7 @@ def test_every_format_is_the_document_alone(stored: Stored) -> None:
     ("arguments", "words"),
     [
         (("--against", "other_net"), "different protocols"),
-        (("--against", "twin_net"), "every image scores the same"),
+        (("--against", "twin_net"), "the two runs differ on no image"),
         (("--against", "nobody"), "no run 'nobody'"),
         (("--images", "1"), "--images"),
         (("--images", "many"), "--images"),

@@ -172,6 +172,14 @@ def test_a_plan_stands_on_the_cells_that_both_runs_have():
     assert error.sd == pytest.approx(change.std(ddof=1))
 
 
+def test_a_number_in_which_two_runs_are_alike_is_left_out():
+    run, other = two_runs(10, 80, CELLS)
+    other.wrong[CELLS.index(CLEAN)] = run.wrong[CELLS.index(CLEAN)]
+    names = [one.name for one in planned_numbers(spread_of(run, other), ALEXNET, SIZES)]
+
+    assert names == ["error"]
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -191,9 +199,14 @@ def test_a_change_that_cannot_be_planned_is_refused(text: str, why: str):
 
 def test_runs_that_say_nothing_of_others_are_refused():
     run, _ = two_runs(9, 50, CELLS)
-    alike = "every image scores the same in .*, which says nothing of other runs; plan from other"
+    alike = "differ on no image, or on all by as much in .*, which says nothing of other runs"
     with pytest.raises(UsageError, match=alike):
         planned_numbers(spread_of(run, run), ALEXNET, SIZES)
+    with pytest.raises(UsageError, match=alike):
+        planned_change(spread_of(run, run), ALEXNET, parse_rule("error:+1pp"))
+    perfect = evidence_from(np.zeros((6, 50), bool), CELLS)
+    with pytest.raises(UsageError, match="every image scores the same in clean_error"):
+        planned_numbers(spread_of(perfect.only([CLEAN])), ALEXNET, SIZES)
     with pytest.raises(UsageError, match="there is no complete cell to plan from; evaluate more"):
         spread_of(run.only([CLEAN]), run.only(FOG))
     with pytest.raises(UsageError, match=r"expected a run of at least 2 images .*, got one of 1"):

@@ -150,6 +150,16 @@ def test_several_rules_keep_their_order():
     assert [rule.field for rule in rules] == ["nll", "mce"]
 
 
+def test_one_rule_in_two_spellings_is_given_twice():
+    with pytest.raises(UsageError, match=r"mce:\+1\.0 was given twice, as mCE:\+1 too; once"):
+        parse_rules(["mCE:+1", "mCE:+2", "mce:+1.0"])
+
+
+def test_a_rise_beyond_all_numbers_is_refused():
+    with pytest.raises(UsageError, match="how far a number may rise"):
+        parse_rule("mCE:+" + 400 * "9")
+
+
 def test_no_rule_and_a_rule_given_twice_are_refused():
     with pytest.raises(UsageError, match="expected at least one --fail-on RULE: a rule is FIELD"):
         parse_rules([])
