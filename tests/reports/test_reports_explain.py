@@ -334,7 +334,7 @@ def test_csv_carries_every_explanation(hostile: Judged) -> None:
 
     assert list(table.index) == list(found)
     assert float(table.loc["mCE", "value"]) == pytest.approx(found["mCE"].value, rel=1e-12)
-    for column in ("meaning", "formula", "worked", "source"):
+    for column in ("meaning", "formula", "worked", "interval_shown", "source"):
         assert table.loc["mCE", column] == getattr(found["mCE"], column)
 
 

@@ -117,6 +117,7 @@ def test_json_carries_the_raw_numbers(report: GateReport) -> None:
 
     assert (document["schema_version"], document["passed"]) == (1, False)
     assert (document["alpha"], document["strict"]) == (0.05, False)
+    assert (document["n_images"], document["reference"]) == (N_IMAGES, "AlexNet")
     assert document["run"] == {"name": "new", "run_id": "run-new"}
     assert document["baseline"] == {"name": "old", "run_id": report.baseline.id}
     assert document["protocol"]["fingerprint"] == report.protocol.fingerprint

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 import corruptions
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition
+from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, conditions_of
 from robustbench_gnl.reference import load_alexnet, load_published
 from robustbench_gnl.reports import Board, board_tables, boards, render_boards
 from robustbench_gnl.reports.tables import INTERVALS
@@ -180,6 +180,20 @@ def test_an_interval_is_left_out_where_its_number_is() -> None:
     assert not {"clean_error", "relative_mce"} & set(found.intervals)
     assert "mce" in found.intervals
     assert found.sorted_by is None
+
+
+def test_a_number_that_is_the_same_for_all_images_has_no_interval() -> None:
+    fog = conditions_of(("fog",), corruptions.SEVERITIES)
+    made = judged(conditions=fog)
+    perfect = judged(changed={cell: np.flatnonzero(made.answers[cell].wrong) for cell in fog})
+    (found,) = uncertainties(draws_of([perfect]), load_alexnet(), sort="fog", level=0.95).values()
+
+    assert "ce_fog" not in found.intervals
+    assert found.sorted_by is not None
+    assert set(found.sorted_by) == {0.0}
+    (row, _) = board_of([perfect]).rows
+    assert "ce_fog" not in row[INTERVALS]
+    assert "mce" in row[INTERVALS]
 
 
 def test_json_has_intervals_and_both_ends_of_the_ranks(board: Board) -> None:
