@@ -36,7 +36,7 @@ def crops_of(*names: str) -> np.ndarray:
     return np.stack([photo(224, 224, name) for name in names])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(width=st.integers(16, 640), height=st.integers(16, 640))
 @example(width=256, height=256)
 @example(width=224, height=224)

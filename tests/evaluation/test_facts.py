@@ -31,7 +31,7 @@ def random_case(seed: int, n_images: int, n_classes: int) -> tuple[np.ndarray, n
     return logits, rng.integers(0, n_classes, n_images)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32), n_images=st.integers(1, 40), n_classes=st.integers(2, 30),
     cut=st.integers(0, 40),

@@ -95,7 +95,7 @@ def test_cells_share_their_images():
     np.testing.assert_array_equal(counts[:, 0] + counts[:, 2], np.full(50, 200))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32), order_seed=st.integers(0, 2**32))
 def test_the_order_of_images_moves_an_interval_by_chance_alone(seed: int, order_seed: int):
     rng = np.random.default_rng(seed)

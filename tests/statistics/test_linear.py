@@ -47,7 +47,7 @@ def cells_of(conditions: tuple[Condition, ...], errors: Mapping[Condition, int])
     return {condition: Cell(1000, 1000 - errors[condition], 1000, 0.0) for condition in conditions}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**32 - 1),
     present=st.one_of(

@@ -47,7 +47,7 @@ def test_many_differing_images_give_the_paired_t_test(seed: int, n_images: int):
     assert test.lower_bound(0.05) == pytest.approx(low, abs=1e-9)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32), st.integers(3, 10))
 def test_few_differing_images_give_the_exact_test_of_signs(seed: int, n_differing: int):
     differing = np.random.default_rng(seed).normal(0.2, 1.0, n_differing)

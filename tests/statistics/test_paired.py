@@ -38,7 +38,7 @@ def two_runs(seed: int, n_images: int, shift: float = 0.0, cells=CELLS):
     return evidence_from(before, cells), evidence_from(after, cells)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32), st.integers(2, 200))
 def test_paired_replicates_are_the_difference_of_each_runs_own(seed: int, n_images: int):
     a, b = two_runs(seed, n_images)
@@ -133,7 +133,7 @@ def test_cells_are_tested_by_mcnemar_with_holm():
     assert {"worse", "~"} <= {test.mark for test in tests}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32))
 def test_the_order_of_images_changes_no_cell_test(seed: int):
     a, b = two_runs(seed, 80)

@@ -32,7 +32,7 @@ FOG = Condition("fog", 3)
 words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     n_images=st.integers(1, 40),
     block_size=st.integers(1, 20),

@@ -70,7 +70,7 @@ def test_only_complete_cells_are_shown(store: Store):
     assert store.stored_pieces(run_id) == {(p.block, p.condition): p.digest for p in stored}
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(n_images=st.integers(1, 70), seed=st.integers(0, 2**32))
 def test_pieces_add_up_in_any_order(n_images: int, seed: int):
     image_set = make_image_set(n_images)
