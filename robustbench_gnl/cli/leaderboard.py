@@ -74,7 +74,7 @@ def leaderboard(
     reference: ReferenceOption = None,
 ) -> None:
     from robustbench_gnl.reference import load_published
-    from robustbench_gnl.reports import boards, render_boards, select_protocol
+    from robustbench_gnl.reports import boards, limited, render_boards, select_protocol
     from robustbench_gnl.reports.board_tables import check_columns
     from robustbench_gnl.reports.leaderboard import check_sort
     from robustbench_gnl.store import open_store
@@ -98,12 +98,13 @@ def leaderboard(
             sort=sort,
             published=load_published() if published else (),
             reference=divisor,
-            limit=limit,
         )
         if protocol is not None:
             found = [board for board in found if board.protocol is not None]
         if ci:
             found = _with_uncertainty(found, runs, store, db, divisor, level)
+    if limit is not None:
+        found = [limited(board, limit) for board in found]
     if not found:
         typer.echo(
             f"No runs in {name} yet. Make the first with `gnlbench demo`, or with "

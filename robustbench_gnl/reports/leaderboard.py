@@ -55,7 +55,6 @@ def boards(
     sort: str = "mce",
     published: Sequence[Published] = (),
     reference: Reference | None = None,
-    limit: int | None = None,
 ) -> list[Board]:
     """A board for each protocol among `runs`, real ones with most images first.
 
@@ -78,7 +77,7 @@ def boards(
     left = [one for one in reported if not (taken and is_comparable(one))]
     if left:
         result.append(_board_of_reported(left, sort, reference))
-    return [_limited(board, limit) for board in result]
+    return result
 
 
 def check_sort(sort: str) -> None:
@@ -228,10 +227,9 @@ def _name_apart(rows: Sequence[BoardRow]) -> list[BoardRow]:
     return named
 
 
-def _limited(board: Board, limit: int | None) -> Board:
-    """The first rows, and the reference whatever its place."""
-    if limit is None:
-        return board
+def limited(board: Board, limit: int) -> Board:
+    """The first rows, and the reference whatever its place. Ranks as ranges count all runs: to
+    be cut afterwards."""
     others = [row for row in board.rows if row["kind"] != "reference"]
     kept = {id(row) for row in others[:limit]}
     rows = tuple(row for row in board.rows if row["kind"] == "reference" or id(row) in kept)

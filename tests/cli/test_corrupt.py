@@ -60,7 +60,8 @@ def test_a_run_may_be_begun_with_the_tree_and_finished_from_its_source_and_back(
     ways = [("--data", tree, "--clean-data", clean_tree), ("--data", clean_tree)]
     parts = ["gaussian_noise", "fog", "pixelate"]
     common = ("eval", *model, "--severities", "1,4", *ONE_PROCESS, "--db", tmp_path / "s.sqlite")
-    for part, way in zip(parts, [*ways, ways[0]] if tree_first else [*ways[::-1], ways[1]]):
+    in_turn = [*ways, ways[0]] if tree_first else [*ways[::-1], ways[1]]
+    for part, way in zip(parts, in_turn, strict=True):
         mixed = gnlbench_json(*common, "--corruptions", part, *way)
 
     whole = gnlbench_json(*common, "--corruptions", ",".join(parts), *ways[0], "--rerun")

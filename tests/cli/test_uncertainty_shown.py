@@ -39,6 +39,13 @@ def test_ranks_are_ranges_over_what_cannot_be_told_apart(stored: Stored) -> None
     assert ranges["part_net"] == ranges["AlexNet (reference)"] == (None, None)
 
 
+def test_ranges_count_the_rows_that_a_limit_hides(stored: Stored) -> None:
+    found = board(stored, "--ci", "--limit", "2")["rows"]
+    ranges = {(row["rank_first"], row["rank_last"]) for row in found if row["rank"] is not None}
+    assert len(found) == 3  # and the reference
+    assert ranges == {(1, 4)}
+
+
 def test_intervals_hold_their_numbers_and_are_those_of_runs_show(stored: Stored) -> None:
     row = rows(stored, "--ci")["base_net"]
     shown = gnlbench_json("runs", "show", "base_net", "--db", stored.db)["intervals"]

@@ -15,7 +15,14 @@ import corruptions
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.records import CLEAN, Condition
 from robustbench_gnl.reference import load_published
-from robustbench_gnl.reports import Board, board_tables, boards, render_boards, select_protocol
+from robustbench_gnl.reports import (
+    Board,
+    board_tables,
+    boards,
+    limited,
+    render_boards,
+    select_protocol,
+)
 from robustbench_gnl.reports.leaderboard import SORT_KEYS
 from robustbench_gnl.reports.reported import is_comparable, stated_protocol
 
@@ -203,7 +210,7 @@ def test_a_result_under_any_other_protocol_is_not_comparable(other: dict[str, An
 
 def test_limit_keeps_the_best_and_the_reference(make_run: Any) -> None:
     runs = [make_run(f"m{i}", 0.5 + i / 10) for i in range(4)]
-    (board,) = boards(runs, limit=2)
+    (board,) = [limited(each, 2) for each in boards(runs)]
 
     assert [row["model"] for row in board.rows] == ["m0", "m1", "AlexNet (reference)"]
 
