@@ -8,7 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from corruptions.families.motion import POINT, direction, half_gaussian, offsets_along
+from corruptions.families.motion import (
+    HALF_A_STEP,
+    POINT,
+    direction,
+    half_gaussian,
+    offsets_along,
+)
 from corruptions.parameters import MOTION_BLUR
 
 
@@ -33,4 +39,4 @@ def streak(images: Tensor, radius: int, sigma: float, degrees: Sequence[float]) 
         x = (columns + offsets[:, step, 1:]).clamp(0, width - 1)  # (B, W)
         at = (y[:, :, None] * width + x[:, None, :]).reshape(n_images, 1, -1)
         sums += weight * flat.gather(2, at.expand_as(flat))
-    return (sums >> POINT).to(torch.uint8).reshape(images.shape)
+    return ((sums + HALF_A_STEP) >> POINT).to(torch.uint8).reshape(images.shape)

@@ -1,7 +1,8 @@
 """Motion blur: each pixel smeared along a line, as ImageMagick's MotionBlur does it.
 
 out(p) is the sum of in(p + i (cos a, sin a)) weighted by one half of a Gaussian, offsets
-rounded to whole pixels, edges repeated outwards, the result truncated to 8 bits.
+rounded to whole pixels, edges repeated outwards, the result rounded to 16 bits, of which the
+upper 8 are kept.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from corruptions.parameters import MOTION_BLUR, MOTION_BLUR_DEGREES
 Pixels = NDArray[np.uint8]
 POINT = 22
 """Bits behind the point: 255 * 2**22 fits into 31 bits, and sums of whole numbers are exact."""
+HALF_A_STEP = round(2**POINT / 257 / 2)
+"""Half a step of 16 bits, 257 of which are one of 8 bits: added, truncation rounds first."""
 
 
 def motion_blur(image: Pixels, severity: int, seed: int) -> Pixels:
@@ -105,4 +108,4 @@ def _smear(
                 sums[x] += weight * np.int32(source[x])
         result = out[y]
         for x in range(length):
-            result[x] = sums[x] >> np.int32(POINT)
+            result[x] = (sums[x] + np.int32(HALF_A_STEP)) >> np.int32(POINT)
