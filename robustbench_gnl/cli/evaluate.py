@@ -88,16 +88,17 @@ def carry_out(
     from robustbench_gnl.store import open_store
 
     open_store(db).close()  # a store that cannot be read is told before torch is loaded
-    with planned(models, data, settings) as plan, open_store(db, write=not dry_run) as store:
-        check_plan(plan)
-        if dry_run:
-            from robustbench_gnl.cli._estimate import describe_plan
+    with planned(models, data, settings) as plan:
+        check_plan(plan)  # before a store is made
+        with open_store(db, write=not dry_run) as store:
+            if dry_run:
+                from robustbench_gnl.cli._estimate import describe_plan
 
-            for candidate in plan.candidates:
-                candidate.find_stored(store, rerun=settings.rerun)
-            describe_plan(plan)
-            return []
-        return evaluate_plan(plan, store, typed_command(db, store.name))
+                for candidate in plan.candidates:
+                    candidate.find_stored(store, rerun=settings.rerun)
+                describe_plan(plan)
+                return []
+            return evaluate_plan(plan, store, typed_command(db, store.name))
 
 
 def typed_command(db: str, shown_db: str) -> str:
