@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 from robustbench_gnl.records import SCHEMA_VERSION, Protocol, Run
 from robustbench_gnl.reports.formats import as_count
 from robustbench_gnl.reports.gate_rows import (
-    COLUMNS,
     CSV_COLUMNS,
+    columns_of,
     inside_noise,
     name_of,
     sentence,
@@ -80,9 +80,13 @@ def render_gate(report: GateReport, format: str) -> str:
     if format == "json":
         return json.dumps(gate_document(report), indent=2)
     if format == "csv":
-        return render([verdict_row(verdict) for verdict in report.verdicts], CSV_COLUMNS, "csv")
+        raw = [
+            {**verdict_row(verdict), "reference": report.reference} for verdict in report.verdicts
+        ]
+        return render(raw, CSV_COLUMNS, "csv")
     rows = [verdict_texts(verdict) for verdict in report.verdicts]
-    return render(rows, COLUMNS, format, headline(report), notes=notes_of(report))
+    columns = columns_of(len(rows))
+    return render(rows, columns, format, headline(report), notes=notes_of(report))
 
 
 def gate_parts(report: GateReport, *, width: int) -> list[RenderableType]:
@@ -93,7 +97,7 @@ def gate_parts(report: GateReport, *, width: int) -> list[RenderableType]:
     return [
         Text(headline(report), style="bold green" if report.passed else "bold red"),
         Text(),
-        *rich_tables(rows, COLUMNS, width=width, n_fixed=1),
+        *rich_tables(rows, columns_of(len(rows)), width=width, n_fixed=1),
         Text(),
         *(Text(note) for note in notes_of(report)),
     ]
@@ -129,15 +133,15 @@ def _xml_text(text: str) -> str:
 
 def headline(report: GateReport) -> str:
     """The answer."""
+    n_rules = len(report.verdicts)
     n_failed = sum(not verdict.passed for verdict in report.verdicts)
+    broken, kept = (
+        ("its rule", "its rule")
+        if n_rules == 1
+        else (f"{n_failed} of {n_rules} rules", f"its {n_rules} rules")
+    )
     what = f"{report.name} against {report.baseline_name}"
-    if n_failed:
-        return f"FAILED: {what} breaks {n_failed} of {_rules(len(report.verdicts))}"
-    return f"PASSED: {what} keeps {_rules(len(report.verdicts))}"
-
-
-def _rules(n: int) -> str:
-    return f"{n} {'rule' if n == 1 else 'rules'}"
+    return f"FAILED: {what} breaks {broken}" if n_failed else f"PASSED: {what} keeps {kept}"
 
 
 def notes_of(report: GateReport) -> list[str]:
@@ -149,7 +153,8 @@ def notes_of(report: GateReport) -> list[str]:
     else:
         notes.append(
             "A rule fails when the estimate is over what it allows and the lower bound of the "
-            f"rise is above 0, at level {report.alpha:g} for all rules together."
+            f"rise is above 0, at level {report.alpha:g}"
+            + (" for all rules together." if len(report.verdicts) > 1 else ".")
         )
     noisy = [verdict for verdict in report.verdicts if inside_noise(verdict)]
     if noisy:
@@ -161,13 +166,13 @@ def notes_of(report: GateReport) -> list[str]:
         if verdict.detectable is not None:
             unit = unit_of(verdict)
             notes.append(
-                f"With these {n_images} images a change of {unit.number(verdict.detectable)}"
-                f"{unit.name} of {name_of(verdict)} would have been seen 4 times in 5."
+                f"With these {n_images} images a rise of {unit.number(verdict.detectable)}"
+                f"{unit.name} in {name_of(verdict)} would have been seen 4 times in 5."
             )
     untold = [name_of(verdict) for verdict in report.verdicts if verdict.detectable is None]
     if untold and not report.answers_alike:
         notes.append(
-            f"What change of {', '.join(untold)} would have been seen, these images do not tell."
+            f"What rise in {', '.join(untold)} would have been seen, these images do not tell."
         )
     if report.left_out:
         notes.append(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,16 +19,6 @@ from robustbench_gnl.statistics.rules import RATIOS
 if TYPE_CHECKING:
     from robustbench_gnl.statistics import Verdict
 
-COLUMNS: Sequence[Column] = (
-    Column("rule", "rule", "left"),
-    Column("baseline", "baseline"),
-    Column("run", "run"),
-    Column("difference", "difference"),
-    Column("allowed", "allowed"),
-    Column("lower_bound", "lower bound"),
-    Column("p_holm", "p", format=as_p_value, droppable="p"),
-    Column("verdict", "", "left"),
-)
 CSV_COLUMNS = tuple(
     Column(key, key)
     for key in (
@@ -47,8 +36,23 @@ CSV_COLUMNS = tuple(
         "n_cells",
         "n_images_differing",
         "method",
+        "reference",
     )
 )
+
+
+def columns_of(n_rules: int) -> Sequence[Column]:
+    """The columns that people see; the p of a single rule needs no correction."""
+    return (
+        Column("rule", "rule", "left"),
+        Column("baseline", "baseline"),
+        Column("run", "run"),
+        Column("difference", "difference"),
+        Column("allowed", "allowed"),
+        Column("lower_bound", "lower bound"),
+        Column("p_holm", "p" if n_rules == 1 else "p (Holm)", format=as_p_value, droppable="p"),
+        Column("verdict", "", "left"),
+    )
 
 
 def sentence(verdict: Verdict, *, strict: bool) -> str:
@@ -60,7 +64,7 @@ def sentence(verdict: Verdict, *, strict: bool) -> str:
         f"{unit.change(verdict.allowed)} is allowed"
     )
     if verdict.lower_bound is not None and not strict:
-        text += f"; lower bound {unit.change(verdict.lower_bound)}"
+        text += f"; lower bound of the rise {unit.change(verdict.lower_bound)}"
     return text
 
 
@@ -71,9 +75,7 @@ def name_of(verdict: Verdict) -> str:
 
 def inside_noise(verdict: Verdict) -> bool:
     """Whether a rise was over what is allowed, and let pass all the same."""
-    # A rise of just what is allowed is not over it, whatever the last bits of its sum say.
-    is_at = math.isclose(verdict.difference, verdict.allowed, abs_tol=1e-12)
-    return verdict.passed and verdict.difference > verdict.allowed and not is_at
+    return verdict.passed and verdict.is_over
 
 
 @dataclass(frozen=True)

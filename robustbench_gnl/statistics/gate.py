@@ -55,6 +55,11 @@ class Verdict:
     n_differing: int | None
     """Images whose score is not the same in both."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it rose by more than the rule allows."""
+        return _is_over(self.difference, self.allowed)
+
 
 @dataclass(frozen=True)
 class _Measured:
@@ -118,7 +123,7 @@ def _verdict(
 ) -> Verdict:
     difference = one.candidate - one.baseline
     allowed = one.rule.threshold_from(one.baseline)
-    is_over = difference > allowed + _ROUNDING * (1 + abs(allowed))
+    is_over = _is_over(difference, allowed)
     is_sure = p_holm is not None and p_holm <= alpha
     bound = None
     if p_value is not None and p_holm is not None:
@@ -140,6 +145,10 @@ def _verdict(
         method=one.test.method if isinstance(one.test, OneSided) else "jackknife",
         n_differing=one.test.n_differing if isinstance(one.test, OneSided) else None,
     )
+
+
+def _is_over(difference: float, allowed: float) -> bool:
+    return difference > allowed + _ROUNDING * (1 + abs(allowed))
 
 
 def _detectable(one: _Measured, allowed: float, alpha: float) -> float | None:

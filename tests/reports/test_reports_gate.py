@@ -82,7 +82,9 @@ def report(run: Judged) -> GateReport:
     return report_of(run, KEPT, BROKEN, NOISY)
 
 
-HEAD = ["rule", "baseline", "run", "difference", "allowed", "lower bound", "p", ""]
+HEAD = ["rule", "baseline", "run", "difference", "allowed", "lower bound", "p (Holm)", ""]
+HEAD_OF_ONE = ["p" if title == "p (Holm)" else title for title in HEAD]
+"""A single rule's p needs no correction."""
 ROWS = [
     ["mCE:+0.5", "70.00", "70.20", "+0.20", "+0.50", "-0.10", "0.200", "pass"],
     ["clean_error:+1pp", "12.00", "15.00", "+3.00 pp", "+1.00 pp", "+0.40 pp", "<0.001", "FAIL"],
@@ -137,7 +139,8 @@ def test_csv_gives_the_numbers_of_the_json_back(report: GateReport) -> None:
     rules = json.loads(render_gate(report, "json"))["rules"]
     table = read_csv(render_gate(report, "csv"))
 
-    assert list(table.columns) == list(rules[0])
+    assert list(table.columns) == [*rules[0], "reference"]
+    assert set(table["reference"]) == {"AlexNet"}
     for (_, row), rule in zip(table.iterrows(), rules, strict=True):
         for key, value in rule.items():
             assert np.isnan(row[key]) if value is None else row[key] == value
@@ -146,9 +149,9 @@ def test_csv_gives_the_numbers_of_the_json_back(report: GateReport) -> None:
 @pytest.mark.parametrize(
     ("verdicts", "expected"),
     [
-        ([KEPT], "PASSED: new against old keeps 1 rule"),
-        ([KEPT, NOISY], "PASSED: new against old keeps 2 rules"),
-        ([BROKEN], "FAILED: new against old breaks 1 of 1 rule"),
+        ([KEPT], "PASSED: new against old keeps its rule"),
+        ([KEPT, NOISY], "PASSED: new against old keeps its 2 rules"),
+        ([BROKEN], "FAILED: new against old breaks its rule"),
         ([KEPT, BROKEN], "FAILED: new against old breaks 1 of 2 rules"),
     ],
 )
@@ -178,10 +181,10 @@ def test_junit_has_a_case_a_rule_and_counts_the_failures(report: GateReport) -> 
     ]
     assert failures["clean_error:+1pp"].get("message") == (
         "clean_error:+1pp: 15.00 against 12.00, +3.00 pp where +1.00 pp is allowed; "
-        "lower bound +0.40 pp"
+        "lower bound of the rise +0.40 pp"
     )
     assert suite[0].findtext("system-out") == (
-        "mCE:+0.5: 70.20 against 70.00, +0.20 where +0.50 is allowed; lower bound -0.10"
+        "mCE:+0.5: 70.20 against 70.00, +0.20 where +0.50 is allowed; lower bound of the rise -0.10"
     )
 
 
@@ -204,7 +207,7 @@ def test_a_hostile_name_leaves_the_documents_whole(run: Judged) -> None:
 
     assert captions(render_gate(report, "latex")) == [headline(report)]
     for format, read in READERS.items():
-        assert read(render_gate(report, format)) == [[HEAD, ROWS[0]]]
+        assert read(render_gate(report, format)) == [[HEAD_OF_ONE, ROWS[0]]]
     assert headline(report) in terminal_text(gate_parts(report, width=200))
 
 
@@ -215,12 +218,15 @@ def test_the_notes_say_how_it_was_decided_and_what_would_have_been_seen(
         "A rule fails when the estimate is over what it allows and the lower bound of the rise is "
         "above 0, at level 0.05 for all rules together.",
         "Over what is allowed, but inside the noise, so not failed: nll:+5%.",
-        "With these 240 images a change of 0.90 of mCE would have been seen 4 times in 5.",
-        "With these 240 images a change of 2.50 pp of clean_error would have been seen 4 times in "
-        "5.",
-        "With these 240 images a change of 0.210 nats of nll would have been seen 4 times in 5.",
+        "With these 240 images a rise of 0.90 in mCE would have been seen 4 times in 5.",
+        "With these 240 images a rise of 2.50 pp in clean_error would have been seen 4 times in 5.",
+        "With these 240 images a rise of 0.210 nats in nll would have been seen 4 times in 5.",
         "CE divides by the errors of AlexNet.",
     ]
+
+
+def test_a_single_rule_has_the_level_for_itself(run: Judged) -> None:
+    assert notes_of(report_of(run, KEPT))[0].endswith("above 0, at level 0.05.")
 
 
 def test_a_strict_gate_says_so_and_shows_no_bound(run: Judged) -> None:
@@ -243,7 +249,7 @@ def test_the_reference_is_named_only_beside_numbers_that_divide_by_it(run: Judge
 
 def test_what_cannot_be_said_is_said_to_be_so(run: Judged) -> None:
     unknown = verdict_of("error[fog]:+1pp", detectable=None)
-    untold = "What change of error[fog] would have been seen, these images do not tell."
+    untold = "What rise in error[fog] would have been seen, these images do not tell."
 
     assert untold in notes_of(report_of(run, KEPT, unknown))
     alike = notes_of(report_of(run, unknown, answers_alike=True))
@@ -317,7 +323,7 @@ def test_the_report_of_a_real_pair_says_what_its_images_could_show() -> None:
         needed = max(allowed, stats.t.ppf(1 - 0.05 / 2, N_IMAGES - 1) * error)
         detectable = needed + stats.norm.ppf(0.8) * error
         assert (
-            f"With these 240 images a change of {detectable:.2f}{unit} of {rule} would have been "
+            f"With these 240 images a rise of {detectable:.2f}{unit} in {rule} would have been "
             "seen 4 times in 5." in notes_of(report)
         )
     assert headline(report) == "FAILED: new against old breaks 1 of 2 rules"
