@@ -15,8 +15,9 @@ from robustbench_gnl.reports.comparison_rows import (
     cell_texts,
     number_rows,
     number_texts,
+    surely,
 )
-from robustbench_gnl.reports.comparison_words import notes_of, sentence
+from robustbench_gnl.reports.comparison_words import answer, notes_of
 from robustbench_gnl.reports.tables import Column, render, rich_tables
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ CSV_COLUMNS = tuple(
     for key in (
         "baseline_run",
         "candidate_run",
+        "reference",
         "kind",
         "key",
         "baseline",
@@ -72,8 +74,8 @@ class ComparisonReport:
     def title(self, one: Compared) -> str:
         return f"{one.name} against {self.baseline_name}"
 
-    def sentence(self, one: Compared) -> str:
-        return sentence(one.name, self.baseline_name, one.comparison)
+    def answer(self, one: Compared) -> str:
+        return answer(one.name, self.baseline_name, one.comparison)
 
     def notes(self, one: Compared) -> list[str]:
         return notes_of(one.comparison, self.protocol, self.reference)
@@ -93,6 +95,8 @@ def comparison_document(report: ComparisonReport) -> dict[str, Any]:
                 "level": one.comparison.level,
                 "n_cells": len(one.comparison.cells),
                 "cells_left_out": [str(condition) for condition in one.comparison.left_out],
+                "better": surely("better", one.comparison),
+                "worse": surely("worse", one.comparison),
                 "numbers": {
                     name: asdict(difference)
                     for name, difference in one.comparison.differences.items()
@@ -125,7 +129,7 @@ def render_comparison(report: ComparisonReport, format: str) -> str:
         return render(_csv_rows(report), CSV_COLUMNS, "csv")
     blocks = []
     for one in report.candidates:
-        title, answer = report.title(one), report.sentence(one)
+        title, answer = report.title(one), report.answer(one)
         if format == "latex":  # a caption travels with its table
             title = f"{title}, {report.protocol.name}: {answer}"
         rows = number_rows(one.comparison)
@@ -144,7 +148,11 @@ def render_comparison(report: ComparisonReport, format: str) -> str:
 def _csv_rows(report: ComparisonReport) -> list[dict[str, Any]]:
     rows = []
     for one in report.candidates:
-        who = {"baseline_run": report.baseline.id, "candidate_run": one.run.id}
+        who = {
+            "baseline_run": report.baseline.id,
+            "candidate_run": one.run.id,
+            "reference": report.reference,
+        }
         for row in number_rows(one.comparison):
             interval = row["interval"]
             ends = {"low": interval.low, "high": interval.high} if interval else {}
@@ -165,7 +173,7 @@ def comparison_parts(report: ComparisonReport, *, width: int) -> list[Renderable
         parts += [Text()] if parts else []
         parts.append(Text(report.title(one), style="bold"))
         parts.append(Text(f"protocol {report.protocol.name} [{report.protocol.fingerprint[:8]}]"))
-        parts += [Text(report.sentence(one)), Text()]
+        parts += [Text(report.answer(one)), Text()]
         rows = [number_texts(row) for row in number_rows(one.comparison)]
         parts += rich_tables(rows, NUMBER_COLUMNS, width=width, n_fixed=1, section_by="section")
         cells = cell_texts(one.comparison)

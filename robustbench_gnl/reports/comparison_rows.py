@@ -25,32 +25,41 @@ if TYPE_CHECKING:
 LABELS = {
     "clean_error": "clean error %",
     "mean_corruption_error": "mean corruption error %",
-    "mean_error_19": "mean error over 19 %",
+    "mean_error_19": "mean error over all 19 %",
     "mce": "mCE",
     "relative_mce": "relative mCE",
-    "robustness_gap": "error lost to corruption %",
+    "robustness_gap": "robustness gap %",
     "clean_top5_error": "clean top-5 error %",
     "mean_top5_error": "mean top-5 error %",
-    "clean_negative_log_likelihood": "clean log likelihood, -nats",
-    "mean_negative_log_likelihood": "mean log likelihood, -nats",
-    "clean_calibration_error": "clean calibration error %",
-    "mean_calibration_error": "mean calibration error %",
+    "clean_negative_log_likelihood": "clean negative log likelihood, nats",
+    "mean_negative_log_likelihood": "mean negative log likelihood, nats",
+    "clean_calibration_error": "clean expected calibration error %",
+    "mean_calibration_error": "mean expected calibration error %",
 }
 """What a table calls the numbers of a whole run."""
 
 CELLS_TITLE = "Difference of the error by severity, percentage points"
 NUMBER_COLUMNS = (
-    Column("number", "", "left"),
+    Column("number", "", "left", fold_at=20),
     Column("baseline", "baseline"),
     Column("candidate", "candidate"),
-    Column("difference", "difference"),
+    Column("difference", "difference", "left"),
     Column("interval", "interval"),
-    Column("mark", "", "left"),
 )
+"""At 80 characters there is room for `-150.00 to -100.00`: labels fold before a column leaves."""
 CELL_COLUMNS = (
     Column("corruption", "corruption", "left"),
-    *(Column(f"severity_{severity}", str(severity), "left") for severity in corruptions.SEVERITIES),
-    Column("p_holm", "smallest p", format=as_p_value, droppable="p"),
+    *(
+        Column(f"severity_{severity}", str(severity), "left", fold_at=8)
+        for severity in corruptions.SEVERITIES
+    ),
+    Column(
+        "p_holm",
+        "smallest p (Holm)",
+        format=as_p_value,
+        droppable="p",
+        head="smallest\np (Holm)",
+    ),
 )
 
 
@@ -89,7 +98,8 @@ def _of_corruption(name: str, comparison: Comparison) -> tuple[str, str]:
 
 
 def number_texts(row: Row) -> dict[str, Any]:
-    """The numbers of a row as people see them, each in its own unit."""
+    """The numbers of a row as people see them, each in its own unit, the mark beside its
+    difference."""
     format = _format_of(row["key"])
     signed = as_signed(format)
     interval = row["interval"]
@@ -97,7 +107,7 @@ def number_texts(row: Row) -> dict[str, Any]:
         **row,
         "baseline": format(row["baseline"]),
         "candidate": format(row["candidate"]),
-        "difference": signed(row["difference"]),
+        "difference": f"{signed(row['difference']):>6} {row['mark']}",
         "interval": as_interval(signed)(interval) if interval is not None else None,
     }
 
@@ -107,6 +117,14 @@ def _format_of(key: str) -> Any:
         return as_number
     is_percent = key.endswith(("mce", ".ce")) or key.startswith("groups.")
     return as_percent if is_percent else as_fraction_percent
+
+
+def surely(mark: str, comparison: Comparison) -> list[str]:
+    """What has that mark of the clean images, as `clean`, and the corruptions."""
+    keys = {"clean_error": "clean"}
+    keys |= {_of_corruption(name, comparison)[0]: name for name in corruptions.names("all")}
+    found = comparison.differences
+    return [name for key, name in keys.items() if key in found and found[key].mark == mark]
 
 
 def cell_row(test: CellTest) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from robustbench_gnl.records import Protocol
+from robustbench_gnl.reports.comparison_rows import surely
 from robustbench_gnl.reports.formats import (
     as_count,
     as_fraction_percent,
@@ -15,22 +16,46 @@ from robustbench_gnl.reports.formats import (
     as_share,
     as_signed,
 )
-from robustbench_gnl.reports.run_parts import warning_lines
+from robustbench_gnl.reports.run_parts import reference_sentence, warning_lines
 
 if TYPE_CHECKING:
     from robustbench_gnl.statistics import Comparison, Difference
 
 
-def sentence(name: str, baseline_name: str, comparison: Comparison) -> str:
-    """The answer in one sentence, by mCE, or by the mean error of what was run."""
+N_NAMED = 3
+"""Corruptions that a sentence names; the others it counts."""
+
+
+def answer(name: str, baseline_name: str, comparison: Comparison) -> str:
+    """The answer by mCE, or by the mean error of what was run; where that is inside the noise,
+    with what surely changed all the same."""
     found = comparison.differences
-    if "mce" in found:
-        return _verdict(name, baseline_name, found["mce"], "mCE", as_percent)
-    if "mean_corruption_error" in found:
-        difference = found["mean_corruption_error"]
+    key = next((one for one in ("mce", "mean_corruption_error") if one in found), None)
+    if key is None:
+        said = "The runs share too few cells for an mCE; see the corruptions one by one."
+    elif key == "mce":
+        said = _verdict(name, baseline_name, found[key], "mCE", as_percent)
+    else:
         label = "mean corruption error"
-        return _verdict(name, baseline_name, difference, label, as_fraction_percent)
-    return "The runs share too few cells for an mCE; see the corruptions one by one."
+        said = _verdict(name, baseline_name, found[key], label, as_fraction_percent)
+    is_sure = key is not None and found[key].mark != "~"
+    return said if is_sure else " ".join([said, *_all_the_same(comparison)])
+
+
+def _all_the_same(comparison: Comparison) -> list[str]:
+    """`Better: fog; worse: snow, frost and contrast.`, or nothing."""
+    changed = {mark: surely(mark, comparison) for mark in ("better", "worse")}
+    parts = [f"{mark}: {_listed(names)}" for mark, names in changed.items() if names]
+    text = "; ".join(parts)
+    return [f"{text[0].upper()}{text[1:]}."] if text else []
+
+
+def _listed(names: Sequence[str]) -> str:
+    words = ["clean error" if name == "clean" else name for name in names]
+    if len(words) > N_NAMED:
+        words = [*words[:N_NAMED], f"{len(words) - N_NAMED} more"]
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _verdict(
@@ -59,7 +84,7 @@ def notes_of(comparison: Comparison, protocol: Protocol, reference: str) -> list
         "better, worse: the interval leaves out 0; ~: inside the noise",
         f"cells: McNemar's exact test, with Holm's correction for {len(tests)} cells at "
         f"{as_share(1 - comparison.level)}",
-        f"CE divides by the errors of {reference}",
+        reference_sentence(reference),
     ]
     clean = next((test for test in tests if test.condition.is_clean), None)
     if clean is not None:

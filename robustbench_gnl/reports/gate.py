@@ -20,7 +20,7 @@ from robustbench_gnl.reports.gate_rows import (
     verdict_row,
     verdict_texts,
 )
-from robustbench_gnl.reports.run_parts import warning_lines
+from robustbench_gnl.reports.run_parts import reference_sentence, warning_lines
 from robustbench_gnl.reports.tables import render, rich_tables
 from robustbench_gnl.statistics.rules import RATIOS
 
@@ -179,5 +179,5 @@ def notes_of(report: GateReport) -> list[str]:
             f"Left out, because only one of the runs has them: {len(report.left_out)} cells."
         )
     if any(verdict.rule.field in RATIOS for verdict in report.verdicts):
-        notes.append(f"CE divides by the errors of {report.reference}.")
+        notes.append(f"{reference_sentence(report.reference)}.")
     return [*notes, *warning_lines(report.protocol)]

@@ -24,7 +24,10 @@ KINDS = ("top5_error", "negative_log_likelihood", "calibration_error")
 """Numbers that every condition has besides its top-1 error."""
 
 FURTHER: Mapping[str, tuple[str, Any]] = {
-    "robustness_gap": ("mean corruption error less clean error, %", as_fraction_percent),
+    "robustness_gap": (
+        "robustness gap (mean corruption error less clean error), %",
+        as_fraction_percent,
+    ),
     "clean_top5_error": ("clean top-5 error, %", as_fraction_percent),
     "mean_top5_error": ("mean top-5 error over the 15, %", as_fraction_percent),
     "clean_negative_log_likelihood": ("clean negative log likelihood, nats", as_number),

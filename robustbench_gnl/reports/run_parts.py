@@ -50,6 +50,11 @@ def demonstration_sentence(n_images: int) -> str:
     )
 
 
+def reference_sentence(reference: str) -> str:
+    """What stands beside every CE and mean of CEs; `reference` is a name."""
+    return f"CE divides by the errors of {reference}"
+
+
 UNVERIFIED = (
     "The tree has the layout of ImageNet-C, but not its images: where it comes from is unverified."
 )

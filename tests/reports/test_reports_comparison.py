@@ -20,9 +20,16 @@ from robustbench_gnl.reports.comparison import (
     comparison_parts,
     render_comparison,
 )
-from robustbench_gnl.reports.comparison_rows import CELLS_TITLE, LABELS, number_rows
-from robustbench_gnl.reports.comparison_words import sentence
+from robustbench_gnl.reports.comparison_rows import (
+    CELL_COLUMNS,
+    CELLS_TITLE,
+    LABELS,
+    NUMBER_COLUMNS,
+    number_rows,
+)
+from robustbench_gnl.reports.comparison_words import answer
 from robustbench_gnl.reports.run_details import KINDS
+from robustbench_gnl.reports.tables import fit
 from robustbench_gnl.statistics import Comparison, Difference, compare
 from robustbench_gnl.statistics.comparison import OVERALL
 from robustbench_gnl.statistics.jackknife import KINDS as KINDS_BY_BLOCK
@@ -192,6 +199,7 @@ def test_csv_tells_several_candidates_apart(baseline: Judged, candidate: Judged)
 
     assert set(table["baseline_run"]) == {baseline.run.id}
     assert table.index.is_unique
+    assert set(table["reference"]) == {"AlexNet"}
     assert table.loc[("run-vit", "mce"), "mark"] == "worse"
     assert table.loc[(candidate.run.id, "corruptions.fog.ce"), "mark"] == "better"
 
@@ -204,24 +212,22 @@ def test_papers_show_rounded_numbers_with_the_better_one_in_bold(
     rows = {row[0]: row[1:] for row in numbers[1:]}
     fog, snow = (compared["numbers"][f"corruptions.{name}.ce"] for name in ("fog", "snow"))
 
-    assert numbers[0] == ["", "baseline", "candidate", "difference", "interval", ""]
+    assert numbers[0] == ["", "baseline", "candidate", "difference", "interval"]
     assert rows["fog CE"] == [
         f"{fog['baseline']:.2f}",
         f"**{fog['candidate']:.2f}**",
-        f"{fog['difference']:.2f}",
+        f"{fog['difference']:.2f} better",
         f"{fog['interval']['low']:.2f} to {fog['interval']['high']:.2f}",
-        "better",
     ]
     assert rows["snow CE"] == [
         f"**{snow['baseline']:.2f}**",
         f"{snow['candidate']:.2f}",
-        f"+{snow['difference']:.2f}",
+        f"+{snow['difference']:.2f} worse",
         f"+{snow['interval']['low']:.2f} to +{snow['interval']['high']:.2f}",
-        "worse",
     ]
     # All that differs by no more than noise stands plain.
     for texts in rows.values():
-        assert any(text.startswith("**") for text in texts) == (texts[-1] != "~")
+        assert any(text.startswith("**") for text in texts) == (not texts[2].endswith("~"))
 
 
 @pytest.mark.parametrize("format", READERS)
@@ -236,8 +242,8 @@ def test_every_number_is_in_its_own_unit(
         ("mCE", "mce", "{:.2f}".format),
         ("relative mCE", "relative_mce", "{:.2f}".format),
         ("blur CE", "groups.blur", "{:.2f}".format),
-        ("error lost to corruption %", "robustness_gap", lambda value: f"{100 * value:.2f}"),
-        ("mean log likelihood, -nats", "mean_negative_log_likelihood", "{:.3f}".format),
+        ("robustness gap %", "robustness_gap", lambda value: f"{100 * value:.2f}"),
+        ("mean negative log likelihood, nats", "mean_negative_log_likelihood", "{:.3f}".format),
         ("mean top-5 error %", "mean_top5_error", lambda value: f"{100 * value:.2f}"),
     ):
         assert shown[label] == text(compared["numbers"][key]["baseline"])
@@ -250,7 +256,7 @@ def test_a_row_for_each_corruption_has_its_cells_by_severity(
     _, cells = READERS[format](render_comparison(report, format))
     rows = {row[0]: row[1:] for row in cells[1:]}
 
-    assert cells[0] == ["corruption", "1", "2", "3", "4", "5", "smallest p"]
+    assert cells[0] == ["corruption", "1", "2", "3", "4", "5", "smallest p (Holm)"]
     assert tuple(rows) == corruptions.names("all")
     assert rows["fog"] == [*["0.00 ~"] * 4, "-12.50 better", "<0.001"]
     assert rows["snow"] == [*["0.00 ~"] * 4, "+16.67 worse", "<0.001"]
@@ -273,9 +279,11 @@ def test_a_terminal_shows_every_number_and_mark_uncut(report: ComparisonReport, 
     text = terminal_text(parts, width)
 
     assert max(len(line) for line in text.splitlines()) <= width
-    for label in (*LABELS.values(), *(f"{group} CE" for group in GROUPS), "fog CE", "spatter CE"):
-        assert label in text
-    for phrase in ("protocol released-240 [", "-12.50 better", "+16.67 worse", CELLS_TITLE):
+    labels = (*LABELS.values(), *(f"{group} CE" for group in GROUPS), "fog CE", "spatter CE")
+    cells = ("-12.50 better", "+16.67 worse")  # both may fold
+    for word in " ".join([*labels, *cells]).split():
+        assert word in text
+    for phrase in ("protocol released-240 [", CELLS_TITLE):
         assert phrase in " ".join(text.split())
     assert "…" not in text
 
@@ -307,12 +315,13 @@ def test_of_a_part_of_the_cells_a_corruption_shows_its_error_and_no_mean() -> No
 
     assert set(rows) == {
         "clean error %", "fog error %", "spatter error %", "clean top-5 error %",
-        "clean log likelihood, -nats", "clean calibration error %",
+        "clean negative log likelihood, nats", "clean expected calibration error %",
     }  # fmt: skip
     assert rows["fog error %"]["section"] == "corruptions"
     assert [cell for row in cells[1:] for cell in row if cell == "-"] == ["-"] * 6
-    assert partly.sentence(one) == (
-        "The runs share too few cells for an mCE; see the corruptions one by one."
+    assert partly.answer(one) == (
+        "The runs share too few cells for an mCE; see the corruptions one by one. "
+        "Worse: clean error, fog and spatter."
     )
 
 
@@ -345,7 +354,7 @@ def test_of_a_part_of_the_cells_a_corruption_shows_its_error_and_no_mean() -> No
         ({}, "The runs share too few cells for an mCE; see the corruptions one by one."),
     ],
 )
-def test_the_answer_is_one_sentence_by_mce_before_the_mean_error(
+def test_the_answer_is_by_mce_before_the_mean_error(
     differences: dict[str, Any], expected: str
 ) -> None:
     found = {
@@ -353,7 +362,60 @@ def test_the_answer_is_one_sentence_by_mce_before_the_mean_error(
         for key, (before, after, interval, mark) in differences.items()
     }
 
-    assert sentence("new", "old", Comparison((), (), found, (), 0.95)) == expected
+    assert answer("new", "old", Comparison((), (), found, (), 0.95)) == expected
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "expected"),
+    [
+        ([], [], ""),
+        (["fog"], [], " Better: fog."),
+        ([], ["clean", "snow"], " Worse: clean error and snow."),
+        (
+            ["fog"],
+            ["snow", "frost", "contrast", "pixelate", "spatter"],
+            " Better: fog; worse: snow, frost, contrast and 2 more.",
+        ),
+    ],
+)
+def test_inside_the_noise_the_answer_names_what_surely_changed(
+    better: list[str], worse: list[str], expected: str
+) -> None:
+    def found(key: str, mark: str) -> Difference:
+        return Difference(key, 50.0, 50.5, 0.5, None, 100, mark)
+
+    marks = dict.fromkeys(better, "better") | dict.fromkeys(worse, "worse")
+    keys = {name: "clean_error" if name == "clean" else f"corruptions.{name}.ce" for name in marks}
+    changed = {keys[name]: found(keys[name], mark) for name, mark in marks.items()}
+    noise, sure = ({"mce": found("mce", mark), **changed} for mark in ("~", "worse"))
+
+    assert answer("new", "old", Comparison((), (), noise, (), 0.95)) == (
+        f"new and old cannot be told apart: mCE 50.50 against 50.00, +0.50.{expected}"
+    )
+    assert answer("new", "old", Comparison((), (), sure, (), 0.95)).endswith("+0.50.")
+
+
+def test_what_surely_changed_stands_in_every_format(
+    report: ComparisonReport, compared: dict[str, Any]
+) -> None:
+    assert (compared["better"], compared["worse"]) == (["fog"], ["snow"])
+    for format in READERS:
+        assert "Better: fog; worse: snow." in render_comparison(report, format)
+    assert "Better: fog; worse: snow." in terminal_text(comparison_parts(report, width=300), 300)
+
+
+@pytest.mark.parametrize("mark", ["~", "better", "worse"])
+def test_both_tables_fit_80_columns_whatever_the_marks(mark: str) -> None:
+    """The widest texts: three digits before the point at all ends, and a mark in every cell."""
+    ends = "-150.00 to -120.00"
+    numbers = [{"number": label, "baseline": "147.03", "candidate": "147.03", "interval": ends,
+                "difference": f"-133.33 {mark}"} for label in LABELS.values()]  # fmt: skip
+    cells = [{"corruption": name, "p_holm": 1e-9,
+              **{f"severity_{s}": f"+16.67 {mark}" for s in corruptions.SEVERITIES}}
+             for name in corruptions.names("all")]  # fmt: skip
+
+    for rows, columns in ((numbers, NUMBER_COLUMNS), (cells, CELL_COLUMNS)):
+        assert fit(rows, columns, width=80, n_fixed=1) == [list(columns)]
 
 
 def test_the_notes_say_what_the_tables_stand_on(report: ComparisonReport) -> None:

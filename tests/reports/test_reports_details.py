@@ -157,7 +157,7 @@ def test_the_further_lines_are_in_their_own_units(
     intervals = document["intervals"]
 
     assert lines[0] == (
-        f"mean corruption error less clean error, %: {100 * gap:.2f} "
+        f"robustness gap (mean corruption error less clean error), %: {100 * gap:.2f} "
         f"({ends(intervals['robustness_gap'], 100)})"
     )
     assert lines[1] == (
