@@ -68,7 +68,7 @@ RAW_COLUMNS = tuple(
     )
 )
 RANK_ENDS = ("rank_first", "rank_last")
-PROTOCOL_COLUMNS = tuple(Column(key, key) for key in ("protocol", "protocol_fingerprint"))
+BOARD_COLUMNS = tuple(Column(key, key) for key in ("protocol", "protocol_fingerprint", "reference"))
 
 
 def check_columns(columns: str) -> None:
@@ -147,7 +147,7 @@ def _document(board: Board) -> dict[str, Any]:
         "demonstration": board.is_demonstration,
         "sort": board.sort,
         "level": board.level,
-        "reference": board.reference,
+        "reference": _reference_of(board),
         "rows": [_row_document(row) for row in board.rows],
     }
 
@@ -183,9 +183,13 @@ def render_boards(boards: Sequence[Board], format: str, columns: str = "groups")
     return "\n\n".join(blocks)
 
 
+def _reference_of(board: Board) -> str:
+    return f"reference: {board.reference.name}, {board.reference.protocol}"
+
+
 def foot_of(board: Board) -> list[str]:
     """What stands below a board."""
-    lines = [board.reference]
+    lines = [_reference_of(board)]
     if board.level is not None:
         lines.append(
             f"with {as_share(board.level)} intervals by resampling the images; a rank is a range: "
@@ -205,6 +209,7 @@ def _render_csv(boards: Sequence[Board], columns: str) -> str:
             },
             "protocol": board.protocol.name if board.protocol else None,
             "protocol_fingerprint": board.protocol.fingerprint if board.protocol else None,
+            "reference": board.reference.name,
         }
         for board in boards
         for row in board.rows
@@ -214,7 +219,7 @@ def _render_csv(boards: Sequence[Board], columns: str) -> str:
     if any(board.level is not None for board in boards):
         ends = [f"{column.key}_{end}" for column in numbers[1:] for end in ("low", "high")]
         rest += tuple(Column(key, key) for key in (*RANK_ENDS, *ends))
-    return render(rows, (*PROTOCOL_COLUMNS, RANK, MODEL, *numbers, *rest), "csv")
+    return render(rows, (*BOARD_COLUMNS, RANK, MODEL, *numbers, *rest), "csv")
 
 
 def _for_people(board: Board) -> list[dict[str, Any]]:

@@ -43,6 +43,7 @@ CSV_COLUMNS = tuple(
 
 def columns_of(n_rules: int) -> Sequence[Column]:
     """The columns that people see; the p of a single rule needs no correction."""
+    p_title, p_head = ("p", "") if n_rules == 1 else ("p (Holm)", "p\n(Holm)")
     return (
         Column("rule", "rule", "left"),
         Column("baseline", "baseline"),
@@ -50,7 +51,7 @@ def columns_of(n_rules: int) -> Sequence[Column]:
         Column("difference", "difference"),
         Column("allowed", "allowed"),
         Column("lower_bound", "lower bound"),
-        Column("p_holm", "p" if n_rules == 1 else "p (Holm)", format=as_p_value, droppable="p"),
+        Column("p_holm", p_title, format=as_p_value, droppable="p", head=p_head),
         Column("verdict", "", "left"),
     )
 

@@ -39,8 +39,8 @@ class Board:
     """None: published results, each with the protocol that it states."""
     sort: str
     rows: tuple[BoardRow, ...]
-    reference: str
-    """The reference and how it was measured, as a sentence."""
+    reference: Reference
+    """Whose errors CE divides by."""
     level: float | None = None
     """Of the intervals in the rows; None where there are none."""
 
@@ -163,7 +163,7 @@ def _board(
         unranked, key=lambda row: (str(row.get("stated_protocol")), _or_last(row.get(key)))
     )
     rows = (*ranked, reference_row(reference), *({**row, "rank": None} for row in rest))
-    return Board(protocol, sort, rows, f"reference: {reference.name}, {reference.protocol}")
+    return Board(protocol, sort, rows, reference)
 
 
 def _rank(rows: Iterable[BoardRow], key: str) -> list[BoardRow]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from robustbench_gnl.records import SCHEMA_VERSION
 from robustbench_gnl.reports.formats import as_count, as_fraction_percent, as_percent
+from robustbench_gnl.reports.run_parts import reference_sentence
 from robustbench_gnl.reports.tables import Column, render, rich_tables
 
 if TYPE_CHECKING:
@@ -128,13 +129,13 @@ def notes_of(report: PlanReport) -> list[str]:
     return [
         basis,
         f"one-sided paired test at {report.alpha:g}; {report.n_cells} cells an image; "
-        f"time by the pace of that run; CE divides by the errors of {report.reference}",
+        f"time by the pace of that run; {reference_sentence(report.reference)}",
     ]
 
 
 def _columns(report: PlanReport) -> list[Column]:
     return [
-        Column("number", "", "left"),
+        Column("number", "images", "left"),
         *(Column(f"images_{n}", as_count(n)) for n in report.sizes),
     ]
 
@@ -165,6 +166,7 @@ def _csv_rows(report: PlanReport) -> list[dict[str, Any]]:
             "detectable": change,
             "sd": number.sd,
             "seconds": report.seconds[n],
+            "reference": report.reference,
         }
         for number in report.numbers
         for n, change in number.detectable.items()
@@ -172,5 +174,6 @@ def _csv_rows(report: PlanReport) -> list[dict[str, Any]]:
 
 
 CSV_COLUMNS = tuple(
-    Column(key, key) for key in ("number", "unit", "n_images", "detectable", "sd", "seconds")
+    Column(key, key)
+    for key in ("number", "unit", "n_images", "detectable", "sd", "seconds", "reference")
 )

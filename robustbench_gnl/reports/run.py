@@ -34,6 +34,7 @@ RAW_COLUMNS = (
     Column("run_id", "run"),
     Column("model", "model"),
     Column("protocol", "protocol"),
+    Column("reference", "reference"),
     *COLUMNS,
     Column("relative_ce", "relative CE"),
     *(Column(key, key) for key in ("error_low", "error_high", "ce_low", "ce_high", *KINDS)),
@@ -132,7 +133,12 @@ def render_run(
         return json.dumps(run_document(run, reference, details), indent=2)
     summary = summarize(run.cells, reference)
     if format == "csv":
-        own = {"run_id": run.id, "model": run.model.name, "protocol": run.protocol.name}
+        own = {
+            "run_id": run.id,
+            "model": run.model.name,
+            "protocol": run.protocol.name,
+            "reference": reference.name,
+        }
         rows = [
             {**own, **row}
             for row in (*corruption_rows(summary, details), *total_rows(summary, details))

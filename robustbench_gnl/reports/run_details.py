@@ -113,8 +113,15 @@ def interval_lines(details: Details) -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for name, reason in details.numbers.reasons.items():
         if "." not in name:  # of the whole run, not of a corruption
-            by_reason.setdefault(reason, []).append(name.replace("_", " "))
+            by_reason.setdefault(reason, []).append(_label_of(name))
     lines += [f"no interval of {', '.join(names)}: {why}" for why, names in by_reason.items()]
     if details.trend is not None:
         lines.append(f"the line of effective robustness: {details.trend}")
     return lines
+
+
+def _label_of(name: str) -> str:
+    """What people call a number, without its unit."""
+    if name in FURTHER:
+        return FURTHER[name][0].rsplit(", ", 1)[0]
+    return name.replace("_", " ")

@@ -54,7 +54,7 @@ def plan(**changes: Any) -> PlanReport:
 
 
 ROWS = [
-    ["", "100", "1,000", "50,000"],
+    ["images", "100", "1,000", "50,000"],
     ["mCE", "3.00", "0.94", "0.13"],
     ["mean error, pp", "2.27", "0.71", "0.10"],
     ["time", "48 s", "11 min", "9.0 h"],
@@ -119,6 +119,7 @@ def test_csv_gives_the_numbers_of_the_json_back() -> None:
             assert (row["detectable"], row["sd"], row["unit"], row["seconds"]) == (
                 one["change"], number["sd"], number["unit"], time["seconds"],
             )  # fmt: skip
+            assert row["reference"] == document["reference"] == "AlexNet"
 
 
 def test_the_correlation_is_told_only_where_it_was_assumed() -> None:
@@ -203,5 +204,5 @@ def test_the_plan_of_a_real_run_is_that_of_its_clean_answers() -> None:
     error = np.sqrt(2 * wrong.mean() * (1 - wrong.mean()) * N_IMAGES / (N_IMAGES - 1) / 1000)
     expected = (stats.t.ppf(0.95, 999) + stats.norm.ppf(0.8)) * error
 
-    assert [row[0] for row in table] == ["", *NAMES.values(), "time"]
+    assert [row[0] for row in table] == ["images", *NAMES.values(), "time"]
     assert table[-2] == ["clean error, pp", f"{100 * expected:.2f}"]

@@ -124,6 +124,7 @@ def test_csv_has_a_row_for_each_corruption_and_the_means(make_run: Any) -> None:
     assert float(rows["mean"]["ce"]) == pytest.approx(80.0, abs=0.01)
     assert float(rows["clean"]["error"]) == pytest.approx(0.34782)
     assert {row["model"] for row in rows.values()} == {"resnet50"}
+    assert {row["reference"] for row in rows.values()} == {"AlexNet"}
 
 
 def test_a_models_name_is_no_markup(make_run: Any) -> None:
