@@ -11,7 +11,7 @@ from robustbench_gnl.reference import Reference
 from robustbench_gnl.reports.explain_errors import explain_errors
 from robustbench_gnl.reports.explain_further import explain_further
 from robustbench_gnl.reports.explanation import Explained, Explanation
-from robustbench_gnl.reports.run_parts import head_lines
+from robustbench_gnl.reports.run_parts import head_lines, reference_sentence
 from robustbench_gnl.reports.tables import Column, render
 
 if TYPE_CHECKING:
@@ -19,20 +19,24 @@ if TYPE_CHECKING:
 
     from robustbench_gnl.statistics import Details
 
-LATEX_COLUMNS = tuple(
-    Column(key, key, "left") for key in ("number", "shown", "formula", "worked", "source")
+LATEX_COLUMNS = (
+    Column("label", "number", "left"),
+    *(Column(key, key, "left") for key in ("shown", "formula", "worked", "source")),
 )
 CSV_COLUMNS = tuple(
     Column(key, key)
     for key in (
         "number",
         "value",
+        "unit",
+        "shown",
         "meaning",
         "formula",
         "worked",
         "interval_shown",
         "reason",
         "source",
+        "reference",
     )
 )
 
@@ -64,12 +68,13 @@ def render_explanations(run: Run, format: str, reference: Reference, details: De
         blocks = [f"### {run.model.name}\n\n" + "\n".join(f"- {line}" for line in head_lines(run))]
         for one in found:
             lines = "\n".join(f"- {label}: {text}" for label, text in _lines(one))
-            blocks.append(f"#### {one.number}: {one.shown}\n{lines}")
+            blocks.append(f"#### {one.label}: {one.shown}\n{lines}")
         return "\n\n".join(blocks)
-    rows = [asdict(one) for one in found]
+    rows = [{**asdict(one), "label": one.label, "reference": reference.name} for one in found]
     if format == "csv":
         return render(rows, CSV_COLUMNS, "csv")
-    return render(rows, LATEX_COLUMNS, format, title=f"The numbers of {run.model.name}")
+    title = f"The numbers of {run.model.name}. {reference_sentence(reference.name)}"
+    return render(rows, LATEX_COLUMNS, format, title, notes=head_lines(run))
 
 
 def explain_parts(run: Run, reference: Reference, details: Details) -> list[RenderableType]:
@@ -79,7 +84,7 @@ def explain_parts(run: Run, reference: Reference, details: Details) -> list[Rend
 
     parts: list[RenderableType] = [Text(line) for line in head_lines(run)]
     for one in explanations(run, reference, details):
-        parts += [Text(), Text(f"{one.number}: {one.shown}", style="bold")]
+        parts += [Text(), Text(f"{one.label}: {one.shown}", style="bold")]
         parts += [
             Padding(Text(f"{label}: {text}"), (0, 0, 0, 2), expand=False)
             for label, text in _lines(one)

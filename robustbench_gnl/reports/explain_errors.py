@@ -14,13 +14,13 @@ from robustbench_gnl.reports.tables import DASH
 
 def explain_errors(one: Explained) -> Iterator[Explanation]:
     """The worst corruption stands for all of them."""
-    yield _cell(one, CLEAN, "clean error, %", "clean_error")
+    yield _cell(one, CLEAN, "clean error", "clean_error")
     example = worst_corruption(one.summary)
     if example is not None:
         severity = next(s for s in corruptions.SEVERITIES if Condition(example, s) in one.run.cells)
         condition = Condition(example, severity)
         path = f"corruptions.{example}.severities.{severity}"
-        yield _cell(one, condition, f"error of {condition}, %", path)
+        yield _cell(one, condition, f"error of {condition}", path)
         yield from _corruption(one, example)
     yield from _means(one)
     yield from _groups(one)
@@ -32,11 +32,11 @@ def _cell(one: Explained, condition: Condition, number: str, path: str) -> Expla
     return one.explain(
         path,
         cell.error if cell else None,
-        as_fraction_percent,
+        "fraction",
         number=number,
         meaning="share of the images whose first answer is wrong",
-        formula="wrong / images",
-        worked=f"{as_count(cell.n_images - cell.n_top1)} / {as_count(cell.n_images)}"
+        formula="100 x wrong / images",
+        worked=f"100 x {as_count(cell.n_images - cell.n_top1)} / {as_count(cell.n_images)}"
         if cell
         else DASH,
     )
@@ -51,8 +51,8 @@ def _corruption(one: Explained, name: str) -> Iterator[Explanation]:
     yield one.explain(
         f"corruptions.{name}.error",
         summary.error,
-        as_fraction_percent,
-        number=f"error of {name}, %",
+        "fraction",
+        number=f"error of {name}",
         meaning="mean over its severities",
         formula="mean of the errors by severity",
         worked=mean_of(known, as_fraction_percent),
@@ -60,7 +60,7 @@ def _corruption(one: Explained, name: str) -> Iterator[Explanation]:
     yield one.explain(
         f"corruptions.{name}.ce",
         summary.ce,
-        as_percent,
+        "percent",
         number=f"CE of {name}",
         meaning=f"its errors as a share of those of {one.reference.name}",
         formula="100 x sum of the errors / sum of the reference's errors",
@@ -69,7 +69,7 @@ def _corruption(one: Explained, name: str) -> Iterator[Explanation]:
     yield one.explain(
         f"corruptions.{name}.relative_ce",
         summary.relative_ce,
-        as_percent,
+        "percent",
         number=f"relative CE of {name}",
         meaning="the same of what corruption adds to the clean error",
         formula="100 x sum of (error - clean error) / the same sum of the reference",
@@ -89,8 +89,8 @@ def _means(one: Explained) -> Iterator[Explanation]:
     yield one.explain(
         "mean_corruption_error",
         summary.mean_corruption_error,
-        as_fraction_percent,
-        number="mean corruption error, %",
+        "fraction",
+        number="mean corruption error",
         meaning="plain mean over the 15 corruptions; not mCE",
         formula="mean of the 15 errors",
         worked=mean_of([member.error for member in common], as_fraction_percent),
@@ -98,7 +98,7 @@ def _means(one: Explained) -> Iterator[Explanation]:
     yield one.explain(
         "mce",
         summary.mce,
-        as_percent,
+        "percent",
         number="mCE",
         meaning=f"{one.reference.name} is 100",
         formula="mean of the 15 CEs",
@@ -107,7 +107,7 @@ def _means(one: Explained) -> Iterator[Explanation]:
     yield one.explain(
         "relative_mce",
         summary.relative_mce,
-        as_percent,
+        "percent",
         number="relative mCE",
         meaning="what corruption itself costs, against the reference",
         formula="mean of the 15 relative CEs",
@@ -121,7 +121,7 @@ def _groups(one: Explained) -> Iterator[Explanation]:
         yield one.explain(
             f"groups.{group}",
             one.summary.groups[group],
-            as_percent,
+            "percent",
             number=f"CE of {group}",
             meaning="a group of the paper",
             formula=f"mean of its {len(ces)} CEs",
@@ -136,8 +136,8 @@ def _mean_over_19(one: Explained) -> Iterator[Explanation]:
         yield one.explain(
             "mean_error_19",
             one.summary.mean_error_19,
-            as_fraction_percent,
-            number="mean error over 19, %",
+            "fraction",
+            number="mean error over all 19",
             meaning="what the GroupNL authors' script prints as mCE (unnormalized)",
             formula="mean of the 19 errors",
             worked=mean_of(errors, as_fraction_percent),

@@ -9,13 +9,13 @@ import corruptions
 from robustbench_gnl.metrics import worst_corruption
 from robustbench_gnl.records import CLEAN
 from robustbench_gnl.reports.explanation import (
+    UNITS,
     Explained,
     Explanation,
-    Format,
     mean_of,
     or_dash,
 )
-from robustbench_gnl.reports.formats import as_count, as_fraction_percent, as_number, as_percent
+from robustbench_gnl.reports.formats import as_count, as_fraction_percent, as_percent
 from robustbench_gnl.reports.tables import DASH
 
 
@@ -23,36 +23,36 @@ class _Kind(NamedTuple):
     """A kind of number that every cell has besides its top-1 error."""
 
     key: str
-    label: str
+    name: str
     meaning: str
     formula: str
-    format: Format
+    unit: str
     source: str
 
 
 KINDS = (
     _Kind(
         "top5_error",
-        "top-5 error, %",
-        "the label is not among the first five answers",
-        "images without / images",
-        as_fraction_percent,
+        "top-5 error",
+        "share of the images whose label is not among the first five answers",
+        "100 x wrong in all five / images",
+        "fraction",
         "Russakovsky et al. 2015, section 4",
     ),
     _Kind(
         "negative_log_likelihood",
-        "negative log likelihood, nats",
+        "negative log likelihood",
         "how surprised the network is by the label",
         "mean of -log p(label)",
-        as_number,
+        "nats",
         "Guo et al. 2017, section 2",
     ),
     _Kind(
         "calibration_error",
-        "expected calibration error, %",
+        "expected calibration error",
         "how far confidence is from accuracy, over 15 bins of confidence",
-        "sum over bins of |right - sum of confidences| / images",
-        as_fraction_percent,
+        "100 x sum over bins of |right - sum of confidences| / images",
+        "fraction",
         "Guo et al. 2017, equation 3",
     ),
 )
@@ -73,8 +73,8 @@ def _clean(one: Explained, kind: _Kind) -> Explanation:
     return one.explain(
         path,
         one.details.numbers.values.get(path),
-        kind.format,
-        number=f"clean {kind.label}",
+        kind.unit,
+        number=f"clean {kind.name}",
         meaning=kind.meaning,
         formula=kind.formula,
         worked=_clean_worked(one, kind.key),
@@ -88,7 +88,7 @@ def _clean_worked(one: Explained, key: str) -> str:
     if cell is None:
         return DASH
     if key == "top5_error":
-        return f"{as_count(cell.n_images - cell.n_top5)} / {as_count(cell.n_images)}"
+        return f"100 x {as_count(cell.n_images - cell.n_top5)} / {as_count(cell.n_images)}"
     if key == "negative_log_likelihood":
         return f"{cell.negative_log_likelihood_sum:.3f} / {as_count(cell.n_images)}"
     return "over the 15 bins that the store keeps of each block"
@@ -101,11 +101,11 @@ def _mean(one: Explained, kind: _Kind) -> Explanation:
     return one.explain(
         path,
         values.get(path),
-        kind.format,
-        number=f"mean {kind.label}",
+        kind.unit,
+        number=f"mean {kind.name}",
         meaning=f"{kind.meaning}; mean over the 75 cells",
-        formula=f"mean over the 75 cells of {kind.formula}",
-        worked=mean_of(members, kind.format),
+        formula=f"mean of the 15 {kind.name}s",
+        worked=mean_of(members, UNITS[kind.unit].format),
         source=kind.source,
         needs=("mean_corruption_error",),
     )
@@ -117,8 +117,8 @@ def _robustness_gap(one: Explained) -> Explanation:
     return one.explain(
         "robustness_gap",
         one.details.numbers.values.get("robustness_gap"),
-        as_fraction_percent,
-        number="robustness gap, %",
+        "fraction",
+        number="robustness gap",
         meaning="what corruption adds to the error",
         formula="mean corruption error - clean error",
         worked=f"{mean_error} - {clean_error}",
@@ -132,13 +132,13 @@ def _effective_robustness(one: Explained) -> Explanation:
     if trend is not None:
         clean_error = or_dash(one.summary.clean_error, as_fraction_percent)
         mce = or_dash(one.summary.mce, as_percent)
-        formula = f"{formula}, where {trend}"
+        formula = f"{formula}, where expected {trend}"
         worked = f"{trend.intercept:.2f} + {trend.slope:.3f} x {clean_error} - {mce}"
     return one.explain(
         "effective_robustness",
         one.details.numbers.values.get("effective_robustness"),
-        as_percent,
-        number="effective robustness, points of mCE",
+        "points of mCE",
+        number="effective robustness",
         meaning="how far mCE lies below what the clean error foretells; above 0 is better",
         formula=formula,
         worked=worked,
@@ -153,6 +153,7 @@ def _worst_corruption(one: Explained) -> Iterator[Explanation]:
         yield Explanation(
             number="worst corruption",
             value=name,
+            unit=None,
             shown=name,
             meaning="the highest CE of the 15, or error without CEs",
             formula="argmax",
@@ -167,6 +168,7 @@ def _worst_class(one: Explained) -> Explanation:
     return Explanation(
         number="worst class",
         value=worst.name if worst else None,
+        unit=None,
         shown=worst.name if worst else DASH,
         meaning="the class with the highest mean error over the corruption cells",
         formula="argmax",

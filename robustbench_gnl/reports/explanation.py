@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robustbench_gnl.metrics import Interval, Summary, summarize
 from robustbench_gnl.records import Run
 from robustbench_gnl.reference import Reference
-from robustbench_gnl.reports.formats import as_interval, as_share
+from robustbench_gnl.reports.formats import (
+    as_fraction_percent,
+    as_interval,
+    as_number,
+    as_percent,
+    as_share,
+)
 from robustbench_gnl.reports.tables import DASH
 
 if TYPE_CHECKING:
@@ -25,14 +31,35 @@ METHODS = {
 Format = Callable[[Any], str]
 
 
+class Unit(NamedTuple):
+    """How people see the values of a unit."""
+
+    seen_in: str
+    """What stands behind the name of a number; empty: nothing."""
+    format: Format
+
+
+UNITS = {
+    "fraction": Unit("%", as_fraction_percent),
+    "percent": Unit("", as_percent),  # of the reference's errors, which the number's name says
+    "nats": Unit("nats", as_number),
+    "points of mCE": Unit("points of mCE", as_percent),
+}
+"""What a value may be in."""
+
+
 @dataclass(frozen=True)
 class Explanation:
     """One number of a run."""
 
     number: str
+    """Its name, without the unit."""
     value: float | str | None
+    """In its unit; a name where the unit is None."""
+    unit: str | None
+    """One of `UNITS`."""
     shown: str
-    """The value as people see it."""
+    """The value as people see it: a fraction in percent."""
     meaning: str
     formula: str
     worked: str
@@ -42,6 +69,12 @@ class Explanation:
     interval_shown: str | None = None
     reason: str | None = None
     """Why there is no value, or no interval."""
+
+    @property
+    def label(self) -> str:
+        """Its name with the unit that people see it in."""
+        seen_in = UNITS[self.unit].seen_in if self.unit else ""
+        return f"{self.number}, {seen_in}" if seen_in else self.number
 
 
 @dataclass(frozen=True)
@@ -60,7 +93,7 @@ class Explained:
         self,
         path: str,
         value: float | None,
-        format: Format,
+        unit: str,
         *,
         number: str,
         meaning: str,
@@ -77,11 +110,15 @@ class Explained:
         numbers = self.details.numbers
         if value is None:
             reason = self._reason(path, needs)
-            return Explanation(number, None, DASH, meaning, formula, DASH, source, reason=reason)
+            return Explanation(
+                number, None, unit, DASH, meaning, formula, DASH, source, reason=reason
+            )
+        format = UNITS[unit].format
         interval = numbers.intervals.get(path)
         return Explanation(
             number,
             value,
+            unit,
             format(value),
             meaning,
             formula,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -24,8 +26,7 @@ COMMANDS = {
 NAMED = [
     pytest.param(words, format, id=f"{name} {format}")
     for name, words in COMMANDS.items()
-    for format in ("table", "json", "markdown", "latex")
-    if (name, format) != ("explain", "latex")  # which leaves the meaning of numbers out
+    for format in ("table", "json", "csv", "markdown", "latex")
 ]
 
 
@@ -38,6 +39,15 @@ def test_the_reference_is_named(
     assert "AlexNet" in default
     assert "yardstick" not in default
     assert "yardstick" in gnlbench(*words, *options, "--reference", yardstick).stdout
+
+
+@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
+def test_each_row_of_a_csv_names_it(
+    stored: Stored, yardstick: Path, words: tuple[str, ...]
+) -> None:
+    options = ("--format", "csv", "--reference", yardstick, "--db", stored.db)
+    rows = list(csv.DictReader(io.StringIO(gnlbench(*words, *options).stdout)))
+    assert {row["reference"] for row in rows} == {"yardstick"}
 
 
 def test_a_run_against_its_own_errors_has_100(stored: Stored, yardstick: Path) -> None:
@@ -90,9 +100,12 @@ def test_an_evaluation_takes_a_reference(
     done = gnlbench(*arguments, "--reference", yardstick, "--format", "json")
     document = json.loads(done.stdout)
     assert "yardstick" in document["reference"]["name"]
-    by_name = {
-        line.split(",")[3]: [float(error) for error in line.split(",")[5:10]]
-        for line in yardstick.read_text().splitlines() if ",contrast," in line
-    }  # fmt: skip
+    (row,) = (
+        row for row in csv.DictReader(io.StringIO(yardstick.read_text()))
+        if row["corruption"] == "contrast"
+    )  # fmt: skip
+    divisor = sum(float(row[f"severity_{severity}"]) for severity in range(1, 6))
     found = document["corruptions"]["contrast"]
-    assert found["ce"] == pytest.approx(100 * sum(found["severities"]) / sum(by_name["contrast"]))
+    assert found["ce"] == pytest.approx(100 * sum(found["severities"]) / divisor)
+    as_csv = gnlbench(*arguments, "--reference", yardstick, "--format", "csv").stdout
+    assert {row["reference"] for row in csv.DictReader(io.StringIO(as_csv))} == {"yardstick"}

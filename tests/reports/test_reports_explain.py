@@ -95,29 +95,29 @@ class ByHand:
         slope, intercept = self.trend()
         mce = np.mean(list(ces.values()))
         values = {
-            "clean error, %": self.clean,
-            f"error of {worst}/1, %": self.five(worst)[0],
-            f"error of {worst}, %": self.five(worst).mean(),
+            "clean error": self.clean,
+            f"error of {worst}/1": self.five(worst)[0],
+            f"error of {worst}": self.five(worst).mean(),
             f"CE of {worst}": ces[worst],
             f"relative CE of {worst}": self.relative_ce(worst),
-            "mean corruption error, %": mean_error,
+            "mean corruption error": mean_error,
             "mCE": mce,
             "relative mCE": np.mean([self.relative_ce(name) for name in COMMON]),
             **{
                 f"CE of {group}": np.mean([ces[name] for name in corruptions.names(group)])
                 for group in GROUPS
             },
-            "mean error over 19, %": np.mean([self.five(name) for name in COMMON + EXTRA]),
-            "robustness gap, %": mean_error - self.clean,
-            "effective robustness, points of mCE": intercept + slope * 100 * self.clean - mce,
+            "mean error over all 19": np.mean([self.five(name) for name in COMMON + EXTRA]),
+            "robustness gap": mean_error - self.clean,
+            "effective robustness": intercept + slope * 100 * self.clean - mce,
         }
         for label, of_cell in (
-            ("top-5 error, %", lambda cell: self.answers[cell].wrong_top5.mean()),
+            ("top-5 error", lambda cell: self.answers[cell].wrong_top5.mean()),
             (
-                "negative log likelihood, nats",
+                "negative log likelihood",
                 lambda cell: self.answers[cell].negative_log_likelihood.mean(),
             ),
-            ("expected calibration error, %", self.calibration_error),
+            ("expected calibration error", self.calibration_error),
         ):
             values[f"clean {label}"] = of_cell(CLEAN)
             values[f"mean {label}"] = np.mean([of_cell(cell) for cell in COMMON_CONDITIONS])
@@ -153,22 +153,32 @@ def test_the_numbers_put_into_a_formula_give_the_number_shown(
 ) -> None:
     checked = 0
     for name, one in found.items():
-        if name.startswith("worst") or name == "clean expected calibration error, %":
+        if name.startswith("worst") or name == "clean expected calibration error":
             continue
         value, slack = worked_out(one.worked)
-        is_ratio_of_counts = name.endswith("%") and "." not in one.worked
-        expected = float(one.shown) / (100 if is_ratio_of_counts else 1)
-        assert value == pytest.approx(expected, abs=slack + 0.00501), name
+        assert value == pytest.approx(float(one.shown), abs=slack + 0.00501), name
         checked += 1
     assert checked == len(found) - 3
 
 
+def test_each_number_says_what_its_value_is_in(found: dict[str, Explanation]) -> None:
+    for name, unit, label in (
+        ("clean error", "fraction", "clean error, %"),
+        ("robustness gap", "fraction", "robustness gap, %"),
+        ("mCE", "percent", "mCE"),
+        ("clean negative log likelihood", "nats", "clean negative log likelihood, nats"),
+        ("effective robustness", "points of mCE", "effective robustness, points of mCE"),
+        ("worst corruption", None, "worst corruption"),
+    ):
+        assert (found[name].unit, found[name].label) == (unit, label)
+
+
 def test_percents_and_nats_are_shown_rounded(found: dict[str, Explanation]) -> None:
     for name, format in (
-        ("clean error, %", lambda value: f"{100 * value:.2f}"),
+        ("clean error", lambda value: f"{100 * value:.2f}"),
         ("mCE", "{:.2f}".format),
-        ("effective robustness, points of mCE", "{:.2f}".format),
-        ("mean negative log likelihood, nats", "{:.3f}".format),
+        ("effective robustness", "{:.2f}".format),
+        ("mean negative log likelihood", "{:.3f}".format),
     ):
         assert found[name].shown == format(found[name].value)
 
@@ -178,9 +188,9 @@ def test_counts_stand_in_the_formulas_of_single_cells(
 ) -> None:
     clean = sample.answers[CLEAN]
 
-    assert found["clean error, %"].worked == f"{clean.wrong.sum()} / {N_IMAGES}"
-    assert found["clean top-5 error, %"].worked == f"{clean.wrong_top5.sum()} / {N_IMAGES}"
-    assert found["clean negative log likelihood, nats"].worked == (
+    assert found["clean error"].worked == f"100 x {clean.wrong.sum()} / {N_IMAGES}"
+    assert found["clean top-5 error"].worked == f"100 x {clean.wrong_top5.sum()} / {N_IMAGES}"
+    assert found["clean negative log likelihood"].worked == (
         f"{clean.negative_log_likelihood.sum():.3f} / {N_IMAGES}"
     )
 
@@ -197,9 +207,9 @@ def test_the_errors_of_the_reference_stand_one_by_one_where_they_are_known(
 
 def test_each_interval_names_its_level_and_method(found: dict[str, Explanation]) -> None:
     by_method = {
-        "wilson": ["clean error, %", "clean top-5 error, %"],
-        "bootstrap": ["mCE", "relative mCE", "CE of blur", "effective robustness, points of mCE"],
-        "jackknife": ["mean top-5 error, %", "clean negative log likelihood, nats"],
+        "wilson": ["clean error", "clean top-5 error"],
+        "bootstrap": ["mCE", "relative mCE", "CE of blur", "effective robustness"],
+        "jackknife": ["mean top-5 error", "clean negative log likelihood"],
     }
     for method, names in by_method.items():
         for name in names:
@@ -219,7 +229,7 @@ def test_wilsons_interval_of_the_clean_error_is_that_of_the_counts(
     z, n, p = 1.959964, N_IMAGES, sample.answers[CLEAN].wrong.mean()
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    interval = found["clean error, %"].interval
+    interval = found["clean error"].interval
 
     assert (interval.low, interval.high) == pytest.approx((centre - half, centre + half), abs=1e-6)
 
@@ -229,13 +239,13 @@ def test_every_number_names_its_source(found: dict[str, Explanation]) -> None:
 
     assert all(sources.values())
     assert sources["mCE"].startswith("Hendrycks & Dietterich 2019")
-    assert sources["mean error over 19, %"] == "val_imagenet_c.py of GroupNL"
-    assert sources["clean expected calibration error, %"] == "Guo et al. 2017, equation 3"
-    assert sources["effective robustness, points of mCE"].startswith("Taori et al. 2020")
+    assert sources["mean error over all 19"] == "val_imagenet_c.py of GroupNL"
+    assert sources["clean expected calibration error"] == "Guo et al. 2017, equation 3"
+    assert sources["effective robustness"].startswith("Taori et al. 2020")
 
 
 def test_the_mean_over_19_is_explained_only_where_it_is_there() -> None:
-    assert "mean error over 19, %" not in explained(judged())
+    assert "mean error over all 19" not in explained(judged())
 
 
 @pytest.mark.parametrize(
@@ -253,8 +263,8 @@ def test_every_number_that_is_not_there_says_why(
     missing = {n: one for n, one in explained(judged(conditions=conditions)).items()
                if one.value is None}  # fmt: skip
 
-    assert {"relative mCE", "robustness gap, %"} <= set(missing)
-    assert ("clean top-5 error, %" in missing) == without_clean
+    assert {"relative mCE", "robustness gap"} <= set(missing)
+    assert ("clean top-5 error" in missing) == without_clean
     for name, one in missing.items():
         assert (one.shown, one.worked, one.interval) == ("-", "-", None)
         assert one.reason, name
@@ -263,12 +273,12 @@ def test_every_number_that_is_not_there_says_why(
 def test_a_reason_names_the_cells_that_are_missing() -> None:
     found = explained(judged(conditions=conditions_of(("fog",), (2, 4))))
 
-    assert found["clean top-5 error, %"].reason == "clean was not evaluated"
-    assert found["mean top-5 error, %"].reason == (
+    assert found["clean top-5 error"].reason == "clean was not evaluated"
+    assert found["mean top-5 error"].reason == (
         "14 of 15 corruptions were not evaluated; severities 1, 3, 5 of fog are missing"
     )
-    assert found["robustness gap, %"].reason == (
-        f"{found['mean top-5 error, %'].reason}; clean was not evaluated"
+    assert found["robustness gap"].reason == (
+        f"{found['mean top-5 error'].reason}; clean was not evaluated"
     )
     assert found["CE of fog"].reason == "severities 1, 3, 5 of fog are missing"
 
@@ -276,13 +286,13 @@ def test_a_reason_names_the_cells_that_are_missing() -> None:
 def test_the_example_is_the_worst_corruption_at_its_first_severity() -> None:
     found = explained(judged(conditions=conditions_of(("fog",), (2, 4))))
 
-    assert found["error of fog/2, %"].value is not None
-    assert found["error of fog, %"].worked.endswith(") / 2")
+    assert found["error of fog/2"].value is not None
+    assert found["error of fog"].worked.endswith(") / 2")
     assert found["worst corruption"].worked.startswith("CE -, error ")
 
 
 def test_a_number_without_an_interval_says_why() -> None:
-    one = explained(judged(n_blocks=1))["mean top-5 error, %"]
+    one = explained(judged(n_blocks=1))["mean top-5 error"]
 
     assert one.value is not None
     assert one.interval_shown is None
@@ -299,9 +309,7 @@ def test_a_reference_known_by_its_sums_divides_by_them(sample: Judged) -> None:
     assert found[f"relative CE of {worst}"].worked.endswith(" / (250.00 - 5 x 25.00)")
     assert found[f"CE of {worst}"].meaning == "its errors as a share of those of half"
     assert found["mCE"].meaning == "half is 100"
-    assert found["effective robustness, points of mCE"].reason == (
-        "published mCEs are against AlexNet, not half"
-    )
+    assert found["effective robustness"].reason == ("published mCEs are against AlexNet, not half")
 
 
 @pytest.fixture(scope="module")
@@ -322,6 +330,7 @@ def test_json_carries_every_explanation(hostile: Judged) -> None:
     assert [one["number"] for one in document["numbers"]] == list(found)
     for one in document["numbers"]:
         assert one["value"] == found[one["number"]].value
+        assert one["unit"] == found[one["number"]].unit
         assert one["worked"] == found[one["number"]].worked
     mce = next(one for one in document["numbers"] if one["number"] == "mCE")
     assert mce["interval"]["low"] == found["mCE"].interval.low
@@ -334,8 +343,9 @@ def test_csv_carries_every_explanation(hostile: Judged) -> None:
 
     assert list(table.index) == list(found)
     assert float(table.loc["mCE", "value"]) == pytest.approx(found["mCE"].value, rel=1e-12)
-    for column in ("meaning", "formula", "worked", "interval_shown", "source"):
-        assert table.loc["mCE", column] == getattr(found["mCE"], column)
+    assert set(table["reference"]) == {"AlexNet"}
+    for column in ("unit", "shown", "meaning", "formula", "worked", "interval_shown", "source"):
+        assert str(table.loc["mCE", column]) == getattr(found["mCE"], column)
 
 
 def test_latex_is_a_table_of_formulas_with_numbers_in_them(hostile: Judged) -> None:
@@ -343,10 +353,11 @@ def test_latex_is_a_table_of_formulas_with_numbers_in_them(hostile: Judged) -> N
     (table,) = latex_tables(text)
     found = explained(hostile)
 
-    assert captions(text) == [f"The numbers of {HOSTILE}"]
+    assert captions(text) == [f"The numbers of {HOSTILE}. CE divides by the errors of AlexNet"]
+    assert f"% protocol {hostile.run.protocol.name} [" in text
     assert table[0] == ["number", "shown", "formula", "worked", "source"]
     assert table[1:] == [
-        [one.number, one.shown, one.formula, one.worked, one.source] for one in found.values()
+        [one.label, one.shown, one.formula, one.worked, one.source] for one in found.values()
     ]
 
 
@@ -360,8 +371,8 @@ def test_people_read_each_number_with_its_formula_interval_and_source(
     lines = text.splitlines()
 
     assert f"{HOSTILE} (25.56 M parameters)" in text
-    for name, one in explained(hostile).items():
-        head = next(i for i, line in enumerate(lines) if line.endswith(f"{name}: {one.shown}"))
+    for one in explained(hostile).values():
+        head = next(i for i, line in enumerate(lines) if line.endswith(f"{one.label}: {one.shown}"))
         expected = [f"{bullet}{label}: {shown}" for label, shown in (
             ("what", one.meaning), ("formula", one.formula), ("here", one.worked),
             ("interval", one.interval_shown), ("source", one.source),
