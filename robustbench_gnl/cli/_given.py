@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robustbench_gnl.cli._output import say
 from robustbench_gnl.cli._run_files import read_runs
 from robustbench_gnl.errors import UsageError
 
@@ -47,8 +48,9 @@ def given_runs(selectors: Sequence[str], db: str) -> list[GivenRun]:
                 found.append(_from_file(Path(selector)))
                 continue
             if selector.endswith(".json") or "/" in selector:
+                what = "that is a folder" if os.path.isdir(selector) else "there is no such file"
                 raise UsageError(
-                    f"no run {selector!r}: there is no such file; write one with "
+                    f"no run {selector!r}: {what}; write a file with "
                     "`gnlbench runs export RUN -o FILE`",
                     selector=selector,
                 )
@@ -80,7 +82,14 @@ def newest_run_id(db: str) -> str:
 def _from_store(store: Store, selector: str) -> GivenRun:
     from robustbench_gnl.statistics import evidence_of
 
-    run = store.resolve(selector)
+    ids = store.named(selector)
+    run = store.run(ids[0])
+    if len(ids) > 1:
+        more = f" and {len(ids) - 2} more" if len(ids) > 2 else ""
+        say(
+            f"Note: {selector!r} names {len(ids)} runs; taken is the newest, {run.id} "
+            f"(checkpoint {run.model.checkpoint_sha256[:8]}), not {ids[1]}{more}"
+        )
     evidence = evidence_of(store.pieces(run.id), run.protocol.n_images)
     return GivenRun(run, evidence, store.image_set(run.protocol.image_set).keys)
 

@@ -159,29 +159,26 @@ def load_stored(connection: Connection, run_id: str) -> StoredRun:
     )
 
 
-def resolve_run_id(connection: Connection, selector: str) -> str:
-    """The run that a person means: an id, the start of one, a tag or a model's name.
+def named_run_ids(connection: Connection, selector: str) -> list[str]:
+    """The runs that a person may mean, the newest first: by an id, the start of one, a tag or
+    a model's name. The newest of a tag or a model is the one meant.
 
     Raises:
-        UsageError: None, or more than one.
+        UsageError: None, or the start of more than one id.
     """
     found = connection.execute(_newest(select(_runs.c.id))).scalars()
     ids = [id for id in found if isinstance(id, str)]
     if selector in ids:
-        return selector
+        return [selector]
     begun = [id for id in ids if selector and id.startswith(selector)]
     if len(begun) == 1:
-        return begun[0]
-    tagged = select(_tags.c.run).where(_tags.c.tag == selector)
-    for chosen in (
-        _runs.c.key.in_(tagged),
-        (_runs.c.model_name == selector) & _runs.c.finished_at.is_not(None),
-    ):
-        newest: str | None = connection.execute(
-            _newest(select(_runs.c.id), chosen, limit=1)
-        ).scalar()
-        if newest is not None:
-            return newest
+        return begun
+    of_the_model = (_runs.c.model_name == selector) & _runs.c.finished_at.is_not(None)
+    named = tagged_run_ids(connection, selector) or [
+        *connection.execute(_newest(select(_runs.c.id), of_the_model)).scalars()
+    ]
+    if named:
+        return named
     if begun:
         raise UsageError(
             f"{selector!r} is the start of {len(begun)} run ids: {', '.join(begun[:5])}; "
@@ -190,6 +187,12 @@ def resolve_run_id(connection: Connection, selector: str) -> str:
             ids=tuple(begun),
         )
     raise no_such_run(connection, selector)
+
+
+def tagged_run_ids(connection: Connection, tag: str) -> list[str]:
+    """The runs that have a tag, the newest first."""
+    tagged = select(_tags.c.run).where(_tags.c.tag == tag)
+    return [*connection.execute(_newest(select(_runs.c.id), _runs.c.key.in_(tagged))).scalars()]
 
 
 def no_such_run(connection: Connection, selector: str) -> UsageError:

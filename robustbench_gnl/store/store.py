@@ -76,7 +76,7 @@ class Store:
             UsageError: None, or more than one.
         """
         with self._reading() as connection:
-            return queries.load_run(connection, queries.resolve_run_id(connection, selector))
+            return queries.load_run(connection, queries.named_run_ids(connection, selector)[0])
 
     def resolve_id(self, selector: str) -> str:
         """The id of the run that a person means, also of one that cannot be read.
@@ -85,7 +85,21 @@ class Store:
             UsageError: None, or more than one.
         """
         with self._reading() as connection:
-            return queries.resolve_run_id(connection, selector)
+            return queries.named_run_ids(connection, selector)[0]
+
+    def named(self, selector: str) -> list[str]:
+        """The ids of all runs that a word names, the one that `resolve` takes first.
+
+        Raises:
+            UsageError: None, or the start of more than one id.
+        """
+        with self._reading() as connection:
+            return queries.named_run_ids(connection, selector)
+
+    def tagged(self, tag: str) -> list[str]:
+        """The ids of the runs that have a tag, the newest first."""
+        with self._reading() as connection:
+            return queries.tagged_run_ids(connection, tag)
 
     def find_run(self, model: Model, protocol: Protocol) -> Run | None:
         """The newest run of this model under this protocol."""

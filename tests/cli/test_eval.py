@@ -164,7 +164,7 @@ def test_ctrl_c_exits_130_and_leaves_no_process_behind(
     os.killpg(process.pid, signal.SIGINT)
     stderr = process.communicate(timeout=60)[1]
     assert process.returncode == 130, stderr
-    assert "resumes where this one stopped" in stderr
+    assert "the same command goes on where this one stopped" in stderr
     assert "Traceback" not in stderr
     assert n_pieces(db) >= 1
 
@@ -179,8 +179,10 @@ def test_a_complete_run_is_printed_at_once_and_rerun_makes_a_new_one(
     assert "stored already" in again.stderr
     assert json.loads(again.stdout)["run_id"] == json.loads(first.stdout)["run_id"]
     assert json.loads(again.stdout)["tags"] == ["second"]
-    anew = gnlbench_json(*arguments, "--rerun")
-    assert anew["run_id"] != json.loads(first.stdout)["run_id"]
+    anew = gnlbench(*arguments, "--format", "json", "--rerun", "--tag", "second")
+    ids = [json.loads(done.stdout)["run_id"] for done in (first, anew)]
+    assert ids[0] != ids[1]
+    assert f"is that of 2 runs and means the newest, {ids[1]}, no longer {ids[0]}" in anew.stderr
 
 
 def test_more_conditions_complete_the_same_run(

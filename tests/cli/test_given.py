@@ -51,6 +51,22 @@ def test_a_run_that_is_missing_is_wrong_usage(
     assert done.stdout == ""
 
 
+def test_a_word_that_names_several_runs_says_which_is_taken(
+    stored: Stored, reader: tuple[str, ...]
+) -> None:
+    newest, ids = stored.ids["worse_net"], stored.ids
+    done = gnlbench(*reader, "release", "--db", stored.db)
+    assert f"Note: 'release' names 2 runs; taken is the newest, {newest} (checkpoint" in done.stderr
+    assert f"not {ids['base_net']}" in done.stderr
+    alone = gnlbench("plan", ids["near_net"], "--against", "v1", "--db", stored.db)
+    assert "Note" not in alone.stderr
+
+
+def test_a_folder_is_no_run(stored: Stored, reader: tuple[str, ...], tmp_path: Path) -> None:
+    done = gnlbench(*reader, tmp_path, "--db", stored.db, check=2)
+    assert "that is a folder; write a file with `gnlbench runs export" in done.stderr
+
+
 def test_a_word_that_is_no_unicode_is_refused(stored: Stored, reader: tuple[str, ...]) -> None:
     done = gnlbench(*reader, "caf\udce9", "--db", stored.db, check=None)
     assert done.returncode in (2, 5)

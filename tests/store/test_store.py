@@ -138,6 +138,10 @@ def test_people_name_runs_in_many_ways(store: Store):
     store.add_tags(third, ["paper", third[:8]])
     assert store.resolve("paper").id == third
     assert store.resolve(third[:8]).id == third, "a tag goes before an ambiguous start"
+    assert store.named("paper") == store.tagged("paper") == [third, second, first]
+    assert store.named("resnet50") == [second, first]
+    assert store.named(first) == [first]
+    assert store.tagged("resnet50") == []
 
 
 def test_a_run_that_is_missing_offers_near_ones(store: Store):
