@@ -42,9 +42,9 @@ def read_runs(path: Path, stack: ExitStack) -> Iterator[StoredRun]:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}", path=path) from error
     except (ValueError, RecursionError) as error:
+        what = f"is neither a store nor complete JSON ({error})" if start else "is empty"
         raise StoreError(
-            f"{path} is neither a store nor complete JSON ({error}); expected a file that "
-            "`gnlbench runs export RUN -o FILE` wrote",
+            f"{path} {what}; expected a file that `gnlbench runs export RUN -o FILE` wrote",
             path=path,
         ) from error
     if is_store:

@@ -103,7 +103,7 @@ def files(stored: Stored, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("name", "code", "words"),
     [
         ("truncated.json", 5, "nor complete JSON"),
-        ("empty.json", 5, "nor complete JSON"),
+        ("empty.json", 5, "empty.json is empty"),
         ("noise.json", 5, "nor complete JSON"),
         ("other.json", 5, "gnlbench runs export RUN"),
         ("list.json", 5, "gnlbench runs export RUN"),
