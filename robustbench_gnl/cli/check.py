@@ -37,9 +37,10 @@ HELP = (
     "and by more than noise.\n\n"
     "Rules are FIELD:+NUMBER with a unit: `mCE:+0.5`, `relative_mCE:+1`, `CE\\[fog]:+2` (points), "
     "`error:+2pp`, `clean_error:+0.5pp`, `error\\[fog]:+1pp`, `error\\[blur,5]:+2pp` (percentage "
-    "points), `ece:+10%`, `nll:+5%`, `top5_error:+1pp` (% is of the baseline's value). "
-    "Instead of RUN, --model with --ckpt and --data evaluates first. Exit codes: 0 kept, "
-    "1 broken, 2 a run or cell is missing, or the protocols differ.\n\n"
+    "points), `top5_error:+1pp`, `nll:+0.1nats`, `ece:+10%` (% is of the baseline's value). "
+    "Instead of RUN, --model with --ckpt and --data evaluates first. Exit codes: 0 nothing got "
+    "worse by more than that, 1 something did, 2 a run or cell is missing, or the runs cannot be "
+    "held against each other, 3 the data, 4 the model, 5 the store or the baseline's file.\n\n"
     "Example: `gnlbench check new.json --baseline baseline.json --fail-on mCE:+0.5 "
     "--fail-on clean_error:+1pp`"
 )

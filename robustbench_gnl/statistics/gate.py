@@ -18,7 +18,7 @@ from robustbench_gnl.errors import UsageError
 from robustbench_gnl.records import Condition
 from robustbench_gnl.reference import Reference
 from robustbench_gnl.statistics.evidence import Evidence
-from robustbench_gnl.statistics.jackknife import Jackknife, Kind, block_values
+from robustbench_gnl.statistics.jackknife import FEWEST_BLOCKS, Jackknife, Kind, block_values
 from robustbench_gnl.statistics.linear import mean_error_field
 from robustbench_gnl.statistics.onesided import OneSided, one_sided, paired_differences
 from robustbench_gnl.statistics.power import ALPHA, POWER, detectable_change, paired_sd
@@ -85,6 +85,7 @@ def judge(
     alpha: float = ALPHA,
     strict: bool = False,
     common_cells: bool = False,
+    block_size: int | None = None,
 ) -> tuple[Verdict, ...]:
     """Hold every rule against the two runs.
 
@@ -92,6 +93,7 @@ def judge(
         alpha: The chance of any false alarm, over all rules.
         strict: Fail on the estimate alone, noise or not.
         common_cells: Look only at the cells that both runs have.
+        block_size: Images of a whole block, to say how many images make enough blocks.
 
     Raises:
         UsageError: A cell is missing, a number is not defined or cannot be tested, or alpha is
@@ -100,7 +102,7 @@ def judge(
     if not 0 < alpha < 1:
         raise UsageError(f"expected an alpha between 0 and 1, such as 0.05, got {alpha:g}")
     measured = [_measure(rule, baseline, candidate, reference, common_cells) for rule in rules]
-    p_values = [_p_value(one, strict) for one in measured]
+    p_values = [_p_value(one, strict, block_size) for one in measured]
     adjusted: Sequence[float | None] = (
         [None] * len(rules)
         if None in p_values
@@ -158,14 +160,18 @@ def _detectable(one: _Measured, allowed: float, alpha: float) -> float | None:
     return detectable_change(one.sd, one.n_units, alpha=alpha, power=POWER, threshold=allowed)
 
 
-def _p_value(one: _Measured, strict: bool) -> float | None:
+def _p_value(one: _Measured, strict: bool, block_size: int | None) -> float | None:
     if isinstance(one.test, OneSided):
         return one.test.p_value
     p_value = one.test.p_value()
     if p_value is None and not strict:
+        enough = ""
+        if block_size is not None:
+            n_blocks = FEWEST_BLOCKS - 1
+            enough = f", more than {n_blocks} x {block_size:,} = {n_blocks * block_size:,}"
         raise UsageError(
-            f"the rule {one.rule.text} cannot tell a rise from noise here: {one.test.reason}; or "
-            "leave the rule out, or judge by the estimate alone with --strict",
+            f"the rule {one.rule.text} cannot tell a rise from noise here: {one.test.reason}"
+            f"{enough}; or leave the rule out, or judge by the estimate alone with --strict",
             rule=one.rule.text,
         )
     return p_value

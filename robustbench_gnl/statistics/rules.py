@@ -5,9 +5,10 @@
             | ("CE" | KIND) "[" NAME "]" | KIND "[" NAME "," SEVERITY "]" | KIND
     KIND    = "error" | "top5_error" | "nll" | "ece"
     NAME    = a corruption or a group
-    UNIT    = ""    points of mCE or CE, nats of nll
-            | "pp"  percentage points of an error or of ece
-            | "%"   of the baseline's value
+    UNIT    = ""      points of mCE or CE
+            | "pp"    percentage points of an error or of ece
+            | "nats"  of nll
+            | "%"     of the baseline's value
 
 A KIND without a selection is the mean over all corruption cells that were run.
 """
@@ -27,7 +28,7 @@ from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, conditi
 from robustbench_gnl.reference import Reference
 from robustbench_gnl.statistics.linear import LinearField, linear_fields, mean_error_field
 
-Unit = Literal["points", "pp", "%"]
+Unit = Literal["points", "pp", "nats", "%"]
 
 KINDS = {
     "error": "error",
@@ -37,13 +38,15 @@ KINDS = {
 }
 """Kinds of numbers that every cell has, and their names elsewhere."""
 RATIOS = ("mce", "relative_mce", "ce")
+TYPED = {"mce": "mCE", "relative_mce": "relative_mCE", "ce": "CE"}
+"""How people write a field, where it is not as it is."""
 FIELDS = ("mCE", "relative_mCE", "CE[NAME]", "clean_error", *KINDS)
 GRAMMAR = (
     "a rule is FIELD:+NUMBER with a unit, such as mCE:+0.5 (points), error:+2pp (percentage "
-    "points), error[fog]:+1pp, error[blur,5]:+2pp, ece:+10% (of the baseline's)"
+    "points), error[fog]:+1pp, error[blur,5]:+2pp, nll:+0.1nats, ece:+10% (of the baseline's)"
 )
 _RULE = re.compile(
-    r"(?P<field>\w+)(?:\[(?P<selection>[^\]]*)\])?:(?P<number>[^%a-zA-Z]*)(?P<unit>pp|%|)"
+    r"(?P<field>\w+)(?:\[(?P<selection>[^\]]*)\])?:(?P<number>[^%a-zA-Z]*)(?P<unit>pp|nats|%|)"
 )
 _NUMBER = re.compile(r"\+\d+(\.\d+)?|\+\.\d+")
 
@@ -59,7 +62,7 @@ class Rule:
     selection: tuple[Condition, ...] | None
     """The cells it looks at; None: all corruption cells that were run."""
     threshold: float
-    """In points, percentage points or percent."""
+    """In points, percentage points, nats or percent."""
     unit: Unit
     name: str | None = None
     """The corruption or group of `CE[...]`."""
@@ -84,7 +87,12 @@ def parse_rule(text: str) -> Rule:
     known = ("mce", "relative_mce", "ce", "clean_error", *KINDS)
     if field not in known:
         hint = did_you_mean(field, known)
-        raise _bad(text, f"unknown field {match['field']!r}{hint or ', ' + GRAMMAR}")
+        for name, typed in TYPED.items():
+            hint = hint.replace(repr(name), repr(typed))
+        raise _bad(
+            text,
+            f"unknown field {match['field']!r}{hint or ';'} the fields are {', '.join(FIELDS)}",
+        )
     number = match["number"].strip()
     if not _NUMBER.fullmatch(number) or math.isinf(float(number)):
         raise _bad(text, f"it says how far a number may rise, such as +0.5, got {number!r}")
@@ -144,17 +152,25 @@ def _unit(text: str, field: str, unit: str) -> Unit:
     """
     if unit == "%":
         return "%"
-    in_points = field in (*RATIOS, "nll")
-    if in_points and unit == "pp":
-        what = "nats" if field == "nll" else "points, AlexNet = 100"
-        raise _bad(text, f"{field} is in {what}: leave out pp, or write % of the baseline's")
-    if not in_points and not unit:
+    if field in RATIOS:
+        if unit:
+            raise _bad(
+                text,
+                f"{TYPED[field]} is in points, AlexNet = 100: leave out {unit}, or write % of the "
+                "baseline's",
+            )
+        return "points"
+    if field == "nll":
+        if unit != "nats":
+            raise _bad(text, "nll needs a unit: nats, such as nll:+0.1nats, or % of the baseline's")
+        return "nats"
+    if unit != "pp":
         raise _bad(
             text,
             f"{field} needs a unit: pp for percentage points, such as {field}:+2pp, or % of "
             "the baseline's",
         )
-    return "points" if in_points else "pp"
+    return "pp"
 
 
 def _selection(
@@ -169,7 +185,8 @@ def _selection(
         cells = {"mce": COMMON_CONDITIONS, "relative_mce": (CLEAN, *COMMON_CONDITIONS)}
         return None, cells.get(field)
     if field in ("mce", "relative_mce", "clean_error"):
-        raise _bad(text, f"{field} takes no selection; write error[{selection}] or CE[...]")
+        typed = TYPED.get(field, field)
+        raise _bad(text, f"{typed} takes no selection; write error[{selection}] or CE[...]")
     name, *rest = (part.strip() for part in selection.split(","))
     known = ("common", "extra", "all", *GROUPS, *corruptions.names("all"))
     if name not in known:

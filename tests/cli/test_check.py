@@ -25,7 +25,7 @@ def checked(stored: Stored, *arguments: object, code: int) -> dict:
 def test_a_run_against_itself_keeps_every_rule(stored: Stored) -> None:
     rules = (
         "mCE:+0", "relative_mCE:+0", "CE[fog]:+0", "CE[blur]:+0", "clean_error:+0pp",
-        "error:+0pp", "error[blur,5]:+0pp", "top5_error:+0pp", "nll:+0", "ece:+0%",
+        "error:+0pp", "error[blur,5]:+0pp", "top5_error:+0pp", "nll:+0nats", "ece:+0%",
     )  # fmt: skip
     options = [word for rule in rules for word in ("--fail-on", rule)]
     for run in ("base_net", "twin_net"):
@@ -136,7 +136,7 @@ def test_another_protocol_is_refused_with_what_differs(stored: Stored) -> None:
         (("worse_net", "--fail-on", "mCE:+inf"), "cannot be read"),
         (("worse_net", "--fail-on", "mCE:+1pp"), "leave out pp"),
         (("worse_net", "--fail-on", "error:+1"), "needs a unit"),
-        (("worse_net", "--fail-on", "mse:+1"), "did you mean 'mce'"),
+        (("worse_net", "--fail-on", "mse:+1"), "the fields are mCE, relative_mCE"),
         (("worse_net", "--fail-on", "CE[foog]:+1"), "did you mean 'fog'"),
         (("worse_net", "--fail-on", "caf\udce9:+1"), "cannot be read"),
         (("worse_net", "--fail-on", "mCE:+1", "--fail-on", "mCE:+1"), "given twice"),

@@ -291,7 +291,7 @@ def test_a_rise_of_just_what_is_allowed_is_not_over_it(
         ("error[fog,5]:+1pp", ["7000.00", "7020.00", "+20.00 pp", "+50.00 pp", "-10.00 pp"]),
         ("ece:+10%", ["7000.00", "7020.00", "+20.00 pp", "+50.00 pp", "-10.00 pp"]),
         ("top5_error:+1pp", ["7000.00", "7020.00", "+20.00 pp", "+50.00 pp", "-10.00 pp"]),
-        ("nll:+1", ["70.000", "70.200", "+0.200 nats", "+0.500 nats", "-0.100 nats"]),
+        ("nll:+1nats", ["70.000", "70.200", "+0.200 nats", "+0.500 nats", "-0.100 nats"]),
     ],
 )
 def test_fractions_are_shown_as_percentage_points_and_ces_as_they_are(

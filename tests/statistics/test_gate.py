@@ -106,7 +106,7 @@ def test_a_run_that_is_better_passes_even_strictly():
 
 def test_a_run_against_itself_passes_every_rule():
     run, _ = two_runs(0, 300)
-    for verdict in gate("error:+0pp CE[fog]:+0 clean_error:+0pp nll:+0 ece:+0pp", run, run):
+    for verdict in gate("error:+0pp CE[fog]:+0 clean_error:+0pp nll:+0nats ece:+0pp", run, run):
         assert (verdict.difference, verdict.p_value, verdict.passed) == (0.0, 1.0, True)
         assert verdict.detectable is None
 
@@ -136,7 +136,7 @@ def test_holms_correction_by_hand_and_by_statsmodels():
 
 @pytest.mark.parametrize("alpha", [0.001, 0.05, 5 / 128, 0.3])
 def test_the_bound_is_above_0_exactly_when_the_corrected_p_is_at_most_alpha(alpha: float):
-    rules = f"{RULES_OF_CELLS} error:+0pp CE[fog]:+0 nll:+0 top5_error:+0pp ece:+0pp"
+    rules = f"{RULES_OF_CELLS} error:+0pp CE[fog]:+0 nll:+0nats top5_error:+0pp ece:+0pp"
     pairs = [two_runs(seed, 120, shift, FOG, 16) for seed, shift in enumerate((0, 0.3, 0.6) * 6)]
     verdicts = [verdict for pair in pairs for verdict in gate(rules, *pair, alpha=alpha)]
     verdicts += gate(RULES_OF_CELLS, *newly_wrong(5, 6, 7, 0, 3), alpha=alpha)
@@ -147,7 +147,7 @@ def test_the_bound_is_above_0_exactly_when_the_corrected_p_is_at_most_alpha(alph
     assert 0 < sum(sure) < len(sure)
 
 
-NO_WORSE = "mCE:+0 relative_mCE:+0 clean_error:+0pp error[noise]:+0pp error[blur,5]:+0pp nll:+0"
+NO_WORSE = "mCE:+0 relative_mCE:+0 clean_error:+0pp error[noise]:+0pp error[blur,5]:+0pp nll:+0nats"
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def pairs_of_runs(seed: int, n: int, n_images: int, shift: float, block_size: in
         ("CE[fog]:+1", "ce", 400, {"strict": True}),
         ("error:+0pp", "error", 400, {"alpha": 0.2}),
         ("error[fog,3]:+0pp", "severities.3", 1500, {}),
-        ("nll:+0", "error", 600, {}),
+        ("nll:+0nats", "error", 600, {}),
     ],
 )
 def test_the_rise_that_it_could_have_seen_is_seen_4_times_in_5(
@@ -215,7 +215,7 @@ def test_what_is_kept_by_block_is_tested_by_the_paired_t_test_over_blocks():
     wrong = [run.wrong[1:].reshape(5, 10, 48) for run in (before, after)]
     right = [48 - bits.sum(axis=2) for bits in wrong]  # (cells, blocks)
     by_block = {
-        "nll:+0.1": [(2.5 * (48 - n) + 0.1 * n) / 48 for n in right],
+        "nll:+0.1nats": [(2.5 * (48 - n) + 0.1 * n) / 48 for n in right],
         "top5_error:+1pp": [(48 - (48 + n) // 2) / 48 for n in right],
     }
     for text, values in by_block.items():
@@ -244,9 +244,13 @@ def test_the_calibration_error_of_a_rule_by_hand():
 
 def test_few_blocks_cannot_be_told_from_noise_unless_strict():
     runs = two_runs(5, 192, 0.8)
-    with pytest.raises(UsageError, match=r"nll:\+0\.1 cannot tell a rise .* 3 blocks .*--strict"):
-        gate("nll:+0.1", *runs)
-    verdict, other = gate("nll:+0.1 error:+1pp", *runs, strict=True)
+    with pytest.raises(
+        UsageError, match=r"nll:\+0\.1nats cannot tell a rise .* 3 blocks .*--strict"
+    ):
+        gate("nll:+0.1nats", *runs)
+    with pytest.raises(UsageError, match=r"evaluate more images, more than 3 x 64 = 192; or leave"):
+        gate("nll:+0.1nats", *runs, block_size=64)
+    verdict, other = gate("nll:+0.1nats error:+1pp", *runs, strict=True)
 
     assert verdict.difference > 0.1
     assert not verdict.passed
@@ -263,7 +267,7 @@ def test_runs_in_other_blocks_are_refused_and_never_pass(sizes: tuple[int, int],
         for run, size in zip((before, after), sizes, strict=True)
     )
     with pytest.raises(UsageError, match="worked in the same blocks of images, got blocks of"):
-        gate("nll:+0.1", *runs, strict=strict)
+        gate("nll:+0.1nats", *runs, strict=strict)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +281,7 @@ def test_runs_in_other_blocks_are_refused_and_never_pass(sizes: tuple[int, int],
         ("error:+1pp", Condition("fog", 3)),
         ("error[fog]:+1pp", Condition("fog", 3)),
         ("error[fog,3]:+1pp", Condition("fog", 3)),
-        ("nll:+1", Condition("fog", 3)),
+        ("nll:+1nats", Condition("fog", 3)),
         ("ece[fog]:+1pp", Condition("fog", 3)),
     ],
 )

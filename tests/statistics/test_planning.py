@@ -183,7 +183,7 @@ def test_a_number_in_which_two_runs_are_alike_is_left_out():
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("nll:+0.1", r"got nll:\+0\.1: what is not kept by image cannot be planned"),
+        ("nll:+0.1nats", r"got nll:\+0\.1nats: what is not kept by image cannot be planned"),
         ("ece:+1pp", "expected a change of mCE, relative_mCE, CE, error or clean_error, got ece"),
         ("top5_error:+1pp", "what is not kept by image cannot be planned"),
         ("mCE:+1", "asks for a number that these cells, or AlexNet, do not define"),

@@ -42,8 +42,10 @@ GOOD = [
     ("ece:+10%", "ece", None, 10, "%", None),
     ("ece[fog]:+1pp", "ece", FOG, 1, "pp", "fog"),
     ("nll:+5%", "nll", None, 5, "%", None),
-    ("nll[fog,3]:+0.1", "nll", (Condition("fog", 3),), 0.1, "points", "fog"),
+    ("nll[fog,3]:+0.1nats", "nll", (Condition("fog", 3),), 0.1, "nats", "fog"),
+    ("nll: +0.1 nats", "nll", None, 0.1, "nats", None),
 ]  # fmt: skip
+KNOWN = "the fields are mCE, relative_mCE, CE[NAME], clean_error, error, top5_error, nll, ece"
 BAD = [
     ("", "a rule is FIELD:+NUMBER with a unit, such as mCE:+0.5"),
     ("mCE", "a rule is FIELD:+NUMBER"),
@@ -60,11 +62,18 @@ BAD = [
     ("mCE:", "got ''"),
     ("mCE:+1,5", "got '+1,5'"),
     ("mCE:+1.2.3", "got '+1.2.3'"),
-    ("mce_:+1", "unknown field 'mce_'; did you mean 'mce'"),
-    ("accuracy:+1pp", "unknown field 'accuracy', a rule is FIELD:"),
-    ("mCE:+1pp", "mce is in points, AlexNet = 100: leave out pp, or write %"),
-    ("CE[fog]:+1pp", "ce is in points, AlexNet = 100"),
-    ("nll:+1pp", "nll is in nats: leave out pp"),
+    ("mce_:+1", "unknown field 'mce_'; did you mean 'mCE'"),
+    ("mce_:+1", f"? {KNOWN}"),
+    ("relativ_mce:+1", "did you mean 'relative_mCE'"),
+    ("accuracy:+1pp", f"unknown field 'accuracy'; {KNOWN}"),
+    ("top1:+1pp", f"unknown field 'top1'; {KNOWN}"),
+    ("acc:+1", KNOWN),
+    ("mCE:+1pp", "mCE is in points, AlexNet = 100: leave out pp, or write %"),
+    ("relative_mCE:+1nats", "relative_mCE is in points, AlexNet = 100: leave out nats"),
+    ("CE[fog]:+1pp", "CE is in points, AlexNet = 100"),
+    ("nll:+5", "nll needs a unit: nats, such as nll:+0.1nats, or % of the baseline's"),
+    ("nll[fog]:+1pp", "nll needs a unit: nats"),
+    ("error:+1nats", "error needs a unit: pp"),
     ("error:+2", "error needs a unit: pp for percentage points, such as error:+2pp, or %"),
     ("clean_error:+0.5", "clean_error needs a unit"),
     ("ece:+1", "ece needs a unit"),
@@ -72,7 +81,7 @@ BAD = [
     ("CE:+1", "CE is of a corruption or a group, such as CE[fog]:+1"),
     ("CE[fog,5]:+1", "CE is over all five severities of a corruption or a group: CE[fog]"),
     ("CE[common]:+1", "CE is over all five severities"),
-    ("mCE[fog]:+1", "mce takes no selection; write error[fog]"),
+    ("mCE[fog]:+1", "mCE takes no selection; write error[fog]"),
     ("clean_error[fog]:+1pp", "clean_error takes no selection"),
     ("error[fogg]:+1pp", "unknown corruption or group 'fogg'; did you mean 'fog'"),
     ("error[]:+1pp", "unknown corruption or group ''"),
@@ -100,7 +109,7 @@ def test_what_is_no_rule_is_refused_and_says_what_one_looks_like(text: str, why:
 
 @pytest.mark.parametrize("page", ["README.md", "docs/ci.md"])
 def test_the_rules_in_the_docs_can_be_read(page: str):
-    found = re.findall(r"[\w\[\],]+:\+[\d.]*\d(?:pp|%)?", (CHECKOUT / page).read_text())
+    found = re.findall(r"[\w\[\],]+:\+[\d.]*\d(?:pp|nats|%)?", (CHECKOUT / page).read_text())
 
     assert len(found) >= 2
     parse_rules(sorted(set(found)))
@@ -118,7 +127,7 @@ def written_rules(draw: st.DrawFn) -> tuple[str, float]:
         selection = f"[{draw(SELECTIONS)}{severity}]"
     else:
         selection = ""
-    own = "pp" if field in ("clean_error", "error", "ece") else ""
+    own = {"mCE": "", "relative_mCE": "", "nll": "nats"}.get(field, "pp")
     return f"{field}{selection}:+{number}{draw(st.sampled_from(['%', own]))}", float(number)
 
 
@@ -134,7 +143,7 @@ def test_a_rule_is_printed_as_it_was_typed_and_reads_the_same_again(written: tup
 
 @given(st.one_of(
     st.text(),
-    st.from_regex(r"(mCE|CE|error|nll|\w+)(\[[^\]]*\])?:\+?[^a-z]*(pp|%)?", fullmatch=True),
+    st.from_regex(r"(mCE|CE|error|nll|\w+)(\[[^\]]*\])?:\+?[^a-z]*(pp|nats|%)?", fullmatch=True),
 ))  # fmt: skip
 def test_junk_is_read_or_refused_and_never_crashes(text: str):
     try:
@@ -146,7 +155,7 @@ def test_junk_is_read_or_refused_and_never_crashes(text: str):
 
 
 def test_several_rules_keep_their_order():
-    rules = parse_rules(["nll:+1", "mCE:+1"])
+    rules = parse_rules(["nll:+1%", "mCE:+1"])
     assert [rule.field for rule in rules] == ["nll", "mce"]
 
 
@@ -174,7 +183,7 @@ def test_no_rule_and_a_rule_given_twice_are_refused():
         ("mCE:+2%", 70.0, 1.4),
         ("error:+2pp", 0.4, 0.02),
         ("error:+10%", 0.4, 0.04),
-        ("nll:+0.1", 2.0, 0.1),
+        ("nll:+0.1nats", 2.0, 0.1),
         ("nll:+5%", 2.0, 0.1),
         # A relative mCE may be below 0; a rise of it is a rise all the same.
         ("relative_mCE:+10%", -50.0, 5.0),
