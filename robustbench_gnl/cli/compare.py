@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -23,7 +24,7 @@ from robustbench_gnl.errors import UsageError
 
 HELP = (
     "Compare runs with the first one: every number of both, the difference, its paired interval, "
-    "and whether it is better, worse or inside the noise (~).\n\n"
+    "and whether it is better, worse, inside the noise (~) or not tested (?).\n\n"
     "All must have the same protocol: with another one nothing can be compared, and the command "
     "says what differs.\n\n"
     "Example: `gnlbench compare resnet50 efficientnet_gnl_es --format markdown`"
@@ -53,6 +54,7 @@ def compare(
         raise UsageError("expected a baseline and at least one run to compare with it, got one")
     divisor = chosen_reference(reference)
     found = given_runs(runs, db)
+    _check_each_once([one.run.id for one in found])
     names = names_of([one.run for one in found])
     check_protocols([(name, one.run.protocol) for name, one in zip(names, found, strict=True)])
     baseline, *candidates = found
@@ -73,3 +75,14 @@ def compare(
         print_parts(lambda width: comparison_parts(report, width=width))
     else:
         typer.echo(render_comparison(report, format.value))
+
+
+def _check_each_once(ids: Sequence[str]) -> None:
+    """Refuse a run beside itself: no difference would look like a finding."""
+    for run_id in ids:
+        if ids.count(run_id) > 1:
+            raise UsageError(
+                f"run {run_id} is given more than once, and a run does not differ from itself; "
+                "name other runs (`gnlbench runs list`)",
+                run_id=run_id,
+            )

@@ -17,7 +17,13 @@ from robustbench_gnl.reports.comparison_rows import (
     number_texts,
     surely,
 )
-from robustbench_gnl.reports.comparison_words import answer, notes_of
+from robustbench_gnl.reports.comparison_words import (
+    answer,
+    fell_without_gain,
+    notes_of,
+    run_line,
+    same_checkpoint_lines,
+)
 from robustbench_gnl.reports.tables import Column, render, rich_tables
 
 if TYPE_CHECKING:
@@ -77,6 +83,14 @@ class ComparisonReport:
     def answer(self, one: Compared) -> str:
         return answer(one.name, self.baseline_name, one.comparison)
 
+    def who(self, one: Compared) -> list[str]:
+        """Which two runs, and whether they are of one file."""
+        return [
+            run_line("baseline", self.baseline),
+            run_line("candidate", one.run),
+            *same_checkpoint_lines(self.baseline, one.run),
+        ]
+
     def notes(self, one: Compared) -> list[str]:
         return notes_of(one.comparison, self.protocol, self.reference)
 
@@ -92,6 +106,8 @@ def comparison_document(report: ComparisonReport) -> dict[str, Any]:
         "comparisons": [
             {
                 "candidate": _who(one.name, one.run),
+                "same_checkpoint": one.run.model.checkpoint_sha256
+                == report.baseline.model.checkpoint_sha256,
                 "level": one.comparison.level,
                 "n_cells": len(one.comparison.cells),
                 "cells_left_out": [str(condition) for condition in one.comparison.left_out],
@@ -115,6 +131,7 @@ def _who(name: str, run: Run) -> dict[str, Any]:
         "model": run.model.name,
         "checkpoint_sha256": run.model.checkpoint_sha256,
         "tags": list(run.tags),
+        "created_at": run.created_at,
     }
 
 
@@ -133,13 +150,14 @@ def render_comparison(report: ComparisonReport, format: str) -> str:
         if format == "latex":  # a caption travels with its table
             title = f"{title}, {report.protocol.name}: {answer}"
         rows = number_rows(one.comparison)
+        no_gain = fell_without_gain(one.comparison)
         bold = {
             (i, "candidate" if row["mark"] == "better" else "baseline")
             for i, row in enumerate(rows)
-            if row["mark"] != "~"
+            if row["mark"] in ("better", "worse") and row["key"] not in no_gain
         }
         texts = [number_texts(row) for row in rows]
-        notes = [answer, *report.notes(one)]
+        notes = [answer, *report.who(one), *report.notes(one)]
         blocks.append(render(texts, NUMBER_COLUMNS, format, title, bold=bold, notes=notes))
         blocks.append(render(cell_texts(one.comparison), CELL_COLUMNS, format, CELLS_TITLE))
     return "\n\n".join(blocks)
@@ -173,6 +191,7 @@ def comparison_parts(report: ComparisonReport, *, width: int) -> list[Renderable
         parts += [Text()] if parts else []
         parts.append(Text(report.title(one), style="bold"))
         parts.append(Text(f"protocol {report.protocol.name} [{report.protocol.fingerprint[:8]}]"))
+        parts += [Text(line) for line in report.who(one)]
         parts += [Text(report.answer(one)), Text()]
         rows = [number_texts(row) for row in number_rows(one.comparison)]
         parts += rich_tables(rows, NUMBER_COLUMNS, width=width, n_fixed=1, section_by="section")

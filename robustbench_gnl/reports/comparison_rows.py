@@ -38,6 +38,8 @@ LABELS = {
 }
 """What a table calls the numbers of a whole run."""
 
+SHOWN_MARKS = {"untested": "?"}
+"""Marks that people see as a sign."""
 CELLS_TITLE = "Difference of the error by severity, percentage points"
 NUMBER_COLUMNS = (
     Column("number", "", "left", fold_at=20),
@@ -107,7 +109,7 @@ def number_texts(row: Row) -> dict[str, Any]:
         **row,
         "baseline": format(row["baseline"]),
         "candidate": format(row["candidate"]),
-        "difference": f"{signed(row['difference']):>6} {row['mark']}",
+        "difference": f"{signed(row['difference']):>6} {SHOWN_MARKS.get(row['mark'], row['mark'])}",
         "interval": as_interval(signed)(interval) if interval is not None else None,
     }
 

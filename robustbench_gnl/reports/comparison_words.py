@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from robustbench_gnl.records import Protocol
+from robustbench_gnl.records import Protocol, Run
 from robustbench_gnl.reports.comparison_rows import surely
 from robustbench_gnl.reports.formats import (
     as_count,
@@ -17,6 +17,7 @@ from robustbench_gnl.reports.formats import (
     as_signed,
 )
 from robustbench_gnl.reports.run_parts import reference_sentence, warning_lines
+from robustbench_gnl.statistics.paired import fewest_changed
 
 if TYPE_CHECKING:
     from robustbench_gnl.statistics import Comparison, Difference
@@ -39,7 +40,29 @@ def answer(name: str, baseline_name: str, comparison: Comparison) -> str:
         label = "mean corruption error"
         said = _verdict(name, baseline_name, found[key], label, as_fraction_percent)
     is_sure = key is not None and found[key].mark != "~"
-    return said if is_sure else " ".join([said, *_all_the_same(comparison)])
+    others = [] if is_sure else _all_the_same(comparison)
+    return " ".join([said, *others, *_no_gain(comparison)])
+
+
+def fell_without_gain(comparison: Comparison) -> list[str]:
+    """Relative mCE and the robustness gap where they fall because the clean error rises.
+
+    Both subtract the clean error. Where mCE or the mean error falls too, they may be a gain.
+    """
+    marks = {key: one.mark for key, one in comparison.differences.items()}
+    if marks.get("clean_error") != "worse":
+        return []
+    if "better" in (marks.get("mce"), marks.get("mean_corruption_error")):
+        return []
+    return [key for key in ("relative_mce", "robustness_gap") if marks.get(key) == "better"]
+
+
+def _no_gain(comparison: Comparison) -> list[str]:
+    if not fell_without_gain(comparison):
+        return []
+    return [
+        "Relative mCE and the robustness gap fall when the clean error rises: here that is no gain."
+    ]
 
 
 def _all_the_same(comparison: Comparison) -> list[str]:
@@ -74,6 +97,24 @@ def _verdict(
     )
 
 
+def run_line(role: str, run: Run) -> str:
+    """Which run it is: models may repeat."""
+    tags = f", tags {', '.join(run.tags)}" if run.tags else ""
+    return (
+        f"{role}: run {run.id}, checkpoint {run.model.checkpoint_sha256[:8]}, "
+        f"begun {run.created_at[:10]}{tags}"
+    )
+
+
+def same_checkpoint_lines(baseline: Run, candidate: Run) -> list[str]:
+    """A sentence where both runs are of one file, else nothing."""
+    one, other = baseline.model, candidate.model
+    if one.checkpoint_sha256 != other.checkpoint_sha256:
+        return []
+    entries = "" if one.weights == other.weights else f", entries {one.weights} and {other.weights}"
+    return [f"Both runs are of the same checkpoint file, {one.checkpoint_sha256[:8]}{entries}."]
+
+
 def notes_of(comparison: Comparison, protocol: Protocol, reference: str) -> list[str]:
     """How to read the tables; `reference` is whose errors CE divides by."""
     tests = comparison.cell_tests
@@ -81,16 +122,19 @@ def notes_of(comparison: Comparison, protocol: Protocol, reference: str) -> list
     notes = [
         f"{as_count(protocol.n_images)} images, {len(comparison.cells)} cells; difference "
         f"is candidate less baseline, with its paired {share} interval",
-        "better, worse: the interval leaves out 0; ~: inside the noise",
-        f"cells: McNemar's exact test, with Holm's correction for {len(tests)} cells at "
-        f"{as_share(1 - comparison.level)}",
+        "numbers: better or worse where the interval leaves out 0 and at least "
+        f"{as_count(fewest_changed(comparison.level))} images changed; ~: inside the noise",
+        "numbers are not corrected for how many they are: by chance alone, "
+        f"{as_share(1 - comparison.level)} of those that did not change are marked",
+        f"cells: better or worse by McNemar's exact test at {as_share(1 - comparison.level)}, with "
+        f"Holm's correction for {len(tests)} cells; ~: inside the noise",
         reference_sentence(reference),
     ]
     clean = next((test for test in tests if test.condition.is_clean), None)
     if clean is not None:
-        notes.append(f"of the clean cell p is {as_p_value(clean.p_holm)}")
+        notes.append(f"p of the clean cell (Holm): {as_p_value(clean.p_holm)}")
     if comparison.left_out:
         notes.append(f"{len(comparison.left_out)} cells that only one of the runs has are left out")
     reasons = {one.reason for one in comparison.differences.values() if one.reason}
-    notes += [f"no interval of top-5, likelihood and calibration: {r}" for r in sorted(reasons)]
+    notes += [f"?: not tested, for it has no interval: {reason}" for reason in sorted(reasons)]
     return [*notes, *warning_lines(protocol)]

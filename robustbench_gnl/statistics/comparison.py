@@ -94,7 +94,7 @@ def block_differences(
             difference=other - one,
             interval=interval,
             n_differing=None,
-            mark="~" if interval is None else mark_of(interval),
+            mark="untested" if interval is None else mark_of(interval),
             reason=OTHER_BLOCKS if mean is None else mean.reason,
         )
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Literal
 
 import numpy as np
@@ -22,8 +23,9 @@ from robustbench_gnl.statistics.linear import LinearField
 from robustbench_gnl.statistics.onesided import check_pair, paired_differences
 from robustbench_gnl.statistics.significance import discordant, holm, mcnemar_exact
 
-Mark = Literal["better", "worse", "~"]
-"""Of the candidate; `~` is inside the noise. Lower numbers are better."""
+Mark = Literal["better", "worse", "~", "untested"]
+"""Of the candidate; `~` is inside the noise, `untested` what has no interval. Lower numbers are
+better."""
 
 
 @dataclass(frozen=True)
@@ -127,11 +129,16 @@ def mark_of(interval: Interval, n_differing: int | None = None) -> Mark:
     way would pass, though a coin does that one time in eight. So at least as many must differ
     as make 2 / 2**n at most 1 - level: six at 95 %.
     """
-    if n_differing is not None and 2.0 ** (1 - n_differing) > 1 - interval.level + 1e-12:
+    if n_differing is not None and n_differing < fewest_changed(interval.level):
         return "~"
     if interval.high < 0:
         return "better"
     return "worse" if interval.low > 0 else "~"
+
+
+def fewest_changed(level: float) -> int:
+    """How many images must differ for a mark at that level; see `mark_of`."""
+    return next(n for n in count(1) if 2.0 ** (1 - n) <= 1 - level + 1e-12)
 
 
 def cell_tests(

@@ -105,6 +105,7 @@ def test_a_model_means_its_newest_run_and_repeated_models_are_told_apart(stored:
     document = gnlbench_json("compare", "v0", "base_net", "--db", stored.db)
     (found,) = document["comparisons"]
     newest = stored.ids["base_net"]
+    assert found["candidate"].pop("created_at") == "2026-11-23T14:25:01+00:00"
     assert found["candidate"] == {
         "name": f"base_net [{newest}]",
         "run_id": newest,
@@ -138,7 +139,7 @@ def test_two_files_need_no_store(stored: Stored, tmp_path: Path) -> None:
     ("latex", r"\begin{table}"),
 ])  # fmt: skip
 def test_stdout_is_the_document_alone(stored: Stored, format: str, starts: str) -> None:
-    done = compare(stored, "base_net", "near_net", "--format", format)
+    done = compare(stored, "v1", "near_net", "--format", format)
     assert done.stdout.startswith(starts)
     assert done.stderr == ""
 
@@ -180,3 +181,21 @@ def test_other_protocols_are_refused_with_what_differs(stored: Stored) -> None:
 
 def test_one_run_alone_is_nothing_to_compare(stored: Stored) -> None:
     assert "at least one run to compare" in compare(stored, "base_net", check=2).stderr
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [("worse_net", "worse_net"), ("near_net", "worse_net", "release")],
+    ids=["baseline", "candidate"],
+)
+def test_a_run_is_not_held_against_itself(stored: Stored, runs: tuple[str, ...]) -> None:
+    done = compare(stored, *runs, check=2)
+    assert done.stdout == ""
+    assert f"run {stored.ids['worse_net']} is given more than once" in done.stderr
+
+
+def test_the_head_tells_runs_of_one_model_apart(stored: Stored) -> None:
+    lines = compare(stored, "v0", "v1", "--format", "markdown").stdout
+    assert "- baseline: run 20261123-142500-000000, checkpoint " in lines
+    assert ", begun 2026-11-23, tags release, v1" in lines
+    assert "are of the same checkpoint" not in lines

@@ -92,7 +92,7 @@ def judged(
     image_set = ImageSet("small", "imagenet-1k", keys, classes)
     run = Run(
         id=f"run-{name}",
-        model=make_model(name),
+        model=make_model(name, checkpoint=name),
         protocol=make_protocol(image_set, **fields),
         block_size=n_images // n_blocks,
         created_at="2026-01-02T03:04:05+00:00",

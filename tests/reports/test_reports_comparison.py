@@ -422,10 +422,14 @@ def test_the_notes_say_what_the_tables_stand_on(report: ComparisonReport) -> Non
     assert report.notes(report.candidates[0]) == [
         "240 images, 96 cells; difference is candidate less baseline, with its paired "
         "95 % interval",
-        "better, worse: the interval leaves out 0; ~: inside the noise",
-        "cells: McNemar's exact test, with Holm's correction for 96 cells at 5 %",
+        "numbers: better or worse where the interval leaves out 0 and at least 6 images changed; "
+        "~: inside the noise",
+        "numbers are not corrected for how many they are: by chance alone, 5 % of those that did "
+        "not change are marked",
+        "cells: better or worse by McNemar's exact test at 5 %, with Holm's correction for 96 "
+        "cells; ~: inside the noise",
         "CE divides by the errors of AlexNet",
-        "of the clean cell p is 1.000",
+        "p of the clean cell (Holm): 1.000",
     ]
 
 
@@ -437,12 +441,124 @@ def test_the_notes_say_what_is_missing() -> None:
     assert "74 cells that only one of the runs has are left out" in report.notes(one)
     assert "240 images, 2 cells;" in report.notes(one)[0]
     assert "paired 90 % interval" in report.notes(one)[0]
-    assert "for 2 cells at 10 %" in report.notes(one)[2]
+    assert "at least 5 images changed" in report.notes(one)[1]
+    assert "10 % of those that did not change" in report.notes(one)[2]
+    assert "at 10 %, with Holm's correction for 2 cells" in report.notes(one)[3]
     assert not any("clean cell" in note for note in report.notes(one))
     assert report.notes(twin)[-1] == (
-        "no interval of top-5, likelihood and calibration: 1 block of images, and the jackknife "
-        "needs 4: evaluate more images"
+        "?: not tested, for it has no interval: 1 block of images, and the jackknife needs 4: "
+        "evaluate more images"
     )
+
+
+@pytest.fixture(scope="module")
+def untested() -> ComparisonReport:
+    """Two runs far apart on images of one block, which is too few for the jackknife."""
+    return report_of(judged(n_blocks=1), judged("vit", n_blocks=1, harder=2.0))
+
+
+UNTESTED = {f"{which}_{kind}" for kind in KINDS for which in ("clean", "mean")}
+
+
+@pytest.mark.parametrize("format", READERS)
+def test_what_was_not_tested_has_its_own_mark_and_is_not_bold(
+    untested: ComparisonReport, format: str
+) -> None:
+    text = render_comparison(untested, format)
+    table, _ = READERS[format](text)
+    rows = {row[0]: row[1:] for row in table[1:]}
+
+    for key in UNTESTED:
+        before, after, difference, interval = rows[LABELS[key]]
+        assert difference.endswith(" ?")
+        assert not before.startswith("**")
+        assert not after.startswith("**")
+        assert interval == "-"
+    assert rows["mCE"][2].endswith(" worse")
+    assert "?: not tested" in text
+
+
+def test_machines_read_that_it_was_not_tested(untested: ComparisonReport) -> None:
+    (one,) = json.loads(render_comparison(untested, "json"))["comparisons"]
+    table = read_csv(render_comparison(untested, "csv"))
+
+    assert {key for key, found in one["numbers"].items() if found["mark"] == "untested"} == UNTESTED
+    assert set(table[table["mark"] == "untested"]["key"]) == UNTESTED
+    assert terminal_text(comparison_parts(untested, width=120), 120).count(" ?") == len(UNTESTED)
+
+
+def test_each_run_is_named_by_id_file_date_and_tags(report: ComparisonReport) -> None:
+    run = dataclasses.replace(report.baseline, tags=("release", "v1"))
+    tagged = dataclasses.replace(report, baseline=run)
+    lines = (
+        f"baseline: run run-resnet50, checkpoint {run.model.checkpoint_sha256[:8]}, "
+        "begun 2026-01-02, tags release, v1",
+        f"candidate: run run-{HOSTILE}, checkpoint "
+        f"{report.candidates[0].run.model.checkpoint_sha256[:8]}, begun 2026-01-02",
+    )
+
+    for format in READERS:
+        for line in lines:
+            assert line in render_comparison(tagged, format)
+    for line in lines:
+        assert line in terminal_text(comparison_parts(tagged, width=200), 200)
+    document = json.loads(render_comparison(tagged, "json"))
+    assert document["baseline"]["created_at"] == run.created_at
+
+
+@pytest.mark.parametrize(
+    ("weights", "entries"),
+    [("state_dict_ema", ""), ("state_dict", ", entries state_dict_ema and state_dict")],
+)
+def test_two_runs_of_one_file_say_so(baseline: Judged, weights: str, entries: str) -> None:
+    model = dataclasses.replace(baseline.run.model, name="again", weights=weights)
+    again = dataclasses.replace(baseline, run=dataclasses.replace(baseline.run, model=model))
+    both = report_of(baseline, again, judged("other", conditions=ALL))
+    sha = baseline.run.model.checkpoint_sha256[:8]
+    sentence = f"Both runs are of the same checkpoint file, {sha}{entries}."
+
+    for format in READERS:
+        assert render_comparison(both, format).count(sentence) == 1
+    assert terminal_text(comparison_parts(both, width=200), 200).count(sentence) == 1
+    document = json.loads(render_comparison(both, "json"))
+    assert [one["same_checkpoint"] for one in document["comparisons"]] == [True, False]
+
+
+NO_GAIN = (
+    "Relative mCE and the robustness gap fall when the clean error rises: here that is no gain."
+)
+
+
+@pytest.mark.parametrize(
+    ("marks", "is_said"),
+    [
+        ({"clean_error": "worse", "mce": "worse", "relative_mce": "better"}, True),
+        ({"clean_error": "worse", "mce": "~", "robustness_gap": "better"}, True),
+        ({"clean_error": "worse", "mce": "worse", "relative_mce": "~"}, False),
+        ({"clean_error": "~", "mce": "worse", "relative_mce": "better"}, False),
+        ({"clean_error": "worse", "mce": "better", "relative_mce": "better"}, False),
+    ],
+)
+def test_what_falls_because_the_clean_error_rises_is_no_gain(
+    marks: dict[str, Any], is_said: bool
+) -> None:
+    found = {key: Difference(key, 0.5, 0.6, 0.1, None, 100, mark) for key, mark in marks.items()}
+
+    assert (NO_GAIN in answer("new", "old", Comparison((), (), found, (), 0.95))) == is_said
+
+
+def test_no_gain_is_not_bold(baseline: Judged) -> None:
+    """A network that broke on clean images and little elsewhere."""
+    right = np.flatnonzero(~baseline.answers[CLEAN].wrong)
+    broken = report_of(baseline, judged("broken", conditions=ALL, changed={CLEAN: right}))
+
+    for format in READERS:
+        text = render_comparison(broken, format)
+        table, _ = READERS[format](text)
+        row = next(row for row in table if row[0] == "relative mCE")
+        assert row[3].endswith(" better")
+        assert not row[2].startswith("**")
+        assert NO_GAIN in text
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ def test_blocks_that_cannot_be_compared_give_a_reason_and_no_mark(sizes, reason:
         for which in ("clean", "mean"):
             one = found[f"{which}_{kind}"]
             expected = COMPARISON.differences[f"{which}_{kind}"]
-            assert (one.interval, one.mark) == (None, "~")
+            assert (one.interval, one.mark) == (None, "untested")
             assert one.reason.startswith(reason)
             assert one.difference == pytest.approx(expected.difference, abs=0.01)
     assert found["mce"] == COMPARISON.differences["mce"]
