@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -67,8 +67,8 @@ def list_runs(
         raw = [{key: value for key, value in row.items() if key != "cells"} for row in rows]
         print_json({"schema_version": SCHEMA_VERSION, "runs": raw})
         return
-    left: list[tuple[str, str]] = [("id", "run"), ("model", "model"), ("protocol", "protocol")]
-    columns = [Column(key, title, justify="left") for key, title in left]
+    titles = {"id": "run"} | {key: key for key in ("model", "checkpoint", "protocol")}
+    columns = [Column(key, title, justify="left") for key, title in titles.items()]
     columns.append(Column("n_images", "images"))
     if format is Format.csv:
         columns += [Column(key, key) for key in ("n_cells_complete", "n_cells_stored")]
@@ -76,7 +76,7 @@ def list_runs(
         columns.append(Column("cells", "cells of mCE", justify="left"))
     columns += [
         Column("tags", "tags", justify="left"),
-        Column("created_at", "begun", justify="left", droppable="date"),
+        Column("created_at", "begun", justify="left", format=_as_minute, droppable="date"),
     ]
     if format is not Format.table:
         typer.echo(render(rows, columns, format.value))
@@ -236,6 +236,7 @@ def _row(run: Run) -> dict[str, Any]:
     return {
         "id": run.id,
         "model": run.model.name,
+        "checkpoint": run.model.checkpoint_sha256[:8],
         "protocol": run.protocol.name,
         "protocol_fingerprint": run.protocol.fingerprint,
         "n_images": run.protocol.n_images,
@@ -263,20 +264,45 @@ def _facts(run: Run, n_pieces: int) -> dict[str, Any]:
 
 
 def _fact_lines(run: Run, n_pieces: int) -> list[str]:
+    block_size = min(run.block_size, run.protocol.n_images)
+    stored = [
+        f"pieces stored: {n_pieces}, of up to {block_size} images of a cell, each with its digest",
+        *(
+            [f"cells begun and not complete: {run.n_unfinished_cells}"]
+            if run.n_unfinished_cells
+            else []
+        ),
+        f"{run.seconds:.1f} s of work",
+    ]
     lines = [
         f"run: {run.id}, begun {run.created_at}, finished {run.finished_at or 'not yet'}",
-        f"stored: {n_pieces} pieces of {run.block_size} images, each with its digest; "
-        f"{run.n_unfinished_cells} unfinished cells; {run.seconds:.1f} s of work",
+        "; ".join(stored),
     ]
-    if run.tags:
-        lines.append(f"tags: {', '.join(run.tags)}")
     # The commit is that of the user's experiment: of the folder in which the command ran.
     facts = {
         name.replace("git_commit", "git_commit of the working folder"): value
         for name, value in run.environment.items()
     }
-    lines += [f"{name}: {value}" for name, value in sorted(facts.items())]
+    lines += [
+        f"{name}: {_as_fact(value)}" for name, value in sorted(facts.items()) if value is not None
+    ]
     return lines + [f"skipped: {key}: {reason}" for key, reason in sorted(run.skipped.items())]
+
+
+def _as_fact(value: Any) -> str:
+    """A fact of the environment: packages as `numpy 2.1.0, torch 2.8.0`, what is unknown left
+    out."""
+    if isinstance(value, Mapping):
+        known = {name: one for name, one in value.items() if one is not None}
+        return ", ".join(f"{name} {_as_fact(one)}" for name, one in known.items())
+    if isinstance(value, list):
+        return "; ".join(_as_fact(one) for one in value)
+    return str(value)
+
+
+def _as_minute(time: str) -> str:
+    """`2026-11-23 14:25` of a time in ISO 8601."""
+    return time[:16].replace("T", " ")
 
 
 def _is_terminal() -> bool:

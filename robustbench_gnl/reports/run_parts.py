@@ -145,6 +145,7 @@ def head_lines(run: Run) -> list[str]:
         f"checkpoint {model.checkpoint_sha256[:12]} ({model.weights})",
         f"normalised by mean {_triple(model.mean)} std {_triple(model.std)}",
         f"protocol {protocol.name} [{protocol.fingerprint[:8]}], {images}",
+        *([f"tags: {', '.join(run.tags)}"] if run.tags else []),
     ]
     return [*lines, *warning_lines(protocol)]
 

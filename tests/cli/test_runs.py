@@ -64,13 +64,15 @@ def test_list_in_every_format(call: Call, run_id: str):
     assert table.exit_code == 0
     assert table.stderr == ""
     line = next(line for line in table.stdout.splitlines() if run_id in line)
-    assert line.split()[:5] == [run_id, "resnet50", "released-20", "20", "1/75"]
+    sha = make_model("resnet50").checkpoint_sha256[:8]
+    assert line.split()[:6] == [run_id, "resnet50", sha, "released-20", "20", "1/75"]
     assert "paper, v1" in line
     (row,) = json.loads(call("list", "--format", "json").stdout)["runs"]
     assert (row["id"], row["n_cells_complete"], row["n_cells_stored"]) == (run_id, 2, 3)
-    assert row["tags"] == ["paper", "v1"]
+    assert (row["tags"], row["checkpoint"]) == (["paper", "v1"], sha)
     (row,) = csv.DictReader(io.StringIO(call("list", "--format", "csv").stdout))
     assert (row["id"], row["n_images"], row["n_cells_complete"]) == (run_id, "20", "2")
+    assert row["checkpoint"] == sha
     assert f"| {run_id} |" in call("list", "--format", "markdown").stdout
     assert r"\begin{tabular}" in call("list", "--format", "latex").stdout
 
@@ -93,8 +95,13 @@ def test_the_store_may_be_named_by_the_environment(call: Call, run_id: str, tmp_
 def test_show_prints_results_and_stored_facts(call: Call, run_id: str):
     shown = call("show", "paper")
     assert shown.exit_code == 0, shown.stderr
-    for expected in (run_id, "resnet50", "fog", "torch: 2.8.0", "tags: paper, v1", "7 pieces"):
+    for expected in (run_id, "resnet50", "fog", "torch: 2.8.0", "tags: paper, v1"):
         assert expected in shown.stdout
+    assert "pieces stored: 7, of up to 8 images of a cell" in shown.stdout
+    assert "; cells begun and not complete: 1; " in shown.stdout
+    head, _ = shown.stdout.split("Top-1 error")
+    assert f"checkpoint {make_model('resnet50').checkpoint_sha256[:12]}" in head
+    assert "tags: paper, v1" in head
     document = json.loads(call("show", run_id[:15], "--format", "json").stdout)
     assert document["schema_version"] == 1
     assert document["run_id"] == run_id
@@ -102,6 +109,32 @@ def test_show_prints_results_and_stored_facts(call: Call, run_id: str):
     assert document["environment"] == {"torch": "2.8.0", "device": "cpu"}
     for format in ("csv", "markdown", "latex"):
         assert "fog" in call("show", run_id, "--format", format).stdout
+
+
+def test_a_block_holds_no_more_images_than_there_are(call: Call):
+    with open_store("results/gnlbench.sqlite", write=True) as store:
+        fill(store, (CLEAN,), n_images=5)
+    shown = call("show", "resnet50").stdout
+    assert "pieces stored: 1, of up to 5 images of a cell, each with its digest; " in shown
+    assert "0/75 cells complete" in shown
+    assert "not complete" not in shown
+    assert "unfinished" not in shown
+
+
+def test_the_environment_is_in_words_without_what_is_unknown(call: Call, run_id: str):
+    later = {"packages": {"numpy": "2.1.0", "timm": "1.0.9"}, "git_commit": None}
+    with open_store("results/gnlbench.sqlite", write=True) as store:
+        store.note_resumed(run_id, later)
+    with sqlite3.connect("results/gnlbench.sqlite") as connection:
+        (text,) = connection.execute("SELECT environment FROM runs").fetchone()
+        both = json.dumps({**json.loads(text), **later})
+        connection.execute("UPDATE runs SET environment = ?", [both])
+    connection.close()
+    lines = call("show", run_id).stdout.splitlines()
+    assert "packages: numpy 2.1.0, timm 1.0.9" in lines
+    (resumed,) = (line for line in lines if line.startswith("resumed: "))
+    assert "packages numpy 2.1.0, timm 1.0.9" in resumed
+    assert not any("None" in line or "{" in line for line in lines)
 
 
 def test_show_of_a_run_without_pieces(call: Call):
