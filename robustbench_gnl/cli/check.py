@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from corruptions import CorruptionError
 from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._evaluation_options import EvaluationOptions, with_evaluation_options
 from robustbench_gnl.cli._given import GIVEN_HELP, GivenRun, given_runs, names_of
@@ -19,14 +22,15 @@ from robustbench_gnl.cli._options import (
     ReferenceOption,
     StoreOption,
 )
-from robustbench_gnl.cli._output import print_parts
+from robustbench_gnl.cli._output import print_parts, say
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.cli._run_files import append, write_whole
-from robustbench_gnl.errors import UsageError
+from robustbench_gnl.errors import GnlbenchError, UsageError
 
 if TYPE_CHECKING:
     from robustbench_gnl.cli._plan import Plan
     from robustbench_gnl.records import Run
+    from robustbench_gnl.reports.gate import GateReport
 
 EXIT_REGRESSION = 1
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -86,53 +90,24 @@ def check(
     ] = False,
     junit: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="JUnit XML, one case a rule.", rich_help_panel=GATE),
+        typer.Option(
+            metavar="FILE",
+            help="JUnit XML: a case a rule, or why none could be judged.",
+            rich_help_panel=GATE,
+        ),
     ] = None,
     reference: ReferenceOption = None,
     db: StoreOption = str(DEFAULT_STORE),
     format: FormatOption = Format.table,
 ) -> None:
-    from robustbench_gnl.reports.gate import GateReport, gate_parts, junit_xml, render_gate
-    from robustbench_gnl.statistics import check_protocols, judge, parse_rules
+    from robustbench_gnl.reports.gate import gate_parts, render_gate
+    from robustbench_gnl.reports.gate_junit import junit_xml
 
-    rules = parse_rules(fail_on or [])
-    divisor = chosen_reference(reference)
-    if baseline is None:
-        raise UsageError(
-            "no baseline was given; name a stored run or a file of `gnlbench runs export` with "
-            "--baseline"
-        )
-    evaluates = bool(options.model or options.ckpt or options.pretrained)
-    if (run is None) != evaluates:
-        raise UsageError(
-            "expected either RUN, or --model with --ckpt and --data to evaluate one; got "
-            + ("both" if evaluates else "neither")
-        )
-    (base,) = given_runs([baseline], db)
-    against_baseline = partial(
-        judge, rules, base.evidence, reference=divisor,
-        alpha=alpha, strict=strict, common_cells=common_cells,
-    )  # fmt: skip
-    if run is None:
-        against_baseline(base.evidence)  # what can never be judged is told before the work
-        run = _evaluate(context, options, db, base.run)
-    (candidate,) = given_runs([run], db)
-    name, baseline_name = names_of([candidate.run, base.run])
-    check_protocols([(baseline_name, base.run.protocol), (name, candidate.run.protocol)])
-    verdicts = against_baseline(candidate.evidence)
-    cells = set(base.evidence.conditions), set(candidate.evidence.conditions)
-    report = GateReport(
-        name=name,
-        run=candidate.run,
-        baseline_name=baseline_name,
-        baseline=base.run,
-        verdicts=verdicts,
-        alpha=alpha,
-        strict=strict,
-        reference=divisor.name,
-        answers_alike=_answer_alike(base, candidate),
-        left_out=tuple(map(str, sorted(cells[0] ^ cells[1]))) if common_cells else (),
-    )
+    with _errors_told_to(junit):
+        report = _judged(
+            context, options, run, baseline, fail_on or [], reference, db,
+            alpha=alpha, strict=strict, common_cells=common_cells,
+        )  # fmt: skip
     if junit is not None:
         write_whole(junit, junit_xml(report) + "\n", option="--junit")
     if os.environ.get(STEP_SUMMARY):
@@ -150,6 +125,98 @@ def check(
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     if not report.passed:
         raise typer.Exit(EXIT_REGRESSION)
+
+
+@contextmanager
+def _errors_told_to(junit: Path | None) -> Iterator[None]:
+    """Write why nothing could be judged to the file, too: else a CI server would show nothing, or
+    what an earlier run left there."""
+    from robustbench_gnl.reports.gate_junit import junit_error
+
+    try:
+        yield
+    except (GnlbenchError, CorruptionError) as error:
+        if junit is not None:
+            rule = error.values.get("rule") if isinstance(error, GnlbenchError) else None
+            text = junit_error(type(error).__name__, str(error), rule)
+            try:
+                write_whole(junit, text + "\n", option="--junit")
+            except UsageError as failure:
+                say(f"Warning: {failure}")
+        raise
+
+
+def _judged(
+    context: typer.Context,
+    options: EvaluationOptions,
+    run: str | None,
+    baseline: str | None,
+    fail_on: Sequence[str],
+    reference: Path | None,
+    db: str,
+    *,
+    alpha: float,
+    strict: bool,
+    common_cells: bool,
+) -> GateReport:
+    """The rules held against the two runs."""
+    from robustbench_gnl.reports.gate import GateReport
+    from robustbench_gnl.statistics import check_protocols, judge, parse_rules
+
+    rules = parse_rules(fail_on)
+    divisor = chosen_reference(reference)
+    if baseline is None:
+        raise UsageError(
+            "no baseline was given; name a stored run or a file of `gnlbench runs export` with "
+            "--baseline"
+        )
+    evaluates = bool(options.model or options.ckpt or options.pretrained)
+    if (run is None) != evaluates:
+        raise UsageError(
+            "expected either RUN, or --model with --ckpt and --data to evaluate one; got "
+            + ("both" if evaluates else "neither")
+        )
+    (base,) = given_runs([baseline], db)
+    against_baseline = partial(
+        judge, rules, base.evidence, reference=divisor, alpha=alpha, strict=strict,
+        common_cells=common_cells, block_size=base.run.block_size,
+    )  # fmt: skip
+    if run is None:
+        against_baseline(base.evidence)  # what can never be judged is told before the work
+        run = _evaluate(context, options, db, base.run)
+    (candidate,) = given_runs([run], db)
+    if candidate.run.id == base.run.id and not evaluates:
+        raise UsageError(
+            f"RUN and --baseline are the same run {base.run.id}; name two (a tag or a model means "
+            "its newest run)",
+            run_id=base.run.id,
+        )
+    name, baseline_name = names_of([candidate.run, base.run])
+    check_protocols([(baseline_name, base.run.protocol), (name, candidate.run.protocol)])
+    verdicts = against_baseline(candidate.evidence)
+    cells = set(base.evidence.conditions), set(candidate.evidence.conditions)
+    return GateReport(
+        name=name,
+        run=candidate.run,
+        baseline_name=baseline_name,
+        baseline=base.run,
+        verdicts=verdicts,
+        alpha=alpha,
+        strict=strict,
+        reference=divisor.name,
+        answers_alike=_answer_alike(base, candidate),
+        left_out=tuple(map(str, sorted(cells[0] ^ cells[1]))) if common_cells else (),
+        plan_words=_plan_words(run, baseline, reference, alpha / len(rules)),
+    )
+
+
+def _plan_words(run: str, baseline: str, reference: Path | None, alpha: float) -> tuple[str, ...]:
+    """The command that plans from the two runs, at the level of one of the rules."""
+    from robustbench_gnl.statistics.power import ALPHA
+
+    divisor = () if reference is None else ("--reference", str(reference))
+    level = () if alpha == ALPHA else ("--alpha", f"{alpha:.3g}")
+    return ("gnlbench", "plan", run, "--against", baseline, *divisor, *level)
 
 
 def _evaluate(context: typer.Context, options: EvaluationOptions, db: str, baseline: Run) -> str:

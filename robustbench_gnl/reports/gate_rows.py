@@ -37,6 +37,7 @@ CSV_COLUMNS = tuple(
         "n_images_differing",
         "method",
         "reference",
+        "same_checkpoint",
     )
 )
 
@@ -50,9 +51,9 @@ def columns_of(n_rules: int) -> Sequence[Column]:
         Column("run", "run"),
         Column("difference", "difference"),
         Column("allowed", "allowed"),
-        Column("lower_bound", "lower bound"),
+        Column("lower_bound", "lower bound", head="lower\nbound"),
         Column("p_holm", p_title, format=as_p_value, droppable="p", head=p_head),
-        Column("verdict", "", "left"),
+        Column("verdict", "verdict", "left", fold_at=7),
     )
 
 
@@ -72,6 +73,30 @@ def sentence(verdict: Verdict, *, strict: bool) -> str:
 def name_of(verdict: Verdict) -> str:
     """`error[fog]`: the rule without what it allows."""
     return verdict.rule.text.split(":", 1)[0]
+
+
+def seen(verdict: Verdict) -> str:
+    """What rise would have failed the rule; it must be known."""
+    unit = unit_of(verdict)
+    return (
+        f"a rise of {unit.number(verdict.detectable)}{unit.name} in {name_of(verdict)} would have "
+        "been seen 4 times in 5"
+    )
+
+
+def change_to_plan(verdict: Verdict) -> str | None:
+    """The rule for `gnlbench plan`, which cannot plan for what is kept by block nor for cells
+    that are not there. Where no rise is allowed, it is the rise that was found."""
+    rule = verdict.rule
+    if rule.field not in (*RATIOS, "error", "clean_error"):
+        return None
+    if rule.selection is not None and verdict.n_cells < len(rule.selection):
+        return None
+    if rule.threshold > 0:
+        return rule.text
+    unit = unit_of(verdict)
+    hundredths = max(0.01, round(float(unit.number(verdict.difference)), 2))
+    return f"{name_of(verdict)}:+{hundredths:g}{unit.name.strip()}"
 
 
 def inside_noise(verdict: Verdict) -> bool:

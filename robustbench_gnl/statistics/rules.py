@@ -87,8 +87,8 @@ def parse_rule(text: str) -> Rule:
     known = ("mce", "relative_mce", "ce", "clean_error", *KINDS)
     if field not in known:
         hint = did_you_mean(field, known)
-        for name, typed in TYPED.items():
-            hint = hint.replace(repr(name), repr(typed))
+        for untyped, typed in TYPED.items():
+            hint = hint.replace(repr(untyped), repr(typed))
         raise _bad(
             text,
             f"unknown field {match['field']!r}{hint or ';'} the fields are {', '.join(FIELDS)}",

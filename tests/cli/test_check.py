@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 
 from robustbench_gnl.records import Condition
-from tests.cli.conftest import Done, gnlbench
+from tests.cli.conftest import Done, gnlbench, gnlbench_json
 from tests.cli.stored import FIRST_THREE, N_IMAGES, Stored
 from tests.statistics.samples import ALL_CELLS
 
 
 def check(stored: Stored, *arguments: object, code: int) -> Done:
-    """The command against `base_net`, whose exit code must be this."""
-    options = ("--baseline", "base_net", "--db", stored.db)
+    """The command against the newer `base_net`, whose exit code must be this."""
+    options = ("--baseline", "v1", "--db", stored.db)
     return gnlbench("check", *arguments, *options, check=code)
 
 
@@ -22,18 +23,38 @@ def checked(stored: Stored, *arguments: object, code: int) -> dict:
     return json.loads(check(stored, *arguments, "--format", "json", code=code).stdout)
 
 
-def test_a_run_against_itself_keeps_every_rule(stored: Stored) -> None:
+def test_a_run_that_answers_alike_keeps_every_rule(stored: Stored) -> None:
     rules = (
         "mCE:+0", "relative_mCE:+0", "CE[fog]:+0", "CE[blur]:+0", "clean_error:+0pp",
         "error:+0pp", "error[blur,5]:+0pp", "top5_error:+0pp", "nll:+0nats", "ece:+0%",
     )  # fmt: skip
     options = [word for rule in rules for word in ("--fail-on", rule)]
-    for run in ("base_net", "twin_net"):
-        document = checked(stored, run, *options, code=0)
-        assert document["passed"]
-        assert [rule["rule"] for rule in document["rules"]] == list(rules)
-        assert {rule["difference"] for rule in document["rules"]} == {0}
-        assert "The two runs answer alike on every image." in document["notes"]
+    document = checked(stored, "twin_net", *options, code=0)
+    assert document["passed"]
+    assert [rule["rule"] for rule in document["rules"]] == list(rules)
+    assert {rule["difference"] for rule in document["rules"]} == {0}
+    assert "The two runs answer alike on every image." in document["notes"]
+
+
+def test_a_run_is_not_held_against_itself(stored: Stored) -> None:
+    for word in ("base_net", "v1", stored.ids["base_net"]):
+        done = check(stored, word, "--fail-on", "mCE:+0.5", code=2)
+        assert f"RUN and --baseline are the same run {stored.ids['base_net']}; name two" in (
+            done.stderr
+        )
+        assert done.stdout == ""
+    document = checked(stored, "v0", "--fail-on", "mCE:+100", code=0)
+    assert document["run"]["name"] != document["baseline"]["name"]
+
+
+def test_what_would_tell_is_a_command_that_runs(stored: Stored) -> None:
+    rules = ("--fail-on", "mCE:+0", "--fail-on", "error[blur]:+0.1pp")
+    notes = checked(stored, "near_net", *rules, code=0)["notes"]
+    command = shlex.split(notes[-1].split("`")[1])
+    assert command[:5] == ["gnlbench", "plan", "near_net", "--against", "v1"]
+    assert command[5:7] == ["--alpha", "0.025"]  # of each of two rules
+    planned = gnlbench_json(*command[1:], "--db", stored.db)
+    assert [one["change"] for one in planned["changes"]] == ["mCE:+1.29", "error[blur]:+0.1pp"]
 
 
 def test_a_regression_exits_with_1_and_says_which_rule(stored: Stored) -> None:
@@ -114,7 +135,9 @@ def test_common_cells_narrow_the_errors_and_say_so(stored: Stored) -> None:
     assert rule["n_cells"] == 15
     assert rule["baseline"] == pytest.approx(stored.wrong["base_net"][rows].mean())
     assert sorted(document["cells_left_out"]) == sorted(map(str, ALL_CELLS[len(FIRST_THREE) :]))
-    assert "60 cells" in check(stored, *arguments, code=0).stdout
+    done = check(stored, *arguments, code=0)
+    assert "on the 15 cells that both have" in done.stdout.splitlines()[0]
+    assert "60 cells" in done.stdout
     assert "mCE:+1 needs" in check(
         stored, "part_net", "--fail-on", "mCE:+1", "--common-cells", code=2
     ).stderr  # fmt: skip

@@ -17,30 +17,37 @@ from tests.cli.stored import Stored
 
 
 def check(stored: Stored, *arguments: object, code: int) -> Done:
-    """The command against `base_net`, whose exit code must be this."""
-    options = ("--baseline", "base_net", "--db", stored.db)
+    """The command against the newer `base_net`, whose exit code must be this."""
+    options = ("--baseline", "v1", "--db", stored.db)
     return gnlbench("check", *arguments, *options, check=code)
 
 
 @pytest.fixture
 def exported(stored: Stored, tmp_path: Path) -> Path:
     path = tmp_path / "baseline.json"
-    gnlbench("runs", "export", "base_net", "-o", path, "--db", stored.db)
+    gnlbench("runs", "export", "v1", "-o", path, "--db", stored.db)
     return path
 
 
 def test_the_baseline_may_be_an_exported_file(stored: Stored, exported: Path) -> None:
     found = []
-    for baseline in (exported, "base_net"):
+    for baseline in (exported, "v1"):
         arguments = ("--baseline", baseline, "--fail-on", "mCE:+0.5", "--db", stored.db)
         found.append(gnlbench("check", "worse_net", *arguments, check=1).stdout)
     assert found[0] == found[1]
 
 
-def test_files_may_come_through_pipes(exported: Path) -> None:
-    line = '"$0" -m robustbench_gnl check <(cat "$1") --baseline <(cat "$1") --fail-on mCE:+0'
+@pytest.fixture
+def twin(stored: Stored, tmp_path: Path) -> Path:
+    path = tmp_path / "twin.json"
+    gnlbench("runs", "export", "twin_net", "-o", path, "--db", stored.db)
+    return path
+
+
+def test_files_may_come_through_pipes(exported: Path, twin: Path) -> None:
+    line = '"$0" -m robustbench_gnl check <(cat "$1") --baseline <(cat "$2") --fail-on mCE:+0'
     done = subprocess.run(
-        ["bash", "-c", line, sys.executable, exported],
+        ["bash", "-c", line, sys.executable, twin, exported],
         capture_output=True, text=True, env=environment(), check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -94,10 +101,48 @@ def test_a_junit_file_that_cannot_be_written_is_said(
     assert done.stdout == ""
 
 
-def test_a_junit_file_is_whole_or_as_it_was(exported: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code", "case", "words"),
+    [
+        (("part_net", "--fail-on", "mCE:+1"), 2, "mCE:+1", "needs 60 cells"),
+        (("base_net", "--fail-on", "mCE:+1"), 2, "gnlbench check", "the same run"),
+        (("other_net", "--fail-on", "mCE:+1"), 2, "gnlbench check", "different protocols"),
+        (("twin_net", "--fail-on", "nll:+1"), 2, "nll:+1", "needs a unit"),
+        (("twin_net",), 2, "gnlbench check", "at least one --fail-on"),
+        (("broken.json", "--fail-on", "mCE:+1"), 5, "gnlbench check", "neither a store nor"),
+    ],
+)
+def test_junit_says_why_nothing_could_be_judged(
+    stored: Stored, tmp_path: Path, arguments: tuple[str, ...], code: int, case: str, words: str
+) -> None:
+    (tmp_path / "broken.json").write_text("{")
+    junit = tmp_path / "junit.xml"
+    junit.write_text("of the run before")
+    run, *rules = arguments
+    run = tmp_path / run if run.endswith(".json") else run
+    done = check(stored, run, *rules, "--junit", junit, code=code)
+    root = ElementTree.parse(junit).getroot()
+    (told,) = root.iter("testcase")
+    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("1", "0", "1")
+    assert told.get("name") == case
+    message = told.find("error").get("message")
+    assert words in message
+    assert message in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_error_that_junit_cannot_take_is_told_with_its_own_code(
+    stored: Stored, tmp_path: Path
+) -> None:
+    done = check(stored, "part_net", "--fail-on", "mCE:+1", "--junit", tmp_path, code=2)
+    assert "with --junit" in done.stderr
+    assert "needs 60 cells" in done.stderr
+
+
+def test_a_junit_file_is_whole_or_as_it_was(exported: Path, twin: Path) -> None:
     junit = exported.with_name("junit.xml")
     junit.write_text("of the run before")
-    arguments = ("check", exported, "--baseline", exported, "--fail-on", "mCE:+0")
+    arguments = ("check", twin, "--baseline", exported, "--fail-on", "mCE:+0")
     words = command(*arguments, "--junit", junit)
     # No file may grow: as on a disk that is full.
     done = subprocess.run(
@@ -107,7 +152,9 @@ def test_a_junit_file_is_whole_or_as_it_was(exported: Path) -> None:
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
     assert junit.read_text() == "of the run before"
-    assert sorted(path.name for path in junit.parent.iterdir()) == ["baseline.json", "junit.xml"]
+    assert sorted(path.name for path in junit.parent.iterdir()) == [
+        "baseline.json", "junit.xml", "twin.json",
+    ]  # fmt: skip
 
 
 def test_the_summary_of_a_github_step_is_added_to(
@@ -135,7 +182,7 @@ def test_a_summary_that_cannot_be_written_is_said(
 
 @pytest.mark.parametrize(("run", "code"), [("worse_net", 1), ("twin_net", 0)])
 def test_the_answer_stands_where_nobody_reads_on(stored: Stored, run: str, code: int) -> None:
-    arguments = ("check", run, "--baseline", "base_net", "--fail-on", "mCE:+1", "--db", stored.db)
+    arguments = ("check", run, "--baseline", "v1", "--fail-on", "mCE:+1", "--db", stored.db)
     process = subprocess.Popen(
         command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
     )

@@ -39,6 +39,7 @@ def test_a_model_that_is_stored_is_checked_without_evaluating_it_again(
     )  # fmt: skip
     assert "stored already" in done.stderr
     assert done.stdout.startswith("PASSED")
+    assert "The run is the baseline itself, stored once: nothing changed." in done.stdout
 
 
 def test_a_model_is_evaluated_stored_and_checked(

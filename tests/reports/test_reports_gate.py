@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
@@ -13,17 +14,13 @@ from scipy import stats
 
 from robustbench_gnl.records import CLEAN, Condition
 from robustbench_gnl.reference import load_alexnet
-from robustbench_gnl.reports.gate import (
-    GateReport,
-    gate_parts,
-    headline,
-    junit_xml,
-    notes_of,
-    render_gate,
-)
+from robustbench_gnl.reports.gate import GateReport, gate_parts, render_gate
+from robustbench_gnl.reports.gate_junit import junit_error, junit_xml
+from robustbench_gnl.reports.gate_words import headline, notes_of
 from robustbench_gnl.statistics import Verdict, judge, parse_rule, parse_rules
 from tests.reports.reading import READERS, captions, read_csv, terminal_text
 from tests.reports.samples import HOSTILE, N_IMAGES, Judged, judged
+from tests.store.samples import make_model
 
 SNOW = Condition("snow", 5)
 N_BROKEN = 40
@@ -64,15 +61,17 @@ def run() -> Judged:
 
 
 def report_of(run: Judged, *verdicts: Verdict, **changes: Any) -> GateReport:
+    finished = replace(run.run, finished_at="2026-11-23T14:27:00+00:00")
     fields: dict[str, Any] = {
         "name": "new",
-        "run": replace(run.run, id="run-new"),
+        "run": replace(finished, id="run-new", model=make_model("new", "new")),
         "baseline_name": "old",
-        "baseline": run.run,
+        "baseline": finished,
         "alpha": 0.05,
         "strict": False,
         "reference": "AlexNet",
         "answers_alike": False,
+        "plan_words": ("gnlbench", "plan", "new", "--against", "old"),
     }
     return GateReport(verdicts=verdicts, **{**fields, **changes})
 
@@ -82,7 +81,7 @@ def report(run: Judged) -> GateReport:
     return report_of(run, KEPT, BROKEN, NOISY)
 
 
-HEAD = ["rule", "baseline", "run", "difference", "allowed", "lower bound", "p (Holm)", ""]
+HEAD = ["rule", "baseline", "run", "difference", "allowed", "lower bound", "p (Holm)", "verdict"]
 HEAD_OF_ONE = ["p" if title == "p (Holm)" else title for title in HEAD]
 """A single rule's p needs no correction."""
 ROWS = [
@@ -107,7 +106,7 @@ def test_a_terminal_shows_the_same_uncut(report: GateReport, width: int) -> None
     assert max(len(line) for line in text.splitlines()) <= width
     assert text.startswith("FAILED: new against old breaks 1 of 3 rules\n")
     for row in ROWS:
-        for cell in row[:6] + row[7:]:
+        for cell in [*row[:6], *row[7].split()]:
             assert cell in text
     for note in notes_of(report):
         assert note in " ".join(text.split())
@@ -139,18 +138,26 @@ def test_csv_gives_the_numbers_of_the_json_back(report: GateReport) -> None:
     rules = json.loads(render_gate(report, "json"))["rules"]
     table = read_csv(render_gate(report, "csv"))
 
-    assert list(table.columns) == [*rules[0], "reference"]
+    assert list(table.columns) == [*rules[0], "reference", "same_checkpoint"]
     assert set(table["reference"]) == {"AlexNet"}
+    assert set(table["same_checkpoint"]) == {False}
     for (_, row), rule in zip(table.iterrows(), rules, strict=True):
         for key, value in rule.items():
             assert np.isnan(row[key]) if value is None else row[key] == value
+
+
+BY_NOISE = "by no more than the noise of these 240 images"
 
 
 @pytest.mark.parametrize(
     ("verdicts", "expected"),
     [
         ([KEPT], "PASSED: new against old keeps its rule"),
-        ([KEPT, NOISY], "PASSED: new against old keeps its 2 rules"),
+        ([KEPT, KEPT], "PASSED: new against old keeps its 2 rules"),
+        ([NOISY], f"PASSED: new against old: its rule is exceeded, {BY_NOISE}"),
+        ([KEPT, NOISY], f"PASSED: new against old: 1 of 2 rules is exceeded, {BY_NOISE}"),
+        ([NOISY] * 3, f"PASSED: new against old: 3 of 3 rules are exceeded, {BY_NOISE}"),
+        ([NOISY, BROKEN], "FAILED: new against old breaks 1 of 2 rules"),
         ([BROKEN], "FAILED: new against old breaks its rule"),
         ([KEPT, BROKEN], "FAILED: new against old breaks 1 of 2 rules"),
     ],
@@ -167,7 +174,8 @@ def test_the_answer_stands_first(run: Judged, verdicts: list[Verdict], expected:
 def test_junit_has_a_case_a_rule_and_counts_the_failures(report: GateReport) -> None:
     root = ElementTree.fromstring(junit_xml(report))
     (suite,) = root
-    failures = {case.get("name"): case.find("failure") for case in suite}
+    cases = suite.findall("testcase")
+    failures = {case.get("name"): case.find("failure") for case in cases}
 
     for element in (root, suite):
         assert (element.get("tests"), element.get("failures"), element.get("errors")) == (
@@ -175,7 +183,7 @@ def test_junit_has_a_case_a_rule_and_counts_the_failures(report: GateReport) -> 
         )  # fmt: skip
     assert suite.get("name") == "new against old"
     assert list(failures) == ["mCE:+0.5", "clean_error:+1pp", "nll:+5%"]
-    assert {case.get("classname") for case in suite} == {"gnlbench.check"}
+    assert {case.get("classname") for case in cases} == {"gnlbench.check"}
     assert [name for name, failure in failures.items() if failure is not None] == [
         "clean_error:+1pp"
     ]
@@ -183,9 +191,33 @@ def test_junit_has_a_case_a_rule_and_counts_the_failures(report: GateReport) -> 
         "clean_error:+1pp: 15.00 against 12.00, +3.00 pp where +1.00 pp is allowed; "
         "lower bound of the rise +0.40 pp"
     )
-    assert suite[0].findtext("system-out") == (
-        "mCE:+0.5: 70.20 against 70.00, +0.20 where +0.50 is allowed; lower bound of the rise -0.10"
+    assert cases[0].findtext("system-out") == (
+        "mCE:+0.5: 70.20 against 70.00, +0.20 where +0.50 is allowed; lower bound of the rise "
+        "-0.10; a rise of 0.90 in mCE would have been seen 4 times in 5"
     )
+    assert (
+        cases[2]
+        .findtext("system-out")
+        .endswith(
+            "; inside the noise; a rise of 0.210 nats in nll would have been seen 4 times in 5"
+        )
+    )
+    told = [headline(report), *notes_of(report)]
+    assert suite.findtext("system-out").splitlines() == told
+
+
+@pytest.mark.parametrize(("rule", "name"), [("mCE:+1", "mCE:+1"), (None, "gnlbench check")])
+def test_junit_says_why_nothing_could_be_judged(rule: str | None, name: str) -> None:
+    root = ElementTree.fromstring(junit_error("UsageError", "the <run> lacks \x1b cells", rule))
+    (suite,) = root
+    (case,) = suite
+
+    for element in (root, suite):
+        assert [element.get(key) for key in ("tests", "failures", "errors")] == ["1", "0", "1"]
+    assert (case.get("classname"), case.get("name")) == ("gnlbench.check", name)
+    assert case.find("error").attrib == {
+        "type": "UsageError", "message": "the <run> lacks \ufffd cells",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [HOSTILE, '<&"', "]]>", "ключ 模型", "a\tb\nc"])
@@ -216,17 +248,102 @@ def test_the_notes_say_how_it_was_decided_and_what_would_have_been_seen(
 ) -> None:
     assert notes_of(report) == [
         "A rule fails when the estimate is over what it allows and the lower bound of the rise is "
-        "above 0, at level 0.05 for all rules together.",
+        "above 0, at level 0.05 for all rules together; p is of a rise above 0, not above what is "
+        "allowed.",
         "Over what is allowed, but inside the noise, so not failed: nll:+5%.",
         "With these 240 images a rise of 0.90 in mCE would have been seen 4 times in 5.",
-        "With these 240 images a rise of 2.50 pp in clean_error would have been seen 4 times in 5.",
-        "With these 240 images a rise of 0.210 nats in nll would have been seen 4 times in 5.",
+        "With these 240 images a rise of 2.50 pp in clean_error would have been seen 4 times in "
+        "5; too few images for clean_error:+1pp.",
+        "With these 240 images a rise of 0.210 nats in nll would have been seen 4 times in 5; too "
+        "few images for nll:+5%.",
         "CE divides by the errors of AlexNet.",
+        "More images would tell.",
     ]
 
 
 def test_a_single_rule_has_the_level_for_itself(run: Judged) -> None:
-    assert notes_of(report_of(run, KEPT))[0].endswith("above 0, at level 0.05.")
+    assert notes_of(report_of(run, KEPT))[0].startswith(
+        "A rule fails when the estimate is over what it allows and the lower bound of the rise is "
+        "above 0, at level 0.05; p is"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes", "words"),
+    [
+        ("mCE:+0.1", {}, "--change mCE:+0.1"),
+        ("mCE:+0", {}, "--change mCE:+0.2"),
+        ("error[fog]:+0pp", {"difference": 0.0123, "n_cells": 5}, "--change 'error[fog]:+1.23pp'"),
+        ("clean_error:+0%", {"difference": 1e-9, "n_cells": 1}, "--change clean_error:+0.01pp"),
+    ],
+)
+def test_who_wants_to_know_is_told_how_to_ask_for_more_images(
+    run: Judged, rule: str, changes: dict[str, Any], words: str
+) -> None:
+    """A change of 0 cannot be planned: the rise that was found stands for it."""
+    noisy = verdict_of(rule, allowed=0.0, **changes)
+
+    command = f"gnlbench plan new --against old {words}"
+    assert notes_of(report_of(run, KEPT, noisy))[-1] == (
+        f"More images would tell: `{command}` says how many."
+    )
+    change = shlex.split(words)[1]
+    assert parse_rule(change).threshold > 0
+
+
+@pytest.mark.parametrize("rule", ["ece:+0pp", "top5_error:+0pp", "error[fog]:+0pp"])
+def test_what_cannot_be_planned_is_not_offered(run: Judged, rule: str) -> None:
+    noisy = verdict_of(rule, allowed=0.0, n_cells=3)
+
+    assert notes_of(report_of(run, noisy))[-1] == "More images would tell."
+
+
+@pytest.mark.parametrize(
+    ("allowed", "detectable", "told"),
+    [(0.5, 1.01, True), (0.5, 1.0, False), (0.0, 5.0, False)],
+)
+def test_images_that_see_but_twice_what_is_allowed_are_too_few(
+    run: Judged, allowed: float, detectable: float, told: bool
+) -> None:
+    verdict = verdict_of(allowed=allowed, detectable=detectable)
+    note = next(note for note in notes_of(report_of(run, verdict)) if note.startswith("With these"))
+
+    assert note.endswith("; too few images for mCE:+0.5.") == told
+
+
+def test_two_runs_of_one_checkpoint_are_told_in_every_format(run: Judged) -> None:
+    report = report_of(run, KEPT)
+    report = replace(report, run=replace(report.run, model=report.baseline.model))
+    note = f"Both runs are of the same checkpoint, {run.run.model.checkpoint_sha256[:8]}."
+
+    assert json.loads(render_gate(report, "json"))["same_checkpoint"]
+    assert set(read_csv(render_gate(report, "csv"))["same_checkpoint"]) == {True}
+    for text in (
+        *(render_gate(report, format) for format in ("json", "markdown", "latex")),
+        junit_xml(report),
+        terminal_text(gate_parts(report, width=200), 200),
+    ):
+        assert note in text
+
+
+def test_a_run_that_is_the_baseline_says_that_nothing_changed(run: Judged) -> None:
+    report = report_of(run, KEPT, answers_alike=True)
+    notes = notes_of(replace(report, run=report.baseline))
+
+    assert "The run is the baseline itself, stored once: nothing changed." in notes
+    assert not any("checkpoint" in note or "alike" in note for note in notes)
+
+
+def test_an_unfinished_run_is_named(run: Judged) -> None:
+    report = report_of(run, KEPT)
+    unfinished = "{} is unfinished: not all the cells that it was begun for are there."
+
+    assert not any("unfinished" in note for note in notes_of(report))
+    for name, side in (("new", "run"), ("old", "baseline")):
+        changed = replace(report, **{side: replace(getattr(report, side), finished_at=None)})
+        assert [note for note in notes_of(changed) if "unfinished" in note] == [
+            unfinished.format(name)
+        ]
 
 
 def test_a_strict_gate_says_so_and_shows_no_bound(run: Judged) -> None:
@@ -255,6 +372,29 @@ def test_what_cannot_be_said_is_said_to_be_so(run: Judged) -> None:
     alike = notes_of(report_of(run, unknown, answers_alike=True))
     assert "The two runs answer alike on every image." in alike
     assert untold not in alike
+
+
+@pytest.mark.parametrize(
+    ("rules", "where"),
+    [
+        ({"error:+1pp": 3}, " on the 3 cells that both have"),
+        ({"error:+1pp": 1}, " on the one cell that both have"),
+        ({"error:+1pp": 3, "clean_error:+1pp": 1}, " on the 3 cells that both have"),
+        ({"error:+1pp": 3, "error[fog]:+1pp": 2}, " on the cells that both have"),
+        ({"error[fog]:+1pp": 5}, ""),
+        ({"mCE:+0.5": 75}, ""),
+    ],
+)
+def test_rules_on_fewer_cells_say_so_in_the_answer(
+    run: Judged, rules: dict[str, int], where: str
+) -> None:
+    verdicts = [
+        verdict_of(rule, difference=0.0, n_cells=n_cells) for rule, n_cells in rules.items()
+    ]
+    report = report_of(run, *verdicts, left_out=("snow/1",))
+
+    assert headline(report).endswith(f"{'rule' if len(rules) == 1 else 'rules'}{where}")
+    assert "both have" not in headline(report_of(run, *verdicts))
 
 
 def test_cells_left_out_are_counted(run: Judged) -> None:
@@ -324,8 +464,8 @@ def test_the_report_of_a_real_pair_says_what_its_images_could_show() -> None:
         detectable = needed + stats.norm.ppf(0.8) * error
         assert (
             f"With these 240 images a rise of {detectable:.2f}{unit} in {rule} would have been "
-            "seen 4 times in 5." in notes_of(report)
-        )
+            "seen 4 times in 5"
+        ) in [note.split(";")[0].rstrip(".") for note in notes_of(report)]
     assert headline(report) == "FAILED: new against old breaks 1 of 2 rules"
     (table,) = READERS["markdown"](render_gate(report, "markdown"))
     assert table[1][3] == f"+{100 * N_BROKEN / N_IMAGES:.2f} pp"
