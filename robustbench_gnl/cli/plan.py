@@ -33,6 +33,8 @@ HELP = (
     "that a gate would see, and how many images a given change needs.\n\n"
     "It stands on a stored run: on how its scores spread from image to image. With --against it "
     "stands on how two runs differ, which says more.\n\n"
+    "Seen means told from noise, as the gate `mCE:+0` does 4 times in 5; a gate `mCE:+0.5` fails "
+    "a rise of 0.5 one time in two at most, however many the images.\n\n"
     "Example: `gnlbench plan resnet50 --against resnet50_int8 --images 1000 --change mCE:+0.5`"
 )
 
@@ -54,7 +56,7 @@ def plan(
     change: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="RULE", help="A change to be seen, such as mCE:+0.5; repeatable.",
+            metavar="RULE", help="A rise to be told from noise, such as mCE:+0.5; repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -111,6 +113,7 @@ def plan(
     report = PlanReport(
         run_id=planned.id,
         model=names[0],
+        n_images=planned.protocol.n_images,
         against=names[1] if against is not None else None,
         correlation=correlation,
         alpha=alpha,

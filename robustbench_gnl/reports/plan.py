@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from robustbench_gnl.statistics import PlannedChange, PlannedNumber
 
+FEW_IMAGES = 100
+"""Fewer say little of how scores spread."""
 NAMES = {
     "mce": "mCE",
     "relative_mce": "relative mCE",
@@ -31,6 +33,8 @@ class PlanReport:
 
     run_id: str
     model: str
+    n_images: int
+    """Those it is planned from."""
     against: str | None
     """The other run; None: its answers were assumed."""
     correlation: float
@@ -52,6 +56,7 @@ def plan_document(report: PlanReport) -> dict[str, Any]:
         "run_id": report.run_id,
         "model": report.model,
         "against": report.against,
+        "planned_from_n_images": report.n_images,
         "correlation": None if report.against else report.correlation,
         "alpha": report.alpha,
         "power": report.power,
@@ -110,10 +115,14 @@ def _times(power: float) -> str:
 
 def change_lines(report: PlanReport) -> list[str]:
     """The answers to `--change`."""
-    return [
-        f"{one.rule.text} is seen {_times(report.power)} with {as_count(one.n_images)} images"
-        for one in report.changes
-    ]
+    lines = []
+    for one in report.changes:
+        name, _, rise = one.rule.text.partition(":")
+        lines.append(
+            f"a rise of {rise.strip()} in {name} is seen {_times(report.power)} with "
+            f"{as_count(one.n_images)} images"
+        )
+    return lines
 
 
 def notes_of(report: PlanReport) -> list[str]:
@@ -126,11 +135,29 @@ def notes_of(report: PlanReport) -> list[str]:
             f"correlation of {report.correlation:g}"
             + ("; cautious: real pairs need fewer images" if not report.correlation else "")
         )
-    return [
+    notes = [
+        _what_seen_means(report),
         basis,
         f"one-sided paired test at {report.alpha:g}; {report.n_cells} cells an image; "
-        f"time by the pace of that run; {reference_sentence(report.reference)}",
+        f"time by the pace of {report.model}; {reference_sentence(report.reference)}",
     ]
+    if report.n_images < FEW_IMAGES:
+        notes.append(
+            f"planned from {report.n_images} images only, which is thin ground: expect other "
+            "figures from other images"
+        )
+    return notes
+
+
+def _what_seen_means(report: PlanReport) -> str:
+    """A rule fails a rise of just what it allows half the time: the estimate is as often below."""
+    text = "seen: told from noise, as a gate that allows +0 does (such as mCE:+0)"
+    if not report.changes:
+        return text
+    rules = ", ".join(one.rule.text for one in report.changes)
+    gate = f"a gate with the rule {rules}" if len(report.changes) == 1 else f"gates with {rules}"
+    verb = "fails" if len(report.changes) == 1 else "fail"
+    return f"{text}; {gate} {verb} such a rise one time in two at most"
 
 
 def _columns(report: PlanReport) -> list[Column]:

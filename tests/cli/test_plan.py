@@ -88,11 +88,18 @@ def test_time_is_by_the_pace_of_the_run(stored: Stored, tmp_path: Path) -> None:
     assert seconds == pytest.approx({100: 16, 500: 80})
 
 
+def test_the_help_says_what_seen_means() -> None:
+    text = " ".join(gnlbench("plan", "--help").stdout.split())
+    assert "a gate `mCE:+0.5` fails a rise of 0.5 one time in two at most" in text
+
+
 def test_every_format_is_the_document_alone(stored: Stored) -> None:
-    arguments = ("plan", "base_net", "--change", "mCE:+1", "--images", "100", "--db", stored.db)
+    arguments = ("plan", "v1", "--change", "mCE:+1", "--images", "100", "--db", stored.db)
     for format in ("table", "markdown", "latex"):
         done = gnlbench(*arguments, "--format", format)
-        assert "mCE:+1 is seen 4 times in 5 with" in done.stdout
+        assert "a rise of +1 in mCE is seen 4 times in 5 with" in done.stdout
+        assert "the rule mCE:+1 fails such a rise one time in two at most" in done.stdout
+        assert "time by the pace of base" in done.stdout
         assert done.stderr == ""
     rows = list(csv.DictReader(io.StringIO(gnlbench(*arguments, "-f", "csv").stdout)))
     assert [(row["number"], row["n_images"]) for row in rows] == [

@@ -36,6 +36,7 @@ def plan(**changes: Any) -> PlanReport:
     fields: dict[str, Any] = {
         "run_id": "run-1",
         "model": "new",
+        "n_images": 240,
         "against": "old",
         "correlation": 0.0,
         "alpha": 0.05,
@@ -59,6 +60,10 @@ ROWS = [
     ["mean error, pp", "2.27", "0.71", "0.10"],
     ["time", "48 s", "11 min", "9.0 h"],
 ]
+SEEN = (
+    "seen: told from noise, as a gate that allows +0 does (such as mCE:+0); a gate with the rule "
+    "mCE:+0.5 fails such a rise one time in two at most"
+)
 TITLE = "The smallest rise that is seen 4 times in 5, by the number of images"
 
 
@@ -67,7 +72,7 @@ def test_documents_have_a_row_a_number_and_a_column_a_size(format: str) -> None:
     text = render_plan(plan(), format)
 
     assert READERS[format](text) == [ROWS]
-    assert "mCE:+0.5 is seen 4 times in 5 with 3,568 images" in text
+    assert "a rise of +0.5 in mCE is seen 4 times in 5 with 3,568 images" in text
     for note in notes_of(plan()):
         assert note in text
 
@@ -150,10 +155,30 @@ def test_the_notes_say_what_the_plan_stands_on(
     against: str | None, correlation: float, expected: str
 ) -> None:
     assert notes_of(plan(against=against, correlation=correlation)) == [
+        SEEN,
         expected,
-        "one-sided paired test at 0.05; 76 cells an image; time by the pace of that run; CE "
+        "one-sided paired test at 0.05; 76 cells an image; time by the pace of new; CE "
         "divides by the errors of AlexNet",
     ]
+
+
+def test_seen_is_not_failed_by_a_rule_that_allows_as_much() -> None:
+    rules = ("mCE:+0.5", "error:+1pp")
+    changes = tuple(PlannedChange(parse_rule(rule), 12.5, 3568) for rule in rules)
+
+    assert notes_of(plan(changes=()))[0] == SEEN.split(";")[0]
+    assert notes_of(plan(changes=changes))[0].endswith(
+        "; gates with mCE:+0.5, error:+1pp fail such a rise one time in two at most"
+    )
+
+
+@pytest.mark.parametrize(("n_images", "told"), [(99, True), (100, False)])
+def test_few_images_are_thin_ground(n_images: int, told: bool) -> None:
+    report = plan(n_images=n_images)
+    note = f"planned from {n_images} images only, which is thin ground"
+
+    assert any(line.startswith(note) for line in notes_of(report)) == told
+    assert json.loads(render_plan(report, "json"))["planned_from_n_images"] == n_images
 
 
 def test_another_power_is_told_in_percent() -> None:
@@ -162,7 +187,9 @@ def test_another_power_is_told_in_percent() -> None:
     assert f"### {TITLE.replace('4 times in 5', 'in 90 % of the cases')}\n" in render_plan(
         ninety, "markdown"
     )
-    assert change_lines(ninety) == ["mCE:+0.5 is seen in 90 % of the cases with 3,568 images"]
+    assert change_lines(ninety) == [
+        "a rise of +0.5 in mCE is seen in 90 % of the cases with 3,568 images"
+    ]
 
 
 @pytest.mark.parametrize(
