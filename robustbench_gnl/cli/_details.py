@@ -26,4 +26,5 @@ def details_of(
         reference,
         replicates=replicates_of(store, run, db, evidence=evidence) if run.cells else None,
         level=LEVEL if level is None else level,
+        n_classes=run.model.n_classes,
     )

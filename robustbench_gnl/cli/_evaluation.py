@@ -11,6 +11,7 @@ from robustbench_gnl.cli._output import say
 from robustbench_gnl.cli._plan import Candidate, Plan
 from robustbench_gnl.cli._progress import EvaluationProgress
 from robustbench_gnl.errors import DataError, GnlbenchError
+from robustbench_gnl.metrics import is_near_chance
 from robustbench_gnl.records import Model, Piece, Run
 
 if TYPE_CHECKING:
@@ -130,12 +131,9 @@ def _store_piece(store: Store, candidate: Candidate, piece: Piece) -> None:
 
 def warn_near_chance(piece: Piece, model: Model) -> None:
     """A network that guesses on clean images is nearly always a mistake of the set-up."""
-    chance = 1 / model.n_classes
-    spread = 3 * (chance * (1 - chance) / piece.n_images) ** 0.5
-    accuracy = piece.n_top1 / piece.n_images
-    if accuracy <= max(0.05, chance + spread):
+    if is_near_chance(piece.n_top1, piece.n_images, model.n_classes):
         say(
-            f"Warning: {model.name} is right on {accuracy:.1%} of the first clean images, "
-            f"near chance ({chance:.1%}). The usual causes: another order of classes, "
+            f"Warning: {model.name} is right on {piece.n_top1 / piece.n_images:.1%} of the first clean images, "
+            f"near chance ({1 / model.n_classes:.1%}). The usual causes: another order of classes, "
             "another normalisation (--mean, --std), or the wrong checkpoint"
         )

@@ -40,7 +40,9 @@ def explain(
 
     divisor = chosen_reference(reference)
     (given,) = given_runs([run], db)
-    details = run_details(given.evidence, given.keys, divisor, level=level)
+    details = run_details(
+        given.evidence, given.keys, divisor, level=level, n_classes=given.run.model.n_classes
+    )
     if format is Format.table:
         print_parts(lambda _: explain_parts(given.run, divisor, details))
     else:

@@ -24,6 +24,7 @@ from robustbench_gnl.reports.comparison_words import (
     run_line,
     same_checkpoint_lines,
 )
+from robustbench_gnl.reports.run_parts import chance_lines, is_run_near_chance
 from robustbench_gnl.reports.tables import Column, render, rich_tables
 
 if TYPE_CHECKING:
@@ -81,7 +82,9 @@ class ComparisonReport:
         return f"{one.name} against {self.baseline_name}"
 
     def answer(self, one: Compared) -> str:
-        return answer(one.name, self.baseline_name, one.comparison)
+        runs = ((self.baseline, self.baseline_name), (one.run, one.name))
+        near_chance = [line for run, name in runs for line in chance_lines(run, name)]
+        return " ".join([answer(one.name, self.baseline_name, one.comparison), *near_chance])
 
     def who(self, one: Compared) -> list[str]:
         """Which two runs, and whether they are of one file."""
@@ -132,6 +135,7 @@ def _who(name: str, run: Run) -> dict[str, Any]:
         "checkpoint_sha256": run.model.checkpoint_sha256,
         "tags": list(run.tags),
         "created_at": run.created_at,
+        "near_chance": is_run_near_chance(run),
     }
 
 

@@ -35,6 +35,7 @@ CSV_COLUMNS = tuple(
         "worked",
         "interval_shown",
         "reason",
+        "remark",
         "source",
         "reference",
     )
@@ -73,6 +74,8 @@ def render_explanations(run: Run, format: str, reference: Reference, details: De
     rows = [{**asdict(one), "label": one.label, "reference": reference.name} for one in found]
     if format == "csv":
         return render(rows, CSV_COLUMNS, "csv")
+    for row in rows:
+        row["shown"] = "; ".join(filter(None, (row["shown"], row["remark"])))
     title = f"The numbers of {run.model.name}. {reference_sentence(reference.name)}"
     return render(rows, LATEX_COLUMNS, format, title, notes=head_lines(run))
 
@@ -98,4 +101,6 @@ def _lines(one: Explanation) -> list[tuple[str, str]]:
         lines.append(("interval", one.interval_shown))
     if one.reason:
         lines.append(("no interval" if one.value is not None else "none", one.reason))
+    if one.remark:
+        lines.append(("remark", one.remark))
     return [*lines, *([("source", one.source)] if one.source else [])]

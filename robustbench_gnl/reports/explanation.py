@@ -69,6 +69,8 @@ class Explanation:
     interval_shown: str | None = None
     reason: str | None = None
     """Why there is no value, or no interval."""
+    remark: str | None = None
+    """What must stand beside the value."""
 
     @property
     def label(self) -> str:
@@ -127,6 +129,7 @@ class Explained:
             interval,
             _interval_text(interval, format) if interval else None,
             numbers.reasons.get(path),
+            self.details.remarks.get(path),
         )
 
     def _reason(self, path: str, needs: Sequence[str]) -> str | None:

@@ -18,7 +18,7 @@ from robustbench_gnl.reports.reported import (
     reported_row,
     takes_reported,
 )
-from robustbench_gnl.reports.run_parts import cells_phrase
+from robustbench_gnl.reports.run_parts import cells_phrase, is_run_near_chance
 
 SORT_KEYS: dict[str, str] = {
     key: key for key in ("mce", "relative_mce", "clean_error", "mean_corruption_error", "n_params")
@@ -131,8 +131,8 @@ def _board_of_runs(
 ) -> Board:
     protocol = runs[0].protocol
     rows = _name_apart([_run_row(*chosen) for chosen in _one_a_model(runs, reference)])
-    candidates = [row for row in rows if not row["remark"]]
-    unfinished = [row for row in rows if row["remark"]]
+    candidates = [row for row in rows if row["is_complete"]]
+    unfinished = [row for row in rows if not row["is_complete"]]
     if takes_reported(protocol):
         candidates += [reported_row(one) for one in reported if is_comparable(one)]
     return _board(protocol, sort, candidates, unfinished, reference)
@@ -192,6 +192,11 @@ def _one_a_model(runs: Sequence[Run], reference: Reference) -> list[tuple[Run, S
 
 
 def _run_row(run: Run, summary: Summary) -> BoardRow:
+    near_chance = is_run_near_chance(run)
+    remarks = [
+        *([] if summary.is_complete else [cells_phrase(summary)]),
+        *(["near chance on clean images"] if near_chance else []),
+    ]
     return {
         "kind": "run",
         "model": run.model.name,
@@ -208,7 +213,9 @@ def _run_row(run: Run, summary: Summary) -> BoardRow:
         "created_at": run.created_at,
         "tags": list(run.tags),
         "run_id": run.id,
-        "remark": None if summary.is_complete else cells_phrase(summary),
+        "is_complete": summary.is_complete,
+        "is_near_chance": near_chance,
+        "remark": "; ".join(remarks) or None,
     }
 
 

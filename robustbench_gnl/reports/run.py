@@ -13,12 +13,14 @@ from robustbench_gnl.reports.run_details import KINDS, further_document, further
 from robustbench_gnl.reports.run_parts import (
     CE_INTERVAL,
     COLUMNS,
+    chance_lines,
     common_and_extra,
     corruption_rows,
     demonstration_sentence,
     foot_lines,
     head_lines,
     headline_lines,
+    is_run_near_chance,
     remark_lines,
     total_rows,
     warning_lines,
@@ -90,6 +92,7 @@ def run_document(
         **(further_document(details, summary) if details else {}),
         "reasons": {**summary.reasons, **(details.reasons if details else {})},
         "reference": {"name": reference.name, "protocol": reference.protocol},
+        "near_chance": is_run_near_chance(run),
         "demonstration": (
             demonstration_sentence(protocol.n_images) if protocol.is_demonstration else None
         ),
@@ -163,7 +166,7 @@ def _caption(run: Run, summary: Summary, reference: Reference, details: Details 
     return ". ".join(
         [
             f"{run.model.name}, {run.protocol.name}, {as_count(run.protocol.n_images)} images",
-            *(line.rstrip(".") for line in warning_lines(run.protocol)),
+            *(line.rstrip(".") for line in (*chance_lines(run), *warning_lines(run.protocol))),
             TABLE_TITLE,
             *headline_lines(summary, reference, details),
         ]

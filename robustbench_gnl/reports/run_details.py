@@ -58,6 +58,7 @@ def further_document(details: Details, summary: Summary) -> dict[str, Any]:
         "worst_class": asdict(details.worst_class) if details.worst_class else None,
         "intervals": {name: asdict(interval) for name, interval in numbers.intervals.items()},
         "interval_reasons": dict(numbers.reasons),
+        "remarks": dict(details.remarks),
     }
 
 
@@ -87,6 +88,7 @@ def further_lines(details: Details, summary: Summary) -> list[str]:
     numbers = details.numbers
     lines = [
         f"{label}: {format(numbers.values[name])}{behind(numbers.intervals.get(name), format)}"
+        f"{'; ' + details.remarks[name] if name in details.remarks else ''}"
         for name, (label, format) in FURTHER.items()
         if name in numbers.values
     ]
@@ -115,6 +117,9 @@ def interval_lines(details: Details) -> list[str]:
         if "." not in name:  # of the whole run, not of a corruption
             by_reason.setdefault(reason, []).append(_label_of(name))
     lines += [f"no interval of {', '.join(names)}: {why}" for why, names in by_reason.items()]
+    why = details.reasons.get("effective_robustness")
+    if why is not None and {"mce", "clean_error"} <= set(details.numbers.values):
+        lines.append(f"no effective robustness: {why}")
     if details.trend is not None:
         lines.append(f"the line of effective robustness: {details.trend}")
     return lines

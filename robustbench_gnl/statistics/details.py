@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from robustbench_gnl.metrics import is_near_chance
+from robustbench_gnl.records import CLEAN
 from robustbench_gnl.reference import Reference, load_alexnet
 from robustbench_gnl.statistics.bootstrap import LEVEL, Replicates, bootstrap
 from robustbench_gnl.statistics.evidence import Evidence
@@ -19,6 +21,7 @@ from robustbench_gnl.statistics.trend import (
     published_trend,
 )
 
+NEAR_CHANCE = "the network is near chance on clean images, so its clean error foretells nothing"
 FEWEST_IMAGES_PER_CLASS = 10
 """With fewer, the worst of many classes is the unluckiest one."""
 
@@ -45,6 +48,8 @@ class Details:
     worst_class: WorstClass | None
     reasons: Mapping[str, str]
     """Why `effective_robustness` or `worst_class` is not there."""
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    """What must stand beside a number, by its name."""
 
 
 def run_details(
@@ -54,11 +59,13 @@ def run_details(
     *,
     replicates: Replicates | None = None,
     level: float = LEVEL,
+    n_classes: int | None = None,
 ) -> Details:
     """Everything that is known of a run.
 
     Args:
         keys: The image keys, in the order of the evidence's images.
+        n_classes: That the network tells apart; None: nothing is said of chance.
         replicates: Of these cells, where they are at hand; drawn otherwise.
     """
     reasons: dict[str, str] = {}
@@ -67,22 +74,32 @@ def run_details(
         return Details(Numbers(), level, None, None, none)
     replicates = replicates or bootstrap(evidence)
     numbers = run_numbers(evidence, reference, replicates=replicates, level=level)
-    trend = None
+    trend, remarks = None, {}
     if reference != load_alexnet():
         reasons[FIELD] = f"published mCEs are against AlexNet, not {reference.name}"
     else:
         trend = published_trend()
         fields = linear_fields(evidence.conditions, reference)
-        field = effective_robustness_field(fields, trend)
-        if field is None:
+        distance = effective_robustness_field(fields, trend)
+        clean_error = numbers.values.get("clean_error")
+        if distance is None or clean_error is None:
             trend, reasons[FIELD] = None, "it needs mCE and the clean error"
+        elif n_classes and _is_near_chance(evidence, n_classes):
+            trend, reasons[FIELD] = None, NEAR_CHANCE
         else:
-            (interval,) = field_intervals(replicates, [field], level)
-            numbers.add(FIELD, replicates.value(field), interval, NO_SPREAD)
+            (interval,) = field_intervals(replicates, [distance], level)
+            numbers.add(FIELD, replicates.value(distance), interval, NO_SPREAD)
+            if (remark := trend.remark(clean_error)) is not None:
+                remarks[FIELD] = remark
     worst, reason = worst_class(evidence, keys)
     if reason is not None:
         reasons["worst_class"] = reason
-    return Details(numbers, level, trend, worst, reasons)
+    return Details(numbers, level, trend, worst, reasons, remarks)
+
+
+def _is_near_chance(evidence: Evidence, n_classes: int) -> bool:
+    n_wrong = int(evidence.wrong[evidence.conditions.index(CLEAN)].sum())
+    return is_near_chance(evidence.n_images - n_wrong, evidence.n_images, n_classes)
 
 
 def worst_class(evidence: Evidence, keys: Sequence[str]) -> tuple[WorstClass | None, str | None]:

@@ -26,6 +26,18 @@ class Trend:
     intercept: float
     r_squared: float
     n_results: int
+    clean_errors: tuple[float, float]
+    """The lowest and the highest clean error of these results, in percent."""
+
+    def remark(self, clean_error: float) -> str | None:
+        """What stands beside a number of a network off the range of the line, None of others."""
+        low, high = self.clean_errors
+        if low <= 100 * clean_error <= high:
+            return None
+        return (
+            f"extrapolated: the line was fitted on clean errors of {low:.2f} to {high:.2f} %, "
+            f"not {100 * clean_error:.2f} %"
+        )
 
     def expected_mce(self, clean_error: float) -> float:
         """Of a network with that clean error, a fraction in [0, 1]."""
@@ -51,7 +63,13 @@ def published_trend(published: Sequence[Published] | None = None) -> Trend:
     ]
     clean, mce = zip(*points, strict=True)
     slope, intercept = statistics.linear_regression(clean, mce)
-    return Trend(slope, intercept, statistics.correlation(clean, mce) ** 2, len(points))
+    return Trend(
+        slope,
+        intercept,
+        statistics.correlation(clean, mce) ** 2,
+        len(points),
+        (min(clean), max(clean)),
+    )
 
 
 def effective_robustness_field(

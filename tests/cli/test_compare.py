@@ -112,6 +112,7 @@ def test_a_model_means_its_newest_run_and_repeated_models_are_told_apart(stored:
         "model": "base_net",
         "checkpoint_sha256": found["candidate"]["checkpoint_sha256"],
         "tags": ["release", "v1"],
+        "near_chance": False,
     }
     assert document["baseline"]["name"] == f"base_net [{document['baseline']['run_id']}]"
     assert document["baseline"]["run_id"] != newest

@@ -70,7 +70,7 @@ def test_what_is_not_defined_has_its_reason(stored: Stored) -> None:
     assert found["clean error"]["value"] is not None
 
 
-@pytest.mark.parametrize("run", ["base_net", "part_net"])
+@pytest.mark.parametrize("run", ["v1", "part_net"])
 @pytest.mark.parametrize(("format", "words"), [
     ("table", "mCE: "),
     ("markdown", "#### mCE: "),

@@ -55,7 +55,8 @@ class Judged:
 
     @property
     def details(self) -> Details:
-        return run_details(self.evidence, self.keys, load_alexnet())
+        n_classes = self.run.model.n_classes
+        return run_details(self.evidence, self.keys, load_alexnet(), n_classes=n_classes)
 
 
 def judged(

@@ -576,3 +576,16 @@ def test_a_warning_of_the_protocol_stands_in_every_view(source: str, warning: st
 def test_what_is_compared_is_named_once() -> None:
     assert set(LABELS) == {*OVERALL, *(f"{w}_{kind}" for kind in KINDS for w in ("clean", "mean"))}
     assert KINDS == KINDS_BY_BLOCK
+
+
+def test_a_network_that_guesses_is_named_in_every_view(baseline: Judged) -> None:
+    right = np.flatnonzero(~baseline.answers[CLEAN].wrong)
+    broken = report_of(baseline, judged("broken", conditions=ALL, changed={CLEAN: right}))
+    sentence = "broken is right on 0.00 % of the clean images, which is near chance (0.10 %)."
+
+    for format in READERS:
+        assert sentence in render_comparison(broken, format)
+    assert sentence in terminal_text(comparison_parts(broken, width=500), 500)
+    document = json.loads(render_comparison(broken, "json"))
+    assert document["baseline"]["near_chance"] is False
+    assert document["comparisons"][0]["candidate"]["near_chance"] is True

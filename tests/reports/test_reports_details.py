@@ -178,6 +178,31 @@ def test_the_further_lines_are_in_their_own_units(
     ]
 
 
+def test_effective_robustness_off_its_line_has_a_remark(
+    one: Judged, details: Details, document: dict[str, Any]
+) -> None:
+    remark = details.remarks["effective_robustness"]
+    assert remark.startswith("extrapolated: the line was fitted on clean errors of 18.62 to ")
+    assert document["remarks"] == {"effective_robustness": remark}
+    (line,) = (
+        line
+        for line in further_lines(details, summarize(one.run.cells, load_alexnet()))
+        if line.startswith("effective robustness")
+    )
+    assert line.endswith(f"); {remark}")
+
+
+def test_near_chance_effective_robustness_is_left_out_with_the_reason(one: Judged) -> None:
+    right = np.flatnonzero(~one.answers[CLEAN].wrong)
+    broken = judged("broken", changed={CLEAN: right})
+    document = run_document(broken.run, details=broken.details)
+    reason = "the network is near chance on clean images, so its clean error foretells nothing"
+
+    assert document["effective_robustness"] is None
+    assert document["reasons"]["effective_robustness"] == reason
+    assert f"no effective robustness: {reason}" in interval_lines(broken.details)
+
+
 def test_what_the_intervals_are_is_said_once(details: Details) -> None:
     first, *others = interval_lines(dataclasses.replace(details, level=0.9))
 

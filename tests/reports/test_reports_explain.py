@@ -357,7 +357,14 @@ def test_latex_is_a_table_of_formulas_with_numbers_in_them(hostile: Judged) -> N
     assert f"% protocol {hostile.run.protocol.name} [" in text
     assert table[0] == ["number", "shown", "formula", "worked", "source"]
     assert table[1:] == [
-        [one.label, one.shown, one.formula, one.worked, one.source] for one in found.values()
+        [
+            one.label,
+            f"{one.shown}; {one.remark}" if one.remark else one.shown,
+            one.formula,
+            one.worked,
+            one.source,
+        ]
+        for one in found.values()
     ]
 
 
@@ -375,7 +382,7 @@ def test_people_read_each_number_with_its_formula_interval_and_source(
         head = next(i for i, line in enumerate(lines) if line.endswith(f"{one.label}: {one.shown}"))
         expected = [f"{bullet}{label}: {shown}" for label, shown in (
             ("what", one.meaning), ("formula", one.formula), ("here", one.worked),
-            ("interval", one.interval_shown), ("source", one.source),
+            ("interval", one.interval_shown), ("remark", one.remark), ("source", one.source),
         ) if shown]  # fmt: skip
         assert lines[head + 1 : head + 1 + len(expected)] == expected
 

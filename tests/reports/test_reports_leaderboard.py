@@ -301,3 +301,27 @@ def test_no_boards_render_as_nothing() -> None:
 def test_unknown_columns_are_refused_with_a_hint() -> None:
     with pytest.raises(UsageError, match=r"columns 'grups'.*did you mean 'groups'\?"):
         render_boards([], "csv", "grups")
+
+
+def test_a_network_that_guesses_is_remarked_on_and_never_the_best(make_run: Any) -> None:
+    """Its relative mCE is the lowest, because its clean error is the highest."""
+    good, worse, broken = make_run("good", 0.7), make_run("worse", 0.8), make_run("broken", 0.9)
+    cells = {**broken.cells, CLEAN: dataclasses.replace(broken.cells[CLEAN], n_top1=50)}
+    broken = dataclasses.replace(broken, cells=cells)
+    (board,) = boards([good, worse, broken])
+    rows = {row["model"]: row for row in board.rows}
+
+    assert rows["broken"]["relative_mce"] < rows["good"]["relative_mce"]
+    assert (rows["broken"]["rank"], rows["good"]["remark"]) == (3, None)
+    assert rows["broken"]["remark"] == "near chance on clean images"
+    for format, bold in (("markdown", "**{}**"), ("latex", "\\textbf{{{}}}")):
+        text = render_boards([board], format)
+        assert bold.format("70.00") in text
+        assert bold.format(f"{rows['broken']['relative_mce']:.2f}") not in text
+        assert "near chance on clean images" in text
+    assert "near chance on clean images" in " ".join(board_text(board, width=200).split())
+    part = dataclasses.replace(
+        broken, cells={one: cell for one, cell in cells.items() if one.corruption != "fog"}
+    )
+    (unfinished, *_) = (row for row in boards([part])[0].rows if row["kind"] == "run")
+    assert unfinished["remark"] == "70/75 cells; near chance on clean images"

@@ -139,3 +139,17 @@ def test_an_empty_run_has_no_table_and_still_a_foot(make_run: Any) -> None:
 
     assert "0/75 cells complete" in table_text(run)
     assert json.loads(render_run(run, "json"))["mce"] is None
+
+
+def test_a_network_that_guesses_says_so_in_every_view(make_run: Any) -> None:
+    good = make_run("good")
+    cells = {**good.cells, CLEAN: dataclasses.replace(good.cells[CLEAN], n_top1=60)}
+    broken = dataclasses.replace(good, cells=cells)
+    sentence = "good is right on 0.12 % of the clean images, which is near chance (0.10 %)"
+
+    for run, is_said in ((good, False), (broken, True)):
+        assert (sentence in table_text(run, 200)) == is_said
+        for format in ("markdown", "latex"):
+            text = render_run(run, format).replace("\\%", "%")
+            assert (sentence in text) == is_said
+        assert run_document(run)["near_chance"] == is_said

@@ -156,6 +156,48 @@ def test_against_another_reference_there_is_no_effective_robustness():
     }
 
 
+def with_clean_right(n_right: int) -> Evidence:
+    """The same run, right on so many clean images."""
+    wrong = EVIDENCE.wrong.copy()
+    wrong[0] = np.arange(N_IMAGES) >= n_right
+    return evidence_from(wrong, ALL_CELLS, block_size=SIZE)
+
+
+def test_effective_robustness_off_the_line_says_what_the_line_was_fitted_on():
+    low, high = published_trend().clean_errors
+    inside, outside = (
+        run_details(with_clean_right(n_right), KEYS, ALEXNET, n_classes=1000)
+        for n_right in (180, 96)
+    )
+
+    assert inside.remarks == {}
+    assert outside.remarks == {
+        "effective_robustness": "extrapolated: the line was fitted on clean errors of "
+        f"{low:.2f} to {high:.2f} %, not 60.00 %"
+    }
+    assert "effective_robustness" in outside.numbers.intervals
+
+
+@pytest.mark.parametrize(("n_right", "n_classes", "is_chance"), [
+    (12, 1000, True), (13, 1000, False), (0, 1000, True),
+    # One of two classes: half of 240, and three standard errors of 7.7 more.
+    (143, 2, True), (144, 2, False),
+    (0, None, False),
+])  # fmt: skip
+def test_near_chance_there_is_no_effective_robustness(
+    n_right: int, n_classes: int | None, is_chance: bool
+):
+    details = run_details(with_clean_right(n_right), KEYS, ALEXNET, n_classes=n_classes)
+
+    assert ("effective_robustness" in details.numbers.values) != is_chance
+    assert (details.trend is None) == is_chance
+    if is_chance:
+        assert details.remarks == {}
+        assert details.reasons["effective_robustness"] == (
+            "the network is near chance on clean images, so its clean error foretells nothing"
+        )
+
+
 def test_without_all_cells_there_is_no_effective_robustness():
     details = run_details(EVIDENCE.only(COMMON_CONDITIONS), KEYS, ALEXNET)
 

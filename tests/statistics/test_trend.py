@@ -16,7 +16,7 @@ from robustbench_gnl.statistics import Trend, linear_fields, published_trend
 from robustbench_gnl.statistics.trend import effective_robustness_field
 from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from
 
-TREND = Trend(slope=2.0, intercept=30.0, r_squared=0.9, n_results=7)
+TREND = Trend(2.0, 30.0, r_squared=0.9, n_results=7, clean_errors=(20.0, 40.0))
 
 
 def published(clean: float | None, mce: float | None) -> Published:
@@ -41,6 +41,7 @@ def test_the_line_through_the_published_results_is_numpys():
     assert [trend.slope, trend.intercept] == pytest.approx(np.polyfit(clean, mce, 1))
     assert trend.r_squared == pytest.approx(np.corrcoef(clean, mce)[0, 1] ** 2)
     assert trend.n_results == len(rows) == 20
+    assert trend.clean_errors == pytest.approx((clean.min(), clean.max()))
 
 
 @given(st.integers(0, 2**32), st.integers(3, 40))
@@ -69,6 +70,7 @@ def test_what_was_measured_otherwise_moves_no_line():
 
     assert (trend.slope, trend.intercept) == pytest.approx((2.0, 30.0))
     assert (trend.r_squared, trend.n_results) == (pytest.approx(1.0), 3)
+    assert trend.clean_errors == pytest.approx((20, 40))
     adapted = replace(published(50, 130), test_time_adaptation="none")
     assert published_trend([*on_it, adapted]).n_results == 4
 
@@ -101,3 +103,12 @@ def test_effective_robustness_is_the_distance_below_the_line():
 @pytest.mark.parametrize("cells", [COMMON_CONDITIONS, (CLEAN, *COMMON_CONDITIONS[:-1]), (CLEAN,)])
 def test_without_mce_or_clean_error_there_is_none(cells):
     assert effective_robustness_field(linear_fields(cells, load_alexnet()), TREND) is None
+
+
+def test_off_its_range_the_line_is_extrapolated():
+    assert [TREND.remark(error) for error in (0.2, 0.3, 0.4)] == [None] * 3
+    for error in (0.1999, 0.4001):
+        assert TREND.remark(error) == (
+            "extrapolated: the line was fitted on clean errors of 20.00 to 40.00 %, "
+            f"not {100 * error:.2f} %"
+        )
