@@ -19,6 +19,7 @@ import yaml
 
 import robustbench_gnl.models  # noqa: F401  (gives timm our networks)
 from robustbench_gnl.statistics import parse_rule
+from robustbench_gnl.statistics.power import ALPHA, POWER, detectable_change, images_needed
 from tests.cli.stored import Stored
 from tests.conftest import CHECKOUT
 from tests.statistics.samples import chances, draw
@@ -112,6 +113,49 @@ def test_no_step_or_block_is_left_untried() -> None:
     assert len(scripts) == 2
     assert scripts[0].startswith("pip install")
     assert scripts[1].startswith("gnlbench check")
+
+
+def test_the_example_checks_and_plans_the_same_pair_by_the_same_rule(tmp_path: Path) -> None:
+    stored, rng = Stored(tmp_path / "store.sqlite"), np.random.default_rng(0)
+    for name in ("released", "quantised"):
+        stored.add(name, draw(rng, chances(rng, 60)), tags=(name,))
+    (tmp_path / ".git").mkdir()
+    (block,) = blocks("console")
+    checks, plans = (line.removeprefix("$ ") for line in block.replace("\\\n", "").splitlines())
+    # The evaluation of a model is the workflow's; here its run is there already.
+    checks = re.sub(r"--model .* --tag (\w+)", r"\1", checks)
+    done = run(
+        f"gnlbench runs export released -o robustness-baseline.json\n{checks} --strict || true\n"
+        f"{plans} --format json",
+        tmp_path,
+        GNLBENCH_DB=str(stored.db),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "quantised against released" in done.stdout
+    assert '"change": "mCE:+0.75"' in done.stdout
+
+
+def test_a_gate_that_allows_three_quarters_fails_the_whole_4_times_in_5() -> None:
+    sd = 12.5
+    n_images = images_needed(0.75, sd, alpha=ALPHA, power=POWER)
+    whole = detectable_change(sd, n_images, alpha=ALPHA, power=POWER, threshold=0.75)
+    assert whole == pytest.approx(1, rel=0.01)
+
+
+def test_what_the_page_says_could_be_seen_is_of_the_pair_that_it_plans_from() -> None:
+    """The table of the plan gives what tells a rise from 0; a rule adds what it allows."""
+    table = {line.split("  ")[0]: line.split() for line in PAGE.splitlines()}
+    from_zero = float(table["mCE"][table["images"].index("500")])
+    (quoted,) = re.findall(r"With these 500 images a rise of ([\d.]+) in mCE", PAGE)
+    one_error = from_zero / (1.645 + 0.842)
+    assert float(quoted) == pytest.approx(max(0.5, 1.645 * one_error) + 0.842 * one_error, abs=0.01)
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 3, 4, 5])
+def test_every_exit_code_is_told(code: int) -> None:
+    table = PAGE.split("| exit code | what it means |")[1].split("\n\n")[0]
+    told = [line.split("|")[1] for line in table.splitlines()[2:]]
+    assert sum(str(code) in cell for cell in told) == 1
 
 
 def test_every_rule_of_the_table_can_be_read() -> None:
