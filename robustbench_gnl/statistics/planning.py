@@ -17,7 +17,7 @@ from robustbench_gnl.statistics.power import (
     images_needed,
     paired_sd,
 )
-from robustbench_gnl.statistics.rules import RATIOS, Rule, field_of
+from robustbench_gnl.statistics.rules import RATIOS, TYPED, Rule, field_of
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def planned_numbers(
         n_cells = int((field.weights != 0).sum())
         numbers.append(PlannedNumber(name, field.unit, n_cells, sd, detectable))
     if not numbers:
-        raise spread.nothing_to_plan_from(", ".join(chosen))
+        raise spread.nothing_to_plan_from(", ".join(TYPED.get(name, name) for name in chosen))
     return numbers
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from robustbench_gnl.records import Condition
 from tests.cli.conftest import Done, gnlbench, gnlbench_json
 from tests.cli.stored import FIRST_THREE, N_IMAGES, Stored
-from tests.statistics.samples import ALL_CELLS
+from tests.statistics.samples import ALL_CELLS, chances, draw
 
 
 def check(stored: Stored, *arguments: object, code: int) -> Done:
@@ -182,6 +184,16 @@ def test_wrong_usage(stored: Stored, arguments: tuple[str, ...], words: str) -> 
     done = check(stored, *arguments, code=2)
     assert words in done.stderr
     assert done.stdout == ""
+
+
+def test_too_few_blocks_say_how_many_images_make_enough(tmp_path: Path) -> None:
+    few, rng = Stored(tmp_path / "few.sqlite"), np.random.default_rng(0)
+    for name in ("old", "new"):
+        few.add(name, draw(rng, chances(rng, 60)))
+    done = gnlbench(
+        "check", "new", "--baseline", "old", "--fail-on", "nll:+5%", "--db", few.db, check=2
+    )
+    assert "needs 4: evaluate more images, more than 3 x 32 = 96; or leave" in done.stderr
 
 
 def test_a_baseline_must_be_named(stored: Stored) -> None:

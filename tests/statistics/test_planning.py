@@ -204,6 +204,9 @@ def test_runs_that_say_nothing_of_others_are_refused():
         planned_numbers(spread_of(run, run), ALEXNET, SIZES)
     with pytest.raises(UsageError, match=alike):
         planned_change(spread_of(run, run), ALEXNET, parse_rule("error:+1pp"))
+    same, _ = two_runs(9, 50, ALL_CELLS)
+    with pytest.raises(UsageError, match="in mCE, relative_mCE, error, clean_error, which says"):
+        planned_numbers(spread_of(same, same), ALEXNET, SIZES)
     perfect = evidence_from(np.zeros((6, 50), bool), CELLS)
     with pytest.raises(UsageError, match="every image scores the same in clean_error"):
         planned_numbers(spread_of(perfect.only([CLEAN])), ALEXNET, SIZES)
