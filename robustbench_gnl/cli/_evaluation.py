@@ -132,8 +132,9 @@ def _store_piece(store: Store, candidate: Candidate, piece: Piece) -> None:
 def warn_near_chance(piece: Piece, model: Model) -> None:
     """A network that guesses on clean images is nearly always a mistake of the set-up."""
     if is_near_chance(piece.n_top1, piece.n_images, model.n_classes):
+        accuracy, chance = piece.n_top1 / piece.n_images, 1 / model.n_classes
         say(
-            f"Warning: {model.name} is right on {piece.n_top1 / piece.n_images:.1%} of the first clean images, "
-            f"near chance ({1 / model.n_classes:.1%}). The usual causes: another order of classes, "
+            f"Warning: {model.name} is right on {accuracy:.1%} of the first clean images, "
+            f"near chance ({chance:.1%}). The usual causes: another order of classes, "
             "another normalisation (--mean, --std), or the wrong checkpoint"
         )

@@ -22,6 +22,7 @@ from robustbench_gnl.reports.leaderboard import Board
 from robustbench_gnl.reports.run_parts import UNVERIFIED, demonstration_sentence
 from robustbench_gnl.reports.tables import (
     INTERVALS,
+    REASONS,
     Column,
     Row,
     fit,
@@ -163,6 +164,7 @@ def _row_document(row: dict[str, Any]) -> dict[str, Any]:
     if INTERVALS in row:
         document |= {key: row.get(key) for key in RANK_ENDS}
         document[INTERVALS] = {key: asdict(one) for key, one in row[INTERVALS].items()}
+        document[REASONS] = dict(row[REASONS])
     return document
 
 
@@ -179,7 +181,7 @@ def render_boards(boards: Sequence[Board], format: str, columns: str = "groups")
         numbers = [column for column in shown if column.key == "n_params" or column in NUMBERS]
         numbers += _corruption_columns(columns)
         best = lowest(rows, numbers, _may_be_best)
-        notes = foot_of(board)
+        notes = foot_of(board, shown)
         blocks.append(render(rows, shown, format, title_of(board), bold=best, notes=notes))
     return "\n\n".join(blocks)
 
@@ -194,14 +196,33 @@ def _reference_of(board: Board) -> str:
     return f"reference: {board.reference.name}, {board.reference.protocol}"
 
 
-def foot_of(board: Board) -> list[str]:
-    """What stands below a board."""
+def foot_of(board: Board, shown: Sequence[Column]) -> list[str]:
+    """What stands below a board that shows these columns."""
     lines = [_reference_of(board)]
     if board.level is not None:
         lines.append(
-            f"with {as_share(board.level)} intervals by resampling the images; a rank is a range: "
-            "from 1 + those surely better to the last but those surely worse"
+            f"with {as_share(board.level)} intervals: of the clean error Wilson's, of all others "
+            "by resampling the images; a rank is a range: from 1 + those surely better to the last "
+            "but those surely worse"
         )
+        lines += _missing_intervals(board, shown)
+    return lines
+
+
+def _missing_intervals(board: Board, shown: Sequence[Column]) -> list[str]:
+    """Why a number that is shown has no interval."""
+    lines = []
+    for row in board.rows:
+        by_reason: dict[str, list[str]] = {}
+        for column in shown:
+            if (reason := row.get(REASONS, {}).get(column.key)) is not None:
+                by_reason.setdefault(reason, []).append(column.title.removesuffix(" %"))
+        lines += [
+            f"no interval of {', '.join(names)} of {row['model']}: {reason}"
+            for reason, names in by_reason.items()
+        ]
+    if any(row["kind"] == "reported" for row in board.rows):
+        lines.append("no intervals of published results: they say nothing of single images")
     return lines
 
 
@@ -256,7 +277,7 @@ def board_tables(board: Board, columns: str = "groups", *, width: int = 80) -> l
     return [
         Text(title_of(board), style="bold"),
         *rich_tables(rows, shown, width=width, n_fixed=apart),
-        *(Text(line, style="dim") for line in foot_of(board)),
+        *(Text(line, style="dim") for line in foot_of(board, shown)),
     ]
 
 

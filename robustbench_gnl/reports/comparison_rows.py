@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import corruptions
 from robustbench_gnl.metrics import GROUPS
 from robustbench_gnl.reports.formats import (
+    TO,
     as_fraction_percent,
     as_interval,
     as_number,
@@ -110,7 +111,7 @@ def number_texts(row: Row) -> dict[str, Any]:
         "baseline": format(row["baseline"]),
         "candidate": format(row["candidate"]),
         "difference": f"{signed(row['difference']):>6} {SHOWN_MARKS.get(row['mark'], row['mark'])}",
-        "interval": as_interval(signed)(interval) if interval is not None else None,
+        "interval": as_interval(signed, TO)(interval) if interval is not None else None,
     }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from robustbench_gnl.records import Protocol, Run
 from robustbench_gnl.reports.comparison_rows import surely
 from robustbench_gnl.reports.formats import (
+    TO,
     as_count,
     as_fraction_percent,
     as_interval,
@@ -90,7 +91,7 @@ def _verdict(
         "~": f"{name} and {baseline_name} cannot be told apart",
     }[found.mark]
     signed = as_signed(format)
-    ends = f" ({as_interval(signed)(found.interval)})" if found.interval else ""
+    ends = f" ({as_interval(signed, TO)(found.interval)})" if found.interval else ""
     return (
         f"{how}: {label} {format(found.candidate)} against {format(found.baseline)}, "
         f"{signed(found.difference)}{ends}."

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import corruptions
-from robustbench_gnl.metrics import worst_corruption
 from robustbench_gnl.records import CLEAN
 from robustbench_gnl.reports.explanation import (
     UNITS,
@@ -16,6 +15,7 @@ from robustbench_gnl.reports.explanation import (
     or_dash,
 )
 from robustbench_gnl.reports.formats import as_count, as_fraction_percent, as_percent
+from robustbench_gnl.reports.run_details import named_worst
 from robustbench_gnl.reports.tables import DASH
 
 
@@ -64,7 +64,7 @@ def explain_further(one: Explained) -> Iterator[Explanation]:
         yield _mean(one, kind)
     yield _robustness_gap(one)
     yield _effective_robustness(one)
-    yield from _worst_corruption(one)
+    yield _worst_corruption(one)
     yield _worst_class(one)
 
 
@@ -146,21 +146,23 @@ def _effective_robustness(one: Explained) -> Explanation:
     )
 
 
-def _worst_corruption(one: Explained) -> Iterator[Explanation]:
-    name = worst_corruption(one.summary)
+def _worst_corruption(one: Explained) -> Explanation:
+    name, worked = named_worst(one.summary), DASH
     if name is not None:
         worst = one.summary.corruptions[name]
-        yield Explanation(
-            number="worst corruption",
-            value=name,
-            unit=None,
-            shown=name,
-            meaning="the highest CE of the 15, or error without CEs",
-            formula="argmax",
-            worked=f"CE {or_dash(worst.ce, as_percent)}, "
-            f"error {or_dash(worst.error, as_fraction_percent)} %",
-            source="",
-        )
+        ce, error = or_dash(worst.ce, as_percent), or_dash(worst.error, as_fraction_percent)
+        worked = f"CE {ce}, error {error} %"
+    return Explanation(
+        number="worst corruption",
+        value=name,
+        unit=None,
+        shown=name or DASH,
+        meaning="the highest CE of the 15, or error without CEs",
+        formula="argmax",
+        worked=worked,
+        source="",
+        reason=one.summary.reasons["mean_corruption_error"] if name is None else None,
+    )
 
 
 def _worst_class(one: Explained) -> Explanation:

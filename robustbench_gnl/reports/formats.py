@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from robustbench_gnl.metrics import Interval
@@ -17,12 +17,12 @@ def as_text(value: Any) -> str:
 
 def as_fraction_percent(value: float) -> str:
     """A fraction in [0, 1] as percent with two decimals: the last is one image in 10,000."""
-    return f"{100 * value:.2f}"
+    return f"{100 * value:z.2f}"  # z: rounded to nothing, it has no sign
 
 
 def as_percent(value: float) -> str:
     """A percent (CE, mCE) with two decimals, as papers print it."""
-    return f"{value:.2f}"
+    return f"{value:z.2f}"
 
 
 def as_count(value: int) -> str:
@@ -40,20 +40,32 @@ def as_signed(format: Callable[[Any], str]) -> Callable[[Any], str]:
 
     def signed(value: float) -> str:
         text = format(value)
-        if not text.strip("-0."):  # rounded to nothing, it has no sign
-            return text.lstrip("-")
-        return text if text.startswith("-") else f"+{text}"
+        is_plain = text.startswith("-") or not text.strip("0.")
+        return text if is_plain else f"+{text}"
 
     return signed
 
 
-def as_interval(format: Callable[[Any], str]) -> Callable[[Any], str]:
-    """An interval's ends, each seen as `format` says: `58.10-61.20`, `-0.50 to +1.20`."""
+TO, HYPHEN = " to ", "-"
+"""What may stand between the ends of an interval: a hyphen where none could be taken for a sign."""
+
+
+def joint_of(intervals: Iterable[Interval]) -> str:
+    """What stands between the ends of all intervals of one table."""
+    return TO if any(one.low < 0 for one in intervals) else HYPHEN
+
+
+def as_interval(format: Callable[[Any], str], joint: str | None = None) -> Callable[[Any], str]:
+    """An interval's ends, each seen as `format` says: `58.10-61.20`, `-0.50 to +1.20`.
+
+    Args:
+        joint: Between the ends; None: `TO` where one has a sign.
+    """
 
     def ends(interval: Interval) -> str:
         low, high = format(interval.low), format(interval.high)
-        between = " to " if {"-", "+"} & {low[0], high[0]} else "-"
-        return f"{low}{between}{high}"
+        own = TO if {"-", "+"} & {low[0], high[0]} else HYPHEN
+        return f"{low}{joint or own}{high}"
 
     return ends
 
@@ -65,7 +77,7 @@ def as_share(level: float) -> str:
 
 def as_number(value: float) -> str:
     """A number without a unit, such as nats."""
-    return f"{value:.3f}"
+    return f"{value:z.3f}"
 
 
 def as_p_value(value: float) -> str:

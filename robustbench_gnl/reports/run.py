@@ -9,7 +9,12 @@ from robustbench_gnl.metrics import Summary, summarize
 from robustbench_gnl.records import SCHEMA_VERSION, Run
 from robustbench_gnl.reference import Reference, load_alexnet
 from robustbench_gnl.reports.formats import as_count
-from robustbench_gnl.reports.run_details import KINDS, further_document, further_of_corruption
+from robustbench_gnl.reports.run_details import (
+    KINDS,
+    further_document,
+    further_of_corruption,
+    further_reasons,
+)
 from robustbench_gnl.reports.run_parts import (
     CE_INTERVAL,
     COLUMNS,
@@ -90,7 +95,7 @@ def run_document(
             for name, one in summary.corruptions.items()
         },
         **(further_document(details, summary) if details else {}),
-        "reasons": {**summary.reasons, **(details.reasons if details else {})},
+        "reasons": {**summary.reasons, **(further_reasons(details, summary) if details else {})},
         "reference": {"name": reference.name, "protocol": reference.protocol},
         "near_chance": is_run_near_chance(run),
         "demonstration": (

@@ -15,6 +15,7 @@ from robustbench_gnl.reports.formats import (
     as_number,
     as_percent,
     as_share,
+    joint_of,
 )
 
 if TYPE_CHECKING:
@@ -54,12 +55,23 @@ def further_document(details: Details, summary: Summary) -> dict[str, Any]:
     return {
         **{name: numbers.values.get(name) for name in FURTHER},
         "effective_robustness_line": str(details.trend) if details.trend else None,
-        "worst_corruption": worst_corruption(summary),
+        "worst_corruption": named_worst(summary),
         "worst_class": asdict(details.worst_class) if details.worst_class else None,
         "intervals": {name: asdict(interval) for name, interval in numbers.intervals.items()},
         "interval_reasons": dict(numbers.reasons),
         "remarks": dict(details.remarks),
     }
+
+
+def further_reasons(details: Details, summary: Summary) -> dict[str, str]:
+    """Why a further number is not there."""
+    why = summary.reasons.get("mean_corruption_error")
+    return {**details.reasons, **({"worst_corruption": why} if why else {})}
+
+
+def named_worst(summary: Summary) -> str | None:
+    """The worst corruption, where all 15 are complete: another may hide among the missing."""
+    return worst_corruption(summary) if summary.is_complete else None
 
 
 def kinds_of(details: Details, name: str) -> dict[str, Any]:
@@ -78,21 +90,27 @@ def further_of_corruption(details: Details, name: str) -> dict[str, Any]:
     }
 
 
-def behind(interval: Interval | None, format: Any) -> str:
+def joint_below(details: Details) -> str:
+    """What stands between the ends of all intervals below the table."""
+    return joint_of(one for name, one in details.numbers.intervals.items() if "." not in name)
+
+
+def behind(interval: Interval | None, format: Any, joint: str) -> str:
     """` (58.10-61.20)`, what stands behind a number; empty where there is no interval."""
-    return "" if interval is None else f" ({as_interval(format)(interval)})"
+    return "" if interval is None else f" ({as_interval(format, joint)(interval)})"
 
 
 def further_lines(details: Details, summary: Summary) -> list[str]:
     """The further numbers, one a line, and what the intervals are."""
-    numbers = details.numbers
+    numbers, joint = details.numbers, joint_below(details)
     lines = [
-        f"{label}: {format(numbers.values[name])}{behind(numbers.intervals.get(name), format)}"
+        f"{label}: {format(numbers.values[name])}"
+        f"{behind(numbers.intervals.get(name), format, joint)}"
         f"{'; ' + details.remarks[name] if name in details.remarks else ''}"
         for name, (label, format) in FURTHER.items()
         if name in numbers.values
     ]
-    worst = worst_corruption(summary)
+    worst = named_worst(summary)
     if worst is not None:
         lines.append(f"worst corruption: {worst}")
     if details.worst_class is not None:
@@ -109,8 +127,9 @@ def interval_lines(details: Details) -> list[str]:
     lines = []
     if details.numbers.intervals:
         lines.append(
-            f"in brackets: {as_share(details.level)} intervals, by resampling the images; of "
-            "top-5, likelihood and calibration by leaving out blocks of images"
+            f"in brackets: {as_share(details.level)} intervals: Wilson's of the clean error and "
+            "clean top-5 error; of mean top-5 error, likelihood and calibration by leaving out "
+            "blocks of images; of all others by resampling the images"
         )
     by_reason: dict[str, list[str]] = {}
     for name, reason in details.numbers.reasons.items():

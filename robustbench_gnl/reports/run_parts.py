@@ -21,6 +21,7 @@ from robustbench_gnl.reports.run_details import (
     behind,
     further_lines,
     interval_lines,
+    joint_below,
     kinds_of,
 )
 from robustbench_gnl.reports.tables import DASH, Column, Row
@@ -209,12 +210,13 @@ def headline_lines(
 ) -> list[str]:
     """The four numbers, each with its name, and the mean over 19 where there is one."""
     intervals = details.numbers.intervals if details else {}
+    joint = joint_below(details) if details else ""
     lines = []
     for key, (label, format_value) in _headline(reference).items():
         value = getattr(summary, key)
         if value is not None or key != "mean_error_19":
             text = DASH if value is None else format_value(value)
-            lines.append(f"{label}: {text}{behind(intervals.get(key), format_value)}")
+            lines.append(f"{label}: {text}{behind(intervals.get(key), format_value, joint)}")
     return lines
 
 

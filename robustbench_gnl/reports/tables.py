@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.reports.formats import as_interval, as_text
+from robustbench_gnl.reports.formats import as_interval, as_text, joint_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -24,6 +24,8 @@ DASH = "-"
 """Stands where there is no number; the reason stands elsewhere."""
 INTERVALS = "intervals"
 """Key of a row under which the intervals of its values stand, by their keys."""
+REASONS = "interval_reasons"
+"""Key of a row under which the reasons for intervals that are missing stand."""
 CELL_PADDING = 2
 """Blank columns between two columns of a rich table."""
 
@@ -44,10 +46,11 @@ class Column:
     head: str = ""
     """The title over a terminal's column, where it is another."""
 
-    def text(self, row: Row, under: bool = False) -> str:
+    def text(self, row: Row, under: bool = False, joint: str | None = None) -> str:
         """What people see; a dash where there is no value.
 
-        An interval stands behind its value, or under it: `row["intervals"]` has it by key.
+        An interval stands behind its value, or under it: `row["intervals"]` has it by key, and
+        `joint` stands between its ends.
         """
         value = row.get(self.key)
         missing = value is None or (isinstance(value, float) and math.isnan(value))
@@ -55,7 +58,7 @@ class Column:
         interval = row.get(INTERVALS, {}).get(self.key)
         if interval is None or missing:
             return text
-        ends = as_interval(self.format)(interval)
+        ends = as_interval(self.format, joint)(interval)
         return f"{text}\n{ends}" if under else f"{text} ({ends})"
 
 
@@ -177,14 +180,20 @@ def _texts(
     emphasis: str,
     bold: Collection[tuple[int, str]],
 ) -> list[list[str]]:
+    joint = _joint(rows)
     return [
         [
             emphasis.format(text) if (i, column.key) in bold else text
             for column in columns
-            for text in [escape(column.text(row))]
+            for text in [escape(column.text(row, joint=joint))]
         ]
         for i, row in enumerate(rows)
     ]
+
+
+def _joint(rows: Sequence[Row]) -> str:
+    """What stands between the ends of every interval of these rows."""
+    return joint_of(one for row in rows for one in row.get(INTERVALS, {}).values())
 
 
 def _frame(texts: Sequence[Sequence[str]], titles: Sequence[str]) -> Any:
@@ -215,7 +224,7 @@ def rich_table(
         pad_edge=False,
         padding=(0, 1, 0, 0),
     )
-    widths = _widths(rows, columns, width)
+    widths, joint = _widths(rows, columns, width), _joint(rows)
     for column in columns:
         # Text folds at exact widths; left to itself rich cuts, and a cut name is a wrong one.
         table.add_column(
@@ -229,7 +238,7 @@ def rich_table(
         if section_by and position and row.get(section_by) != rows[position - 1].get(section_by):
             table.add_section()
         # Text, not str: a model's name may hold square brackets, which rich reads as markup.
-        table.add_row(*(Text(column.text(row, under=True)) for column in columns))
+        table.add_row(*(Text(column.text(row, under=True, joint=joint)) for column in columns))
     return table
 
 
@@ -282,9 +291,10 @@ def _widths(rows: Sequence[Row], columns: Sequence[Column], width: int | None) -
     """
     from rich.cells import cell_len
 
-    natural = {}
+    natural, joint = {}, _joint(rows)
     for column in columns:
-        texts = [column.head or column.title, *(column.text(row, under=True) for row in rows)]
+        cells = (column.text(row, under=True, joint=joint) for row in rows)
+        texts = [column.head or column.title, *cells]
         natural[column.key] = max(cell_len(line) for text in texts for line in text.split("\n"))
     if width is None:
         return natural

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from robustbench_gnl.metrics import GROUPS, Interval
 from robustbench_gnl.records import Run
 from robustbench_gnl.reference import Reference
 from robustbench_gnl.reports.leaderboard import SORT_KEYS, Board
-from robustbench_gnl.reports.tables import INTERVALS
+from robustbench_gnl.reports.tables import INTERVALS, REASONS
 
 if TYPE_CHECKING:
     from robustbench_gnl.statistics import Replicates
@@ -34,6 +34,8 @@ class Uncertainty:
     """By the key of a row."""
     sorted_by: Floats | None
     """(n_resamples,): the number that the board is sorted by; None where it has no replicates."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Why a number has no interval, by the key of a row."""
 
 
 def uncertainties(
@@ -41,6 +43,7 @@ def uncertainties(
 ) -> dict[str, Uncertainty]:
     """By the run's id; replicates are let go one run after the other."""
     from robustbench_gnl.statistics import field_intervals, linear_fields
+    from robustbench_gnl.statistics.intervals import NO_SPREAD
 
     found = {}
     fields_of = cache(partial(linear_fields, reference=reference))  # most runs have the same cells
@@ -52,6 +55,7 @@ def uncertainties(
         found[run.id] = Uncertainty(
             {key: one for key, one in zip(shown, intervals, strict=True) if one is not None},
             replicates.values(fields[name]) if name in fields else None,
+            {key: NO_SPREAD for key, one in zip(shown, intervals, strict=True) if one is None},
         )
     return found
 
@@ -68,7 +72,11 @@ def with_uncertainty(board: Board, found: Mapping[str, Uncertainty], level: floa
     rows = []
     for row in board.rows:
         uncertainty = found.get(row.get("run_id", ""))
-        rows.append({**row, INTERVALS: uncertainty.intervals} if uncertainty else row)
+        if uncertainty:
+            known = {INTERVALS: uncertainty.intervals, REASONS: uncertainty.reasons}
+            rows.append({**row, **known})
+        else:
+            rows.append(row)
     ranked = [row for row in rows if row["rank"] is not None]
     spread = [found[row["run_id"]].sorted_by for row in ranked if row.get("run_id") in found]
     draws = [one for one in spread if one is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from robustbench_gnl.reports.run_details import (
     further_of_corruption,
     interval_lines,
 )
+from robustbench_gnl.reports.run_parts import headline_lines
 from robustbench_gnl.statistics import Details
 from tests.reports.reading import READERS, latex_tables, read_csv, terminal_text
 from tests.reports.samples import Judged, judged
@@ -41,8 +43,8 @@ def document(one: Judged, details: Details) -> dict[str, Any]:
     return json.loads(render_run(one.run, "json", details=details))
 
 
-def ends(interval: dict[str, Any], scale: float = 1.0) -> str:
-    return f"{scale * interval['low']:.2f}-{scale * interval['high']:.2f}"
+def ends(interval: dict[str, Any], scale: float = 1.0, joint: str = "-") -> str:
+    return f"{scale * interval['low']:.2f}{joint}{scale * interval['high']:.2f}"
 
 
 def test_json_has_every_interval_and_further_number(
@@ -140,8 +142,9 @@ def test_every_number_stands_with_its_interval_below_the_table(
     intervals = document["intervals"]
 
     mce, clean = document["mce"], document["clean_error"]
-    assert f"mCE, AlexNet = 100: {mce:.2f} ({ends(intervals['mce'])})" in text
-    assert f"clean error, %: {100 * clean:.2f} ({ends(intervals['clean_error'], 100)})" in text
+    assert f"mCE, AlexNet = 100: {mce:.2f} ({ends(intervals['mce'], joint=' to ')})" in text
+    clean_ends = ends(intervals["clean_error"], 100, " to ")
+    assert f"clean error, %: {100 * clean:.2f} ({clean_ends})" in text
     for line in (*further_lines(details, summarize(one.run.cells, load_alexnet())),
                  *interval_lines(details)):  # fmt: skip
         assert line in text
@@ -158,10 +161,11 @@ def test_the_further_lines_are_in_their_own_units(
 
     assert lines[0] == (
         f"robustness gap (mean corruption error less clean error), %: {100 * gap:.2f} "
-        f"({ends(intervals['robustness_gap'], 100)})"
+        f"({ends(intervals['robustness_gap'], 100, ' to ')})"
     )
     assert lines[1] == (
-        f"clean top-5 error, %: {100 * top5:.2f} ({ends(intervals['clean_top5_error'], 100)})"
+        f"clean top-5 error, %: {100 * top5:.2f} "
+        f"({ends(intervals['clean_top5_error'], 100, ' to ')})"
     )
     assert lines[3].startswith(
         "clean negative log likelihood, nats: "
@@ -206,8 +210,46 @@ def test_near_chance_effective_robustness_is_left_out_with_the_reason(one: Judge
 def test_what_the_intervals_are_is_said_once(details: Details) -> None:
     first, *others = interval_lines(dataclasses.replace(details, level=0.9))
 
-    assert first.startswith("in brackets: 90 % intervals, by resampling the images; of top-5,")
+    assert first == (
+        "in brackets: 90 % intervals: Wilson's of the clean error and clean top-5 error; of mean "
+        "top-5 error, likelihood and calibration by leaving out blocks of images; of all others by "
+        "resampling the images"
+    )
+    by_method: dict[str, set[str]] = {}
+    for name, interval in details.numbers.intervals.items():
+        if "." not in name:
+            by_method.setdefault(interval.method, set()).add(name)
+    assert by_method["wilson"] == {"clean_error", "clean_top5_error"}
+    assert by_method["jackknife"] == {
+        "mean_top5_error",
+        *(f"{w}_{kind}" for w in ("clean", "mean") for kind in KINDS if kind != "top5_error"),
+    }
     assert others == [f"the line of effective robustness: {details.trend}"]
+
+
+def test_the_intervals_below_a_table_have_one_form(one: Judged, details: Details) -> None:
+    """Here effective robustness is below 0, elsewhere nothing is."""
+    summary = summarize(one.run.cells, load_alexnet())
+    numbers = details.numbers
+    positive = {n: i for n, i in numbers.intervals.items() if n != "effective_robustness"}
+    plain = dataclasses.replace(details, numbers=dataclasses.replace(numbers, intervals=positive))
+
+    for found, joint in ((details, " to "), (plain, "-")):
+        lines = [*headline_lines(summary, load_alexnet(), found), *further_lines(found, summary)]
+        texts = re.findall(r"\((-?[\d.]+)( to |-)(-?[\d.]+)\)", "\n".join(lines))
+        assert {between for _, between, _ in texts} == {joint}
+        assert len(texts) == sum("." not in name for name in found.numbers.intervals)
+
+
+def test_no_corruption_is_the_worst_while_some_are_missing() -> None:
+    whole, part = judged(), judged(conditions=[CLEAN, *conditions_of(("fog", "snow"), range(1, 6))])
+    for run, is_named in ((whole, True), (part, False)):
+        document = run_document(run.run, details=run.details)
+        text = terminal_text([run_table(run.run, details=run.details, width=200)])
+        assert ("worst corruption" in text) == is_named
+        assert (document["worst_corruption"] is not None) == is_named
+        assert ("worst_corruption" in document["reasons"]) != is_named
+    assert document["reasons"]["worst_corruption"] == "13 of 15 corruptions were not evaluated"
 
 
 def test_numbers_without_an_interval_are_named_with_the_reason_they_share() -> None:

@@ -15,6 +15,7 @@ from robustbench_gnl.reports.formats import (
     as_count,
     as_fraction_percent,
     as_interval,
+    as_number,
     as_p_value,
     as_percent,
     as_signed,
@@ -171,6 +172,7 @@ def test_without_a_number_there_is_no_interval() -> None:
         (-0.5, 1.2, "-0.50 to 1.20"),
         (-3.0, -1.0, "-3.00 to -1.00"),
         (0.0, 0.0, "0.00-0.00"),
+        (-0.001, 2.0, "0.00-2.00"),
     ],
 )
 def test_ends_with_a_sign_are_parted_by_a_word(low: float, high: float, expected: str) -> None:
@@ -213,3 +215,9 @@ def test_every_character_that_latex_obeys_is_printed() -> None:
 
     check_latex(escape_latex(text))
     assert latex_text(escape_latex(text)) == text
+
+
+def test_nothing_has_no_sign() -> None:
+    assert as_percent(-0.004) == as_fraction_percent(-0.00004) == "0.00"
+    assert as_number(-0.0004) == "0.000"
+    assert as_percent(-0.006) == "-0.01"

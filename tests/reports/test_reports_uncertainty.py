@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from scipy import stats
 
 import corruptions
+from robustbench_gnl.metrics import Interval
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, conditions_of
 from robustbench_gnl.reference import load_alexnet, load_published
 from robustbench_gnl.reports import Board, board_tables, boards, render_boards
@@ -17,7 +20,7 @@ from robustbench_gnl.reports.tables import INTERVALS
 from robustbench_gnl.reports.uncertainty import Uncertainty, uncertainties, with_uncertainty
 from robustbench_gnl.statistics import Replicates, bootstrap
 from tests.reports.reading import READERS, read_csv, terminal_text
-from tests.reports.samples import N_IMAGES, Judged, judged
+from tests.reports.samples import COMMON, N_IMAGES, Judged, judged
 
 ALTERNATING, IN_PAIRS = np.array([1.0, -1, 1, -1]), np.array([1.0, 1, -1, -1])
 """Replicates around 0 that have nothing to do with each other: their covariance is 0."""
@@ -196,6 +199,53 @@ def test_a_number_that_is_the_same_for_all_images_has_no_interval() -> None:
     assert "mce" in row[INTERVALS]
 
 
+@pytest.mark.parametrize("format", READERS)
+def test_an_interval_that_is_missing_has_its_reason_below_the_board(format: str) -> None:
+    """All that is wrong in every cell scores the same in each resample."""
+    made = judged()
+    wrong = judged(
+        "hopeless", changed={cell: np.flatnonzero(~made.answers[cell].wrong) for cell in COMMON}
+    )
+    board = board_of([wrong, judged("middle")])
+    text = render_boards([board], format)
+    note = (
+        "no interval of mCE, relative mCE, mean corruption error, noise CE, blur CE, weather CE, "
+        "digital CE of hopeless: every image scores the same, so resampling shows no spread"
+    )
+
+    assert note in text
+    assert "fog CE of" not in text
+    assert "fog CE, " in render_boards([board], format, "all")
+    assert note in terminal_text(board_tables(board, width=500), 500)
+    rows = json.loads(render_boards([board], "json"))["boards"][0]["rows"]
+    reasons = {row["model"]: row.get("interval_reasons") for row in rows}
+    assert set(reasons["hopeless"]) > {"mce", "ce_fog"}
+    assert (reasons["middle"], reasons["AlexNet (reference)"]) == ({}, None)
+
+
+def test_published_results_have_no_intervals_and_it_is_said(make_run: Any) -> None:
+    board, *_ = boards([make_run("a", 0.7)], published=load_published())
+    found = with_draws(board, {"a": 70 + ALTERNATING})
+    note = "no intervals of published results: they say nothing of single images"
+
+    assert note in render_boards([found], "markdown")
+    assert note not in render_boards([board], "markdown")
+
+
+@pytest.mark.parametrize("format", READERS)
+def test_all_intervals_of_a_board_have_one_form(board: Board, format: str) -> None:
+    """With one end below 0 a hyphen could be taken for a sign, in whatever row."""
+    rows = [dict(row) for row in board.rows]
+    first = next(row for row in rows if INTERVALS in row)
+    first[INTERVALS] = {**first[INTERVALS], "relative_mce": Interval(-2.0, 3.0)}
+    signed = dataclasses.replace(board, rows=tuple(rows))
+
+    for shown, joint in ((board, "-"), (signed, " to ")):
+        text = render_boards([shown], format) + terminal_text(board_tables(shown, width=80), 80)
+        joints = re.findall(r"\d\.\d\d( to |-)\d+\.\d\d", text)
+        assert set(joints) == {joint}
+
+
 def test_json_has_intervals_and_both_ends_of_the_ranks(board: Board) -> None:
     (document,) = json.loads(render_boards([board], "json"))["boards"]
     rows = {row["model"]: row for row in document["rows"]}
@@ -237,7 +287,10 @@ def test_documents_show_intervals_behind_numbers_and_ranks_as_ranges(
         f"**{100 * row['clean_error']:.2f} ({100 * clean.low:.2f}-{100 * clean.high:.2f})**"
     )
     assert shown["AlexNet (reference)"]["mCE"] == "100.00"
-    assert "with 95 % intervals by resampling the images; a rank is a range" in text
+    assert (
+        "with 95 % intervals: of the clean error Wilson's, of all others by resampling the images; "
+        "a rank is a range"
+    ) in text
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
