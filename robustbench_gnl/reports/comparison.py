@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from robustbench_gnl.records import SCHEMA_VERSION, Protocol, Run
+from robustbench_gnl.reports.chance import chance_lines, is_run_near_chance
 from robustbench_gnl.reports.comparison_rows import (
     CELL_COLUMNS,
     CELLS_TITLE,
@@ -24,7 +25,6 @@ from robustbench_gnl.reports.comparison_words import (
     run_line,
     same_checkpoint_lines,
 )
-from robustbench_gnl.reports.run_parts import chance_lines, is_run_near_chance
 from robustbench_gnl.reports.tables import Column, render, rich_tables
 
 if TYPE_CHECKING:

@@ -12,13 +12,14 @@ from robustbench_gnl.errors import UsageError, did_you_mean
 from robustbench_gnl.metrics import GROUPS, Summary, summarize
 from robustbench_gnl.records import Protocol, Run
 from robustbench_gnl.reference import Published, Reference, load_alexnet
+from robustbench_gnl.reports.chance import is_run_near_chance
 from robustbench_gnl.reports.reported import (
     is_comparable,
     reference_row,
     reported_row,
     takes_reported,
 )
-from robustbench_gnl.reports.run_parts import cells_phrase, is_run_near_chance
+from robustbench_gnl.reports.run_parts import cells_phrase
 
 SORT_KEYS: dict[str, str] = {
     key: key for key in ("mce", "relative_mce", "clean_error", "mean_corruption_error", "n_params")

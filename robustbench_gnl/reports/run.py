@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from robustbench_gnl.metrics import Summary, summarize
 from robustbench_gnl.records import SCHEMA_VERSION, Run
 from robustbench_gnl.reference import Reference, load_alexnet
+from robustbench_gnl.reports.chance import chance_lines, is_run_near_chance
 from robustbench_gnl.reports.formats import as_count
 from robustbench_gnl.reports.run_details import (
     KINDS,
@@ -18,14 +19,12 @@ from robustbench_gnl.reports.run_details import (
 from robustbench_gnl.reports.run_parts import (
     CE_INTERVAL,
     COLUMNS,
-    chance_lines,
     common_and_extra,
     corruption_rows,
     demonstration_sentence,
     foot_lines,
     head_lines,
     headline_lines,
-    is_run_near_chance,
     remark_lines,
     total_rows,
     warning_lines,

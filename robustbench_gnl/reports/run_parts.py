@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import corruptions
-from robustbench_gnl.metrics import Summary, is_near_chance
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Protocol, Run
+from robustbench_gnl.metrics import Summary
+from robustbench_gnl.records import COMMON_CONDITIONS, Protocol, Run
 from robustbench_gnl.reference import Reference
+from robustbench_gnl.reports.chance import chance_lines
 from robustbench_gnl.reports.formats import (
     as_count,
     as_fraction_percent,
@@ -149,23 +150,6 @@ def head_lines(run: Run) -> list[str]:
         *([f"tags: {', '.join(run.tags)}"] if run.tags else []),
     ]
     return [*lines, *chance_lines(run), *warning_lines(protocol)]
-
-
-def is_run_near_chance(run: Run) -> bool:
-    """Whether its network hardly does more than guess on clean images; False without them."""
-    clean = run.cells.get(CLEAN)
-    return clean is not None and is_near_chance(clean.n_top1, clean.n_images, run.model.n_classes)
-
-
-def chance_lines(run: Run, name: str | None = None) -> list[str]:
-    """A sentence of a network that is near chance on clean images, else nothing."""
-    if not is_run_near_chance(run):
-        return []
-    accuracy = as_fraction_percent(1 - run.cells[CLEAN].error)
-    return [
-        f"{name or run.model.name} is right on {accuracy} % of the clean images, which is near "
-        f"chance ({as_fraction_percent(1 / run.model.n_classes)} %)."
-    ]
 
 
 def warning_lines(protocol: Protocol) -> list[str]:
