@@ -124,8 +124,8 @@ def notes_of(comparison: Comparison, protocol: Protocol, reference: str) -> list
         f"{as_count(protocol.n_images)} images, {len(comparison.cells)} cells; difference "
         f"is candidate less baseline, with its paired {share} interval",
         "numbers: better or worse where the interval leaves out 0 and at least "
-        f"{as_count(fewest_changed(comparison.level))} images changed, of what is kept by "
-        "block where the interval does; ~: inside the noise",
+        f"{as_count(fewest_changed(comparison.level))} images changed (top-5, likelihood and "
+        "calibration: the interval alone); ~: inside the noise",
         "numbers are not corrected for how many they are: by chance alone, "
         f"{as_share(1 - comparison.level)} of those that did not change are marked",
         f"cells: better or worse by McNemar's exact test at {as_share(1 - comparison.level)}, with "

@@ -422,8 +422,8 @@ def test_the_notes_say_what_the_tables_stand_on(report: ComparisonReport) -> Non
     assert report.notes(report.candidates[0]) == [
         "240 images, 96 cells; difference is candidate less baseline, with its paired "
         "95 % interval",
-        "numbers: better or worse where the interval leaves out 0 and at least 6 images changed, "
-        "of what is kept by block where the interval does; ~: inside the noise",
+        "numbers: better or worse where the interval leaves out 0 and at least 6 images changed "
+        "(top-5, likelihood and calibration: the interval alone); ~: inside the noise",
         "numbers are not corrected for how many they are: by chance alone, 5 % of those that did "
         "not change are marked",
         "cells: better or worse by McNemar's exact test at 5 %, with Holm's correction for 96 "
