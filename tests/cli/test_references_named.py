@@ -62,7 +62,7 @@ def test_a_run_against_its_own_errors_has_100(stored: Stored, yardstick: Path) -
     document = gnlbench_json("compare", "worse_net", "base_net", *options)
     assert document["comparisons"][0]["numbers"]["mce"]["baseline"] == pytest.approx(100)
     (rule,) = gnlbench_json(
-        "check", "worse_net", "--baseline", "worse_net", "--fail-on", "CE[fog]:+1", *options
+        "check", "base_net", "--baseline", "worse_net", "--fail-on", "CE[fog]:+1", *options
     )["rules"]
     assert rule["baseline"] == pytest.approx(100)
     numbers = gnlbench_json("explain", "worse_net", *options)["numbers"]
