@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
@@ -47,6 +47,7 @@ def test_discordant_images_are_counted_by_side():
     assert only_after.tolist() == [2, 0]
 
 
+@settings(max_examples=40)
 @given(p_values)
 def test_holm_is_statsmodels(values: list[float]):
     expected = multipletests(values, method="holm")[1]
