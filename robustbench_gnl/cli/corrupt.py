@@ -13,7 +13,6 @@ from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._conditions import parse_corruptions, parse_severities
 from robustbench_gnl.cli._options import EngineOption, SeedOption, WorkersOption
 from robustbench_gnl.cli._output import counted, say
-from robustbench_gnl.cli._progress import EvaluationProgress
 from robustbench_gnl.records import conditions_of
 
 HELP = (
@@ -49,6 +48,7 @@ def corrupt(
     engine: EngineOption = ENGINES[0],
     workers: WorkersOption = None,
 ) -> None:
+    from robustbench_gnl.cli._progress import EvaluationProgress
     from robustbench_gnl.data import (
         BYTES_AN_IMAGE,
         Recipe,
