@@ -62,8 +62,9 @@ def gnlbench_json(*arguments: object) -> dict:
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests must not see the data and store of the person who runs them."""
-    for name in ("GNLBENCH_DATA", "GNLBENCH_CLEAN_DATA", "GNLBENCH_DB", "GITHUB_STEP_SUMMARY"):
+    """Tests must not see the data, the store and the terminal of the person who runs them."""
+    ours = ("GNLBENCH_DATA", "GNLBENCH_CLEAN_DATA", "GNLBENCH_DB")
+    for name in (*ours, "GITHUB_STEP_SUMMARY", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
 
 
