@@ -111,7 +111,7 @@ def total_rows(summary: Summary, details: Details | None = None) -> list[Row]:
             return {}
         return {f"{key}_low": interval.low, f"{key}_high": interval.high}
 
-    def kinds_of(which: str) -> Row:
+    def totals_of(which: str) -> Row:
         values = details.numbers.values if details else {}
         return {kind: values.get(f"{which}_{kind}") for kind in KINDS}
 
@@ -121,7 +121,7 @@ def total_rows(summary: Summary, details: Details | None = None) -> list[Row]:
             "group": "clean",
             "error": summary.clean_error,
             **interval_of("error", "clean_error"),
-            **kinds_of("clean"),
+            **totals_of("clean"),
         },
         {
             "corruption": "mean",
@@ -131,7 +131,7 @@ def total_rows(summary: Summary, details: Details | None = None) -> list[Row]:
             "relative_ce": summary.relative_mce,
             **interval_of("error", "mean_corruption_error"),
             **interval_of("ce", "mce"),
-            **kinds_of("mean"),
+            **totals_of("mean"),
         },
     ]
 

@@ -50,12 +50,13 @@ def uncertainties(
     for run, replicates in pairs:
         fields = fields_of(replicates.conditions)
         shown = {key: fields[name] for key, name in FIELDS.items() if name in fields}
-        intervals = field_intervals(replicates, list(shown.values()), level)
+        ends = field_intervals(replicates, list(shown.values()), level)
+        intervals = dict(zip(shown, ends, strict=True))
         name = FIELDS.get(SORT_KEYS[sort])
         found[run.id] = Uncertainty(
-            {key: one for key, one in zip(shown, intervals, strict=True) if one is not None},
+            {key: one for key, one in intervals.items() if one is not None},
             replicates.values(fields[name]) if name in fields else None,
-            {key: NO_SPREAD for key, one in zip(shown, intervals, strict=True) if one is None},
+            {key: NO_SPREAD for key, one in intervals.items() if one is None},
         )
     return found
 
