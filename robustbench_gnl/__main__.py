@@ -13,7 +13,7 @@ def main() -> None:
     """Run the command line.
 
     Python's search for garbage in cycles walks through every object: many times while modules
-    load, and once more at the end. Next to none of them is garbage, and that is a quarter of
+    load, and once more at the end. Next to none of them is garbage, and that is a fifth of
     the time of a short command.
     """
     gc.set_threshold(MOST_OBJECTS_BEFORE_COLLECTION)
