@@ -71,6 +71,8 @@ class _Measured:
     test: OneSided | Jackknife
     sd: float
     """Of the differences, by image or by block."""
+    step: float
+    """Their size, where they have one."""
     n_units: int
     """Images, or blocks."""
     n_cells: int
@@ -141,7 +143,7 @@ def _verdict(
         lower_bound=bound,
         p_value=p_value,
         p_holm=p_holm,
-        detectable=_detectable(one, allowed, 0.5 if strict else alpha / n_rules),
+        detectable=_detectable(one, allowed, None if strict else alpha / n_rules),
         passed=not (is_over and (strict or is_sure)),
         n_cells=one.n_cells,
         method=one.test.method if isinstance(one.test, OneSided) else "jackknife",
@@ -153,11 +155,12 @@ def _is_over(difference: float, allowed: float) -> bool:
     return difference > allowed + _ROUNDING * (1 + abs(allowed))
 
 
-def _detectable(one: _Measured, allowed: float, alpha: float) -> float | None:
-    """At alpha 0.5 a test asks for no more than an estimate above the threshold."""
+def _detectable(one: _Measured, allowed: float, alpha: float | None) -> float | None:
+    """`alpha` None: no test, only an estimate above the threshold."""
     if not one.sd > 0 or one.n_units < 2:
         return None
-    return detectable_change(one.sd, one.n_units, alpha=alpha, power=POWER, threshold=allowed)
+    test = {"alpha": 0.5} if alpha is None else {"alpha": alpha, "step": one.step}
+    return detectable_change(one.sd, one.n_units, power=POWER, threshold=allowed, **test)
 
 
 def _p_value(one: _Measured, strict: bool, block_size: int | None) -> float | None:
@@ -198,6 +201,7 @@ def _measure(
         float(field.value(candidate.errors)),
         one_sided(paired_differences(baseline, candidate, field)),
         paired_sd(baseline, candidate, field) if baseline.n_images > 1 else 0.0,
+        field.step,
         baseline.n_images,
         len(cells),
     )
@@ -217,6 +221,7 @@ def _measure_blocks(
         after.mean(cells).value,
         change,
         sd,
+        0.0,
         change.n_blocks,
         len(cells),
     )

@@ -37,6 +37,13 @@ class LinearField:
     """(n_cells,), in their order."""
     constant: float = 0.0
 
+    @property
+    def step(self) -> float:
+        """The size of all differences of an image but 0, where they have one size: the weight
+        of a single cell. 0 where they have several."""
+        used = self.weights[self.weights != 0]
+        return abs(float(used[0])) if len(used) == 1 else 0.0
+
     def value(self, errors: NDArray[np.floating]) -> Floats:
         """(...): the number, of the errors (..., n_cells) of its cells."""
         return np.asarray(errors @ self.weights + self.constant, np.float64)

@@ -114,7 +114,9 @@ def planned_numbers(
         sd = spread.of(field)
         if not sd > 0:
             continue
-        detectable = {n: detectable_change(sd, n, alpha=alpha, power=power) for n in sizes}
+        detectable = {
+            n: detectable_change(sd, n, alpha=alpha, power=power, step=field.step) for n in sizes
+        }
         n_cells = int((field.weights != 0).sum())
         numbers.append(PlannedNumber(name, field.unit, n_cells, sd, detectable))
     if not numbers:
@@ -148,4 +150,5 @@ def planned_change(
     sd = spread.of(field)
     if not sd > 0:
         raise spread.nothing_to_plan_from(rule.text)
-    return PlannedChange(rule, sd, images_needed(change, sd, alpha=alpha, power=power))
+    n_images = images_needed(change, sd, alpha=alpha, power=power, step=field.step)
+    return PlannedChange(rule, sd, n_images)

@@ -5,6 +5,10 @@ change d is seen when its estimate is above both the threshold of the rule and t
 errors, t being Student's quantile at 1 - alpha; the estimate falls normally around d.
 Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988, section 2.5.
 
+A single cell is judged by counting: its differences have one size, the `step`, and its exact
+test is coarse. The sum of the differences moves by two steps at a time, so that it is on
+average one step above what t standard errors ask.
+
 Units are those of the field: fractions for errors, percents for CEs.
 """
 
@@ -52,11 +56,17 @@ def assumed_sd(evidence: Evidence, field: LinearField, correlation: float = 0.0)
 
 
 def power_of(
-    change: float, sd: float, n_images: int, *, alpha: float = ALPHA, threshold: float = 0.0
+    change: float,
+    sd: float,
+    n_images: int,
+    *,
+    alpha: float = ALPHA,
+    threshold: float = 0.0,
+    step: float = 0.0,
 ) -> float:
     """How often a true change is seen on that many images."""
     error = _standard_error(sd, n_images)
-    needed = max(threshold, _t_quantile(1 - alpha, n_images) * error)
+    needed = max(threshold, _noise(error, n_images, alpha, step))
     return NormalDist().cdf((change - needed) / error)
 
 
@@ -67,14 +77,16 @@ def detectable_change(
     alpha: float = ALPHA,
     power: float = POWER,
     threshold: float = 0.0,
+    step: float = 0.0,
 ) -> float:
     """The smallest true change that is seen with that power.
 
     Args:
         threshold: Of a rule that must be passed as well, such as the 0.5 of `mCE:+0.5`.
+        step: `LinearField.step`: the size of the differences where all have one, else 0.
     """
     error = _standard_error(sd, n_images)
-    needed = max(threshold, _t_quantile(1 - alpha, n_images) * error)
+    needed = max(threshold, _noise(error, n_images, alpha, step))
     return needed + NormalDist().inv_cdf(power) * error
 
 
@@ -85,6 +97,7 @@ def images_needed(
     alpha: float = ALPHA,
     power: float = POWER,
     threshold: float = 0.0,
+    step: float = 0.0,
 ) -> int:
     """The fewest images with which that change is seen with that power.
 
@@ -97,15 +110,16 @@ def images_needed(
             "threshold is over it one time in two, however many the images",
             change=change,
         )
+    options = {"alpha": alpha, "power": power, "threshold": threshold, "step": step}
     low, high = 1, 2  # Too few, and perhaps enough.
-    while detectable_change(sd, high, alpha=alpha, power=power, threshold=threshold) > change:
+    while detectable_change(sd, high, **options) > change:
         low, high = high, 2 * high
         if high > _MOST_IMAGES:
             raise UsageError(f"a change of {change:g} needs more than {_MOST_IMAGES:,} images")
     while high - low > 1:
         middle = (low + high) // 2
-        found = detectable_change(sd, middle, alpha=alpha, power=power, threshold=threshold)
-        low, high = (middle, high) if found > change else (low, middle)
+        seen = detectable_change(sd, middle, **options) <= change
+        low, high = (low, middle) if seen else (middle, high)
     return high
 
 
@@ -120,7 +134,8 @@ def _standard_error(sd: float, n_images: int) -> float:
     return sd / math.sqrt(n_images)
 
 
-def _t_quantile(probability: float, n_images: int) -> float:
+def _noise(error: float, n_images: int, alpha: float, step: float) -> float:
+    """What an estimate must be above for the test to see it."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(n_images - 1, probability))
+    return float(stdtrit(n_images - 1, 1 - alpha)) * error + step / n_images

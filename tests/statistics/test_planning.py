@@ -73,7 +73,9 @@ def test_numbers_are_planned_as_statsmodels_does():
         assert tuple(one.detectable) == SIZES
         for n_images, change in one.detectable.items():
             effect = TTestPower().solve_power(None, n_images, 0.05, 0.9, alternative="larger")
-            assert change == pytest.approx(effect * sd, rel=0.01), name
+            # The exact test of a single cell asks for one image's change more.
+            step = 1 / n_images if name == "clean_error" else 0.0
+            assert change == pytest.approx(effect * sd + step, rel=0.01), name
 
 
 def test_one_run_stands_for_a_pair_that_has_nothing_in_common():

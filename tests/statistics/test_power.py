@@ -46,6 +46,28 @@ def test_images_needed_are_statsmodels():
         assert images_needed(change, sd) == pytest.approx(expected, rel=0.01, abs=1)
 
 
+def exact_power(above: float, below: float, n_images: int) -> float:
+    """Of the one-sided McNemar test: over how many images differ, and of those are worse."""
+    n_differing = np.arange(n_images + 1)
+    # The fewest of them that a coin shows with a chance of at most 5 %.
+    fewest = stats.binom.isf(0.05, n_differing, 0.5) + 1
+    seen = stats.binom.sf(fewest - 1, n_differing, above / (above + below))
+    return float(stats.binom.pmf(n_differing, n_images, above + below) @ seen)
+
+
+@pytest.mark.parametrize("n_images", [100, 500, 2000])
+@pytest.mark.parametrize("n_sd", [1.0, 1.5, 2.5])
+@pytest.mark.parametrize("differing", [0.2, 0.4])
+def test_the_power_of_a_single_cell_is_that_of_the_exact_test(
+    differing: float, n_sd: float, n_images: int
+):
+    change = n_sd * math.sqrt(differing / n_images)
+    sd = math.sqrt(differing - change**2)
+    exact = exact_power((differing + change) / 2, (differing - change) / 2, n_images)
+
+    assert power_of(change, sd, n_images, step=1.0) == pytest.approx(exact, abs=0.021)
+
+
 def test_a_worked_example():
     """5,000 images, runs that disagree on 5 % of them: sd 0.224, standard error 0.316 points;
     1.645 + 0.842 of those are 0.79 points."""
@@ -134,7 +156,8 @@ def seen(
         b = evidence_from(draw(rng, shifted(chance, shift)), CELLS)
         test = one_sided(paired_differences(a, b, field))
         hits += test.p_value <= 0.05 and test.difference > threshold
-    return hits / n_experiments, power_of(change, sd, n_images, threshold=threshold)
+    foretold = power_of(change, sd, n_images, threshold=threshold, step=field.step)
+    return hits / n_experiments, foretold
 
 
 CASES = [
