@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robustbench_gnl.cli._output import say
+from robustbench_gnl.cli._output import no_runs_in, say
 from robustbench_gnl.cli._run_files import read_runs
 from robustbench_gnl.errors import UsageError
 
@@ -75,7 +75,7 @@ def newest_run_id(db: str) -> str:
     with open_store(db) as store:
         newest = store.runs(limit=1)
         if not newest:
-            raise UsageError(f"no runs in {store.name} yet; make the first with `gnlbench demo`")
+            raise UsageError(f"{no_runs_in(store)}; make the first with `gnlbench demo`")
     return newest[0].id
 
 

@@ -11,6 +11,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from robustbench_gnl.store import Store
+
 UNLIMITED_WIDTH = 10_000
 """A file or a pipe is as wide as its longest line."""
 
@@ -39,6 +41,11 @@ def print_json(document: Any) -> None:
 def say(message: str) -> None:
     """A message to the user: never to stdout, which is for data."""
     typer.echo(message, err=True)
+
+
+def no_runs_in(store: Store) -> str:
+    """`no runs in gnlbench.sqlite yet`, and whether there is such a store."""
+    return f"no runs in {store.name} yet" + ("" if store.exists else " (it does not exist)")
 
 
 def counted(n: int, one: str, many: str | None = None) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -16,6 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+from robustbench_gnl.cli._output import say
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -96,11 +97,10 @@ class EvaluationProgress:
         elapsed = max(time.monotonic() - self._started, 1e-9)
         rate = self._done / elapsed
         left = (self._total - self._done) / rate if rate else 0.0
-        typer.echo(
+        say(
             f"{what:<20} {self._done:,}/{self._total:,} {self._unit}  "
             f"{rate:,.1f} {self._unit}/s  "
-            f"{duration(left)} left",
-            err=True,
+            f"{duration(left)} left"
         )
 
 

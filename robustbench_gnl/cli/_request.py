@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 import corruptions
+from robustbench_gnl.cli._output import say
 from robustbench_gnl.errors import DataError, ModelError, UsageError
 from robustbench_gnl.records import CLEAN, Condition, conditions_of
 
@@ -137,10 +136,9 @@ def open_requested(request: DataRequest) -> tuple[Source, tuple[Condition, ...]]
             path=source.root,
         )
     if absent:
-        typer.echo(
+        say(
             f"Warning: {source.root} has no images for {_some(absent)}; "
-            "without them there is no mCE",
-            err=True,
+            "without them there is no mCE"
         )
     return source, ((CLEAN, *there) if source.has(CLEAN) else there)
 
@@ -154,7 +152,7 @@ def _open_folder(root: Path, request: DataRequest, recipe: Recipe) -> Source:
         if request.clean_data is None or request.clean_data_was_typed:
             raise
     source = open_source(root, kind=request.kind, recipe=recipe)
-    typer.echo(f"Note: {root} holds clean images itself; GNLBENCH_CLEAN_DATA is not used", err=True)
+    say(f"Note: {root} holds clean images itself; GNLBENCH_CLEAN_DATA is not used")
     return source
 
 
@@ -168,10 +166,9 @@ def _check_recipe(source: Source, request: DataRequest) -> None:
         return
     options = {name: f"--{name.replace('_', '-')}" for name in request.typed_of_the_recipe}
     if source.manifest is None:
-        typer.echo(
+        say(
             f"Note: the images of {source.root} are read as they are; {', '.join(options.values())}"
-            " made no difference",
-            err=True,
+            " made no difference"
         )
         return
     for name, option in options.items():

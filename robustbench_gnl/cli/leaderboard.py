@@ -17,7 +17,7 @@ from robustbench_gnl.cli._options import (
     ReferenceOption,
     StoreOption,
 )
-from robustbench_gnl.cli._output import print_parts
+from robustbench_gnl.cli._output import no_runs_in, print_parts, say
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.errors import UsageError
 
@@ -90,7 +90,7 @@ def leaderboard(
         )
     divisor = chosen_reference(reference)
     with open_store(db) as store:
-        runs, name = store.runs(), store.name
+        runs, none = store.runs(), no_runs_in(store)
         if protocol is not None:
             runs = select_protocol(runs, protocol)
         found = boards(
@@ -106,10 +106,9 @@ def leaderboard(
     if limit is not None:
         found = [limited(board, limit) for board in found]
     if not found:
-        typer.echo(
-            f"No runs in {name} yet. Make the first with `gnlbench demo`, or with "
-            "`gnlbench eval --model NAME --ckpt FILE --data FOLDER`.",
-            err=True,
+        say(
+            f"There are {none}. Make the first with `gnlbench demo`, or with "
+            "`gnlbench eval --model NAME --ckpt FILE --data FOLDER`."
         )
     if format is not Format.table:
         text = render_boards(found, format.value, columns)

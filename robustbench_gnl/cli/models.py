@@ -8,7 +8,7 @@ import typer
 
 from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._options import Format, FormatOption
-from robustbench_gnl.cli._output import print_json
+from robustbench_gnl.cli._output import print_json, say
 from robustbench_gnl.records import SCHEMA_VERSION
 
 HELP = (
@@ -31,7 +31,7 @@ def models(
         print_json({"schema_version": SCHEMA_VERSION, "models": names})
         return
     if not names:
-        typer.echo(f"No network is named {pattern!r}; try: gnlbench models '*{pattern}*'", err=True)
+        say(f"No network is named {pattern!r}; try: gnlbench models '*{pattern}*'")
         return
     if format is not Format.table:
         from robustbench_gnl.reports import Column, render

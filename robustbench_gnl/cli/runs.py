@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,11 +21,10 @@ from robustbench_gnl.cli._options import (
     ReferenceOption,
     StoreOption,
 )
-from robustbench_gnl.cli._output import print_json, print_parts
+from robustbench_gnl.cli._output import no_runs_in, print_json, print_parts, say
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.cli._run_files import read_runs, write_whole
 from robustbench_gnl.errors import StoreError, UsageError
-from robustbench_gnl.records import COMMON_CONDITIONS, SCHEMA_VERSION, Run
 
 if TYPE_CHECKING:
     from robustbench_gnl.store import StoredRun
@@ -56,32 +55,23 @@ def list_runs(
         int | None, typer.Option(min=1, metavar="N", help="The newest N runs.")
     ] = None,
 ) -> None:
-    from robustbench_gnl.reports import Column, render, rich_tables
+    from robustbench_gnl.reports.run_list import (
+        render_run_list,
+        run_list_document,
+        run_list_tables,
+    )
     from robustbench_gnl.store import open_store
 
     with open_store(db) as store:
-        rows, db = [_row(run) for run in store.runs(limit=limit)], store.name
-    if not rows:
-        typer.echo(f"No runs in {db} yet. Make the first with `gnlbench demo`.", err=True)
+        runs = store.runs(limit=limit)
+        if not runs:
+            say(f"There are {no_runs_in(store)}. Make the first with `gnlbench demo`.")
     if format is Format.json:
-        raw = [{key: value for key, value in row.items() if key != "cells"} for row in rows]
-        print_json({"schema_version": SCHEMA_VERSION, "runs": raw})
-        return
-    titles = {"id": "run"} | {key: key for key in ("model", "checkpoint", "protocol")}
-    columns = [Column(key, title, justify="left") for key, title in titles.items()]
-    columns.append(Column("n_images", "images"))
-    if format is Format.csv:
-        columns += [Column(key, key) for key in ("n_cells_complete", "n_cells_stored")]
-    else:
-        columns.append(Column("cells", "cells of mCE", justify="left"))
-    columns += [
-        Column("tags", "tags", justify="left"),
-        Column("created_at", "begun", justify="left", format=_as_minute, droppable="date"),
-    ]
-    if format is not Format.table:
-        typer.echo(render(rows, columns, format.value))
-    elif rows:
-        print_parts(lambda width: rich_tables(rows, columns, width=width, n_fixed=1))
+        print_json(run_list_document(runs))
+    elif format is not Format.table:
+        typer.echo(render_run_list(runs, format.value))
+    elif runs:
+        print_parts(lambda width: run_list_tables(runs, width=width))
 
 
 @runs_app.command(
@@ -102,6 +92,7 @@ def show_run(
 ) -> None:
     from robustbench_gnl.cli._details import details_of
     from robustbench_gnl.reports import render_run, run_document, run_table
+    from robustbench_gnl.reports.run_facts import fact_lines, run_facts
     from robustbench_gnl.store import open_store
 
     divisor = chosen_reference(reference)
@@ -110,10 +101,10 @@ def show_run(
         n_pieces = len(store.stored_pieces(found.id))
         details = details_of(store, found, db, divisor, level=level)
     if format is Format.json:
-        print_json({**run_document(found, divisor, details), **_facts(found, n_pieces)})
+        print_json({**run_document(found, divisor, details), **run_facts(found, n_pieces)})
     elif format is Format.table:
         print_parts(lambda width: [run_table(found, divisor, details, width=width)])
-        typer.echo("\n".join(_fact_lines(found, n_pieces)))
+        typer.echo("\n".join(fact_lines(found, n_pieces)))
     else:
         typer.echo(render_run(found, format.value, divisor, details, intervals=ci))
 
@@ -143,11 +134,11 @@ def delete_run(
                 f"deleting run {run_id} needs a yes, and nobody is there to ask: pass --yes"
             )
         if not _asks_yes(f"Delete run {run_id}{of_model}{of_protocol}?"):
-            typer.echo("Nothing was deleted.", err=True)
+            say("Nothing was deleted.")
             return
     with open_store(db, write=True) as store:
         store.delete_run(run_id)
-    typer.echo(f"Deleted run {run_id}{of_model}.", err=True)
+    say(f"Deleted run {run_id}{of_model}.")
 
 
 @runs_app.command(
@@ -174,7 +165,7 @@ def export_run(
         typer.echo(text)
     else:
         write_whole(output, text + "\n")
-        typer.echo(f"Wrote {output}.", err=True)
+        say(f"Wrote {output}.")
 
 
 @runs_app.command(
@@ -208,7 +199,7 @@ def import_runs(
         added = store.import_stored(every_run())
     for run_id in added:
         typer.echo(run_id)
-    typer.echo(f"Imported {len(added)} of {n_read} runs; the others were there.", err=True)
+    say(f"Imported {len(added)} of {n_read} runs; the others were there.")
 
 
 @runs_app.command(
@@ -229,80 +220,6 @@ def cite_runs(
     with open_store(db) as store:
         chosen = [store.resolve(run) for run in runs] if runs else store.runs()
     typer.echo(bibtex(run.model.name for run in chosen))
-
-
-def _row(run: Run) -> dict[str, Any]:
-    complete, stored = len(run.cells), len(run.cells) + run.n_unfinished_cells
-    return {
-        "id": run.id,
-        "model": run.model.name,
-        "checkpoint": run.model.checkpoint_sha256[:8],
-        "protocol": run.protocol.name,
-        "protocol_fingerprint": run.protocol.fingerprint,
-        "n_images": run.protocol.n_images,
-        "cells": f"{len(set(run.cells) & set(COMMON_CONDITIONS))}/{len(COMMON_CONDITIONS)}"
-        + ("" if run.finished_at else ", unfinished"),
-        "n_cells_complete": complete,
-        "n_cells_stored": stored,
-        "tags": list(run.tags),
-        "created_at": run.created_at,
-        "finished_at": run.finished_at,
-    }
-
-
-def _facts(run: Run, n_pieces: int) -> dict[str, Any]:
-    """What the store knows beyond the results."""
-    return {
-        "block_size": run.block_size,
-        "n_pieces": n_pieces,
-        "n_unfinished_cells": run.n_unfinished_cells,
-        "seconds": run.seconds,
-        "tags": list(run.tags),
-        "environment": dict(run.environment),
-        "skipped": dict(run.skipped),
-    }
-
-
-def _fact_lines(run: Run, n_pieces: int) -> list[str]:
-    block_size = min(run.block_size, run.protocol.n_images)
-    stored = [
-        f"pieces stored: {n_pieces}, of up to {block_size} images of a cell, each with its digest",
-        *(
-            [f"cells begun and not complete: {run.n_unfinished_cells}"]
-            if run.n_unfinished_cells
-            else []
-        ),
-        f"{run.seconds:.1f} s of work",
-    ]
-    lines = [
-        f"run: {run.id}, begun {run.created_at}, finished {run.finished_at or 'not yet'}",
-        "; ".join(stored),
-    ]
-    # The commit is that of the user's experiment: of the folder in which the command ran.
-    facts = {
-        name.replace("git_commit", "git_commit of the working folder"): value
-        for name, value in run.environment.items()
-    }
-    lines += [
-        f"{name}: {_as_fact(value)}" for name, value in sorted(facts.items()) if value is not None
-    ]
-    return lines + [f"skipped: {key}: {reason}" for key, reason in sorted(run.skipped.items())]
-
-
-def _as_fact(value: Any) -> str:
-    """A fact of the environment: packages as `numpy 2.1.0, torch 2.8.0`, what is unknown left
-    out."""
-    if isinstance(value, Mapping):
-        known = {name: one for name, one in value.items() if one is not None}
-        return ", ".join(f"{name} {_as_fact(one)}" for name, one in known.items())
-    if isinstance(value, list):
-        return "; ".join(_as_fact(one) for one in value)
-    return str(value)
-
-
-def _as_minute(time: str) -> str:
-    """`2026-11-23 14:25` of a time in ISO 8601."""
-    return time[:16].replace("T", " ")
 
 
 def _is_terminal() -> bool:

@@ -4,7 +4,8 @@ from robustbench_gnl.reports.board_tables import board_tables, boards_document, 
 from robustbench_gnl.reports.leaderboard import Board, boards, limited, select_protocol
 from robustbench_gnl.reports.run import render_run, run_document, run_table
 from robustbench_gnl.reports.run_parts import demonstration_sentence
-from robustbench_gnl.reports.tables import Column, render, rich_table, rich_tables
+from robustbench_gnl.reports.tables import Column, render
+from robustbench_gnl.reports.terminal_tables import rich_table, rich_tables
 
 __all__ = [
     "Board",

@@ -25,11 +25,10 @@ from robustbench_gnl.reports.tables import (
     REASONS,
     Column,
     Row,
-    fit,
     lowest,
     render,
-    rich_tables,
 )
+from robustbench_gnl.reports.terminal_tables import fit, rich_tables
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

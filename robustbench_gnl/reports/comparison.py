@@ -25,7 +25,8 @@ from robustbench_gnl.reports.comparison_words import (
     run_line,
     same_checkpoint_lines,
 )
-from robustbench_gnl.reports.tables import Column, render, rich_tables
+from robustbench_gnl.reports.tables import Column, render
+from robustbench_gnl.reports.terminal_tables import rich_tables
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

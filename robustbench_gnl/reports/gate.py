@@ -15,7 +15,8 @@ from robustbench_gnl.reports.gate_rows import (
     verdict_texts,
 )
 from robustbench_gnl.reports.gate_words import headline, notes_of
-from robustbench_gnl.reports.tables import render, rich_tables
+from robustbench_gnl.reports.tables import render
+from robustbench_gnl.reports.terminal_tables import rich_tables
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from robustbench_gnl.records import SCHEMA_VERSION
 from robustbench_gnl.reports.formats import as_count, as_fraction_percent, as_percent
 from robustbench_gnl.reports.run_parts import reference_sentence
-from robustbench_gnl.reports.tables import Column, render, rich_tables
+from robustbench_gnl.reports.tables import Column, render
+from robustbench_gnl.reports.terminal_tables import rich_tables
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -29,7 +29,8 @@ from robustbench_gnl.reports.run_parts import (
     total_rows,
     warning_lines,
 )
-from robustbench_gnl.reports.tables import Column, render, rich_tables
+from robustbench_gnl.reports.tables import Column, render
+from robustbench_gnl.reports.terminal_tables import rich_tables
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

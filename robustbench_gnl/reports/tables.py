@@ -1,7 +1,7 @@
 """One renderer for every table: raw numbers for machines, rounded ones for people.
 
-A row is a mapping of raw values; columns say how people see them. pandas and rich are
-loaded only by the formats that need them.
+A row is a mapping of raw values; columns say how people see them. `terminal_tables` shows them
+in a terminal. pandas is loaded only by the formats that need it.
 """
 
 from __future__ import annotations
@@ -10,14 +10,10 @@ import json
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.reports.formats import as_interval, as_text, joint_of
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.table import Table
 
 Row = Mapping[str, Any]
 DASH = "-"
@@ -26,8 +22,6 @@ INTERVALS = "intervals"
 """Key of a row under which the intervals of its values stand, by their keys."""
 REASONS = "interval_reasons"
 """Key of a row under which the reasons for intervals that are missing stand."""
-CELL_PADDING = 2
-"""Blank columns between two columns of a rich table."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +174,7 @@ def _texts(
     emphasis: str,
     bold: Collection[tuple[int, str]],
 ) -> list[list[str]]:
-    joint = _joint(rows)
+    joint = joint_of_rows(rows)
     return [
         [
             emphasis.format(text) if (i, column.key) in bold else text
@@ -191,7 +185,7 @@ def _texts(
     ]
 
 
-def _joint(rows: Sequence[Row]) -> str:
+def joint_of_rows(rows: Sequence[Row]) -> str:
     """What stands between the ends of every interval of these rows."""
     return joint_of(one for row in rows for one in row.get(INTERVALS, {}).values())
 
@@ -200,115 +194,3 @@ def _frame(texts: Sequence[Sequence[str]], titles: Sequence[str]) -> Any:
     import pandas as pd
 
     return pd.DataFrame(texts, columns=list(titles), dtype=object)
-
-
-def rich_table(
-    rows: Sequence[Row],
-    columns: Sequence[Column],
-    *,
-    width: int | None = None,
-    title: str | None = None,
-    section_by: str | None = None,
-) -> Table:
-    """The table for a terminal; a line is left where the value of `section_by` changes."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(
-        title=Text(title) if title else None,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    widths, joint = _widths(rows, columns, width), _joint(rows)
-    for column in columns:
-        # Text folds at exact widths; left to itself rich cuts, and a cut name is a wrong one.
-        table.add_column(
-            Text(column.head or column.title),
-            justify=column.justify,
-            width=widths[column.key],
-            overflow="fold",
-            no_wrap=not column.fold_at,  # as wide as its text: half the time of a long table
-        )
-    for position, row in enumerate(rows):
-        if section_by and position and row.get(section_by) != rows[position - 1].get(section_by):
-            table.add_section()
-        # Text, not str: a model's name may hold square brackets, which rich reads as markup.
-        table.add_row(*(Text(column.text(row, under=True, joint=joint)) for column in columns))
-    return table
-
-
-def rich_tables(
-    rows: Sequence[Row],
-    columns: Sequence[Column],
-    *,
-    width: int,
-    n_fixed: int,
-    title: str | None = None,
-    section_by: str | None = None,
-) -> list[RenderableType]:
-    """The table in as many pieces as the width asks for; nothing in it is cut.
-
-    Droppable columns go first, the last of them before the others. If the rest is still
-    too wide, it continues below, and each piece repeats the first `n_fixed` columns.
-    """
-    pieces = fit(rows, columns, width=width, n_fixed=n_fixed)
-    return [
-        rich_table(rows, piece, width=width, title=None if index else title, section_by=section_by)
-        for index, piece in enumerate(pieces)
-    ]
-
-
-def fit(
-    rows: Sequence[Row], columns: Sequence[Column], *, width: int, n_fixed: int
-) -> list[list[Column]]:
-    """The columns of each piece of a table that is `width` characters wide."""
-    widths = _widths(rows, columns, 0)
-    kept = list(columns)
-    for column in reversed(columns):
-        if _total(kept, widths) <= width:
-            break
-        if column.droppable:
-            kept = [other for other in kept if other.droppable != column.droppable]
-    fixed, rest = kept[:n_fixed], kept[n_fixed:]
-    pieces = [list(fixed)]
-    for column in rest:
-        fits = _total([*pieces[-1], column], widths) <= width
-        if not fits and len(pieces[-1]) > n_fixed:
-            pieces.append(list(fixed))
-        pieces[-1].append(column)
-    return pieces
-
-
-def _widths(rows: Sequence[Row], columns: Sequence[Column], width: int | None) -> dict[str, int]:
-    """The width of each column by key: what its text needs, less where it may fold.
-
-    `width` is what the table may take; None: as much as it needs.
-    """
-    from rich.cells import cell_len
-
-    natural, joint = {}, _joint(rows)
-    for column in columns:
-        cells = (column.text(row, under=True, joint=joint) for row in rows)
-        texts = [column.head or column.title, *cells]
-        natural[column.key] = max(cell_len(line) for text in texts for line in text.split("\n"))
-    if width is None:
-        return natural
-    narrow = {
-        column.key: min(natural[column.key], column.fold_at or natural[column.key])
-        for column in columns
-    }
-    spare = max(0, width - _total(columns, narrow))
-    for key, wanted in natural.items():
-        more = min(spare, wanted - narrow[key])
-        narrow[key] += more
-        spare -= more
-    return narrow
-
-
-def _total(columns: Sequence[Column], widths: Mapping[str, int]) -> int:
-    return sum(widths[column.key] for column in columns) + CELL_PADDING * (len(columns) - 1)

@@ -71,4 +71,4 @@ def _upgrade(engine: Engine, location: Location) -> None:
 def _empty(location: Location) -> Store:
     engine = memory_engine()
     schema.metadata.create_all(engine)
-    return Store(engine, location, writable=False)
+    return Store(engine, location, writable=False, exists=False)

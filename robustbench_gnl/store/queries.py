@@ -166,6 +166,10 @@ def named_run_ids(connection: Connection, selector: str) -> list[str]:
     Raises:
         UsageError: None, or the start of more than one id.
     """
+    try:
+        selector.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"no run {selector!r}: expected Unicode text", selector=selector) from None
     found = connection.execute(_newest(select(_runs.c.id))).scalars()
     ids = [id for id in found if isinstance(id, str)]
     if selector in ids:

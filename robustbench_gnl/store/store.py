@@ -25,12 +25,20 @@ class Store:
     """An open store. Close it, or use it in a `with` statement."""
 
     def __init__(
-        self, engine: Engine, location: Location, *, writable: bool, has_cache: bool = True
+        self,
+        engine: Engine,
+        location: Location,
+        *,
+        writable: bool,
+        has_cache: bool = True,
+        exists: bool = True,
     ) -> None:
         self._engine = engine
         self._location = location
         self._writable = writable
         self._has_cache = has_cache
+        self.exists = exists
+        """False: nothing was there to be read, and an empty store stands for it."""
         self._checked_against: dict[str, tuple[Protocol, int]] = {}
 
     @property
@@ -84,8 +92,7 @@ class Store:
         Raises:
             UsageError: None, or more than one.
         """
-        with self._reading() as connection:
-            return queries.named_run_ids(connection, selector)[0]
+        return self.named(selector)[0]
 
     def named(self, selector: str) -> list[str]:
         """The ids of all runs that a word names, the one that `resolve` takes first.

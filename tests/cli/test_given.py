@@ -141,6 +141,11 @@ def test_a_store_without_runs_has_none_to_read(
     assert db.exists() == (kind == "empty")
 
 
+def test_a_name_that_is_no_unicode_names_no_run(reader: tuple[str, ...], stored: Stored) -> None:
+    done = gnlbench(*reader, "caf\udce9", "--db", stored.db, check=2)
+    assert "no run 'caf\\udce9': expected Unicode text" in done.stderr
+
+
 def test_a_store_that_is_none_is_said(reader: tuple[str, ...], tmp_path: Path) -> None:
     db = tmp_path / "store.sqlite"
     db.write_text("no database at all")

@@ -51,7 +51,7 @@ def run_id() -> str:
 def test_a_missing_store_lists_nothing_and_stays_missing(call: Call, tmp_path: Path):
     result = call("list")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "No runs in results/gnlbench.sqlite yet" in result.stderr
+    assert "no runs in results/gnlbench.sqlite yet (it does not exist)" in result.stderr
     result = call("list", "--format", "json")
     assert json.loads(result.stdout) == {"schema_version": 1, "runs": []}
     for format in ("csv", "markdown", "latex"):

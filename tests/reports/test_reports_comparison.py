@@ -29,7 +29,7 @@ from robustbench_gnl.reports.comparison_rows import (
 )
 from robustbench_gnl.reports.comparison_words import answer
 from robustbench_gnl.reports.run_details import KINDS
-from robustbench_gnl.reports.tables import fit
+from robustbench_gnl.reports.terminal_tables import fit
 from robustbench_gnl.statistics import Comparison, Difference, compare
 from robustbench_gnl.statistics.comparison import OVERALL
 from robustbench_gnl.statistics.jackknife import KINDS as KINDS_BY_BLOCK

@@ -24,11 +24,10 @@ from robustbench_gnl.reports.tables import (
     INTERVALS,
     Column,
     escape_latex,
-    fit,
     lowest,
     render,
-    rich_tables,
 )
+from robustbench_gnl.reports.terminal_tables import fit, rich_tables
 from tests.reports.reading import READERS, check_latex, latex_text, terminal_text
 
 COLUMNS = (
