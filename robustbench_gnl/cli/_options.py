@@ -62,4 +62,7 @@ ReferenceOption = Annotated[
 LevelOption = Annotated[
     float, typer.Option(metavar="0-1", help="How often the intervals hold the truth.")
 ]
+IntervalsOption = Annotated[
+    bool, typer.Option("--ci/--no-ci", help="A column of intervals in markdown and latex.")
+]
 DEFAULT_LEVEL = 0.95  # as `statistics.LEVEL`, which would load NumPy here

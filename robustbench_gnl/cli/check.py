@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -29,8 +29,9 @@ from robustbench_gnl.errors import GnlbenchError, UsageError
 
 if TYPE_CHECKING:
     from robustbench_gnl.cli._plan import Plan
-    from robustbench_gnl.records import Run
+    from robustbench_gnl.records import Condition, Run
     from robustbench_gnl.reports.gate import GateReport
+    from robustbench_gnl.statistics import Rule
 
 EXIT_REGRESSION = 1
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -108,10 +109,6 @@ def check(
             context, options, run, baseline, fail_on or [], reference, db,
             alpha=alpha, strict=strict, common_cells=common_cells,
         )  # fmt: skip
-    if junit is not None:
-        write_whole(junit, junit_xml(report) + "\n", option="--junit")
-    if os.environ.get(STEP_SUMMARY):
-        append(Path(os.environ[STEP_SUMMARY]), render_gate(report, "markdown") + "\n")
     try:
         if format is Format.table:
             print_parts(lambda width: gate_parts(report, width=width))
@@ -123,26 +120,43 @@ def check(
         # The reader has seen enough, but the answer stands. Else the interpreter would fail to
         # flush at its exit, with a code of its own.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    try:
+        _tell(junit, junit_xml(report), render_gate(report, "markdown"))
+    except UsageError as failure:
+        if report.passed:
+            raise
+        say(f"Warning: {failure}")
     if not report.passed:
         raise typer.Exit(EXIT_REGRESSION)
 
 
+def _tell(junit: Path | None, xml: str, markdown: str) -> None:
+    """Leave the answer where CI servers look for it.
+
+    Raises:
+        UsageError: It cannot be written there.
+    """
+    if junit is not None:
+        write_whole(junit, xml + "\n", option="--junit")
+    if os.environ.get(STEP_SUMMARY):
+        append(Path(os.environ[STEP_SUMMARY]), markdown + "\n")
+
+
 @contextmanager
 def _errors_told_to(junit: Path | None) -> Iterator[None]:
-    """Write why nothing could be judged to the file, too: else a CI server would show nothing, or
-    what an earlier run left there."""
+    """Tell CI servers why nothing could be judged, too: else they would show nothing, or what an
+    earlier run left there."""
     from robustbench_gnl.reports.gate_junit import junit_error
 
     try:
         yield
     except (GnlbenchError, CorruptionError) as error:
-        if junit is not None:
-            rule = error.values.get("rule") if isinstance(error, GnlbenchError) else None
-            text = junit_error(type(error).__name__, str(error), rule)
-            try:
-                write_whole(junit, text + "\n", option="--junit")
-            except UsageError as failure:
-                say(f"Warning: {failure}")
+        rule = error.values.get("rule") if isinstance(error, GnlbenchError) else None
+        xml = junit_error(type(error).__name__, str(error), rule)
+        try:
+            _tell(junit, xml, f"### gnlbench check could not judge\n\n{error}")
+        except UsageError as failure:
+            say(f"Warning: {failure}")
         raise
 
 
@@ -161,7 +175,7 @@ def _judged(
 ) -> GateReport:
     """The rules held against the two runs."""
     from robustbench_gnl.reports.gate import GateReport
-    from robustbench_gnl.statistics import check_protocols, judge, parse_rules
+    from robustbench_gnl.statistics import check_cells, check_protocols, judge, parse_rules
 
     rules = parse_rules(fail_on)
     divisor = chosen_reference(reference)
@@ -183,47 +197,81 @@ def _judged(
     )  # fmt: skip
     if run is None:
         against_baseline(base.evidence)  # what can never be judged is told before the work
-        run = _evaluate(context, options, db, base.run)
+        has_cells = partial(check_cells, rules, base.evidence.conditions, common_cells=common_cells)
+        run = _evaluate(context, options, db, base.run, has_cells)
     (candidate,) = given_runs([run], db)
-    if candidate.run.id == base.run.id and not evaluates:
-        raise UsageError(
-            f"RUN and --baseline are the same run {base.run.id}; name two (a tag or a model means "
-            "its newest run)",
-            run_id=base.run.id,
-        )
     name, baseline_name = names_of([candidate.run, base.run])
     check_protocols([(baseline_name, base.run.protocol), (name, candidate.run.protocol)])
-    verdicts = against_baseline(candidate.evidence)
-    cells = set(base.evidence.conditions), set(candidate.evidence.conditions)
-    return GateReport(
+    report = GateReport(
         name=name,
         run=candidate.run,
         baseline_name=baseline_name,
         baseline=base.run,
-        verdicts=verdicts,
+        verdicts=against_baseline(candidate.evidence),
         alpha=alpha,
         strict=strict,
         reference=divisor.name,
         answers_alike=_answer_alike(base, candidate),
-        left_out=tuple(map(str, sorted(cells[0] ^ cells[1]))) if common_cells else (),
-        plan_words=_plan_words(run, baseline, reference, alpha / len(rules)),
+        left_out=_left_out(rules, base, candidate) if common_cells else (),
+        plan_words=_plan_words(run, baseline, db, reference, alpha / len(rules)),
     )
+    if report.passed:
+        _check_no_guess(report)
+    return report
 
 
-def _plan_words(run: str, baseline: str, reference: Path | None, alpha: float) -> tuple[str, ...]:
+def _check_no_guess(report: GateReport) -> None:
+    """Refuse to pass a network that has come to guess: relative numbers fall when the clean
+    error rises, and few images may hide it.
+
+    Raises:
+        UsageError: It has.
+    """
+    from robustbench_gnl.reports.chance import chance_lines, is_run_near_chance
+
+    if is_run_near_chance(report.run) and not is_run_near_chance(report.baseline):
+        (guesses,) = chance_lines(report.run, report.name)
+        raise UsageError(
+            f"{guesses.removesuffix('.')}, and no rule fails for it; look at the checkpoint, the "
+            "order of its classes and its normalisation, and add the rule clean_error:+1pp"
+        )
+
+
+def _left_out(rules: Sequence[Rule], one: GivenRun, other: GivenRun) -> tuple[str, ...]:
+    """Cells that a rule looks at, or that one run has, and that not both have."""
+    from robustbench_gnl.statistics.rules import KINDS
+
+    has = set(one.evidence.conditions), set(other.evidence.conditions)
+    named = {cell for rule in rules if rule.field in KINDS for cell in rule.selection or ()}
+    return tuple(map(str, sorted((has[0] | has[1] | named) - (has[0] & has[1]))))
+
+
+def _plan_words(
+    run: str, baseline: str, db: str, reference: Path | None, alpha: float
+) -> tuple[str, ...]:
     """The command that plans from the two runs, at the level of one of the rules."""
     from robustbench_gnl.statistics.power import ALPHA
 
+    # A URL may hold a password, and what the environment says need not be typed.
+    is_known = db in (str(DEFAULT_STORE), os.environ.get("GNLBENCH_DB")) or "://" in db
+    store = () if is_known else ("--db", db)
     divisor = () if reference is None else ("--reference", str(reference))
     level = () if alpha == ALPHA else ("--alpha", f"{alpha:.3g}")
-    return ("gnlbench", "plan", run, "--against", baseline, *divisor, *level)
+    return ("gnlbench", "plan", run, "--against", baseline, *store, *divisor, *level)
 
 
-def _evaluate(context: typer.Context, options: EvaluationOptions, db: str, baseline: Run) -> str:
+def _evaluate(
+    context: typer.Context,
+    options: EvaluationOptions,
+    db: str,
+    baseline: Run,
+    has_cells: Callable[[Sequence[Condition]], None],
+) -> str:
     """The id of the run, evaluated if it is not stored; refused first if its protocol is not
-    the baseline's."""
+    the baseline's, or `has_cells` refuses the cells that it will have."""
     from robustbench_gnl.cli.evaluate import carry_out
     from robustbench_gnl.statistics import check_protocols
+    from robustbench_gnl.store import open_store
 
     models = options.model_requests()
     if len(models) != 1:
@@ -234,6 +282,10 @@ def _evaluate(context: typer.Context, options: EvaluationOptions, db: str, basel
         check_protocols(
             [("the baseline", baseline.protocol), ("this evaluation", candidate.protocol)]
         )
+        with open_store(db) as store:
+            candidate.find_stored(store, rerun=plan.settings.rerun)
+        stored = (condition for _, condition in candidate.stored)
+        has_cells(tuple(dict.fromkeys([*plan.conditions, *stored])))
 
     data, settings = options.data_request(context), options.settings()
     (run,) = carry_out(models, data, settings, db, check_plan=check_plan)

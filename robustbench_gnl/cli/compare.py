@@ -14,6 +14,7 @@ from robustbench_gnl.cli._options import (
     DEFAULT_STORE,
     Format,
     FormatOption,
+    IntervalsOption,
     LevelOption,
     ReferenceOption,
     StoreOption,
@@ -40,6 +41,7 @@ def compare(
     format: FormatOption = Format.table,
     reference: ReferenceOption = None,
     level: LevelOption = DEFAULT_LEVEL,
+    ci: IntervalsOption = True,
 ) -> None:
     from robustbench_gnl.reports.comparison import (
         Compared,
@@ -74,7 +76,7 @@ def compare(
     if format is Format.table:
         print_parts(lambda width: comparison_parts(report, width=width))
     else:
-        typer.echo(render_comparison(report, format.value))
+        typer.echo(render_comparison(report, format.value, intervals=ci))
 
 
 def _check_each_once(ids: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -25,7 +26,9 @@ from robustbench_gnl.cli._options import (
 from robustbench_gnl.cli._output import print_parts
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.records import Condition, conditions_of
 
+ALL, ALL_SEVERITIES = "all", "1-5"
 SIZES = (100, 250, 500, 1000, 5000, 50_000)
 
 HELP = (
@@ -62,10 +65,10 @@ def plan(
     ] = None,
     corruptions: Annotated[
         str, typer.Option(metavar="common|NAME,...", help="Plan with these corruptions only.")
-    ] = "all",
+    ] = ALL,
     severities: Annotated[
         str, typer.Option(metavar="1-5|1,3", help="Plan with these severities only.")
-    ] = "1-5",
+    ] = ALL_SEVERITIES,
     correlation: Annotated[
         float,
         typer.Option(help="Of the scores of two runs, where only one is given; 0 is cautious."),
@@ -85,24 +88,25 @@ def plan(
         spread_of,
     )
 
-    for name, value in (("--alpha", alpha), ("--power", power)):
-        if not 0 < value < 1:
-            raise UsageError(f"expected {name} between 0 and 1, got {value:g}")
+    for name, value, most in (("--alpha", alpha, 0.5), ("--power", power, 0.999)):
+        if not 0 < value <= most:
+            raise UsageError(f"expected {name} above 0 and at most {most:g}, got {value:g}")
     rules = [parse_rule(text) for text in change or []]
     divisor = chosen_reference(reference)
-    chosen = set(parse_corruptions(corruptions)), set(parse_severities(severities))
+    chosen = conditions_of(parse_corruptions(corruptions), parse_severities(severities))
     planned_from = newest_run_id(db) if run is None else run
     found = given_runs([planned_from, *([] if against is None else [against])], db)
     names = names_of([one.run for one in found])
     check_protocols([(name, one.run.protocol) for name, one in zip(names, found, strict=True)])
     narrowed = [
         one.evidence.only(
-            cell
-            for cell in one.evidence.conditions
-            if cell.is_clean or (cell.corruption in chosen[0] and cell.severity in chosen[1])
+            cell for cell in one.evidence.conditions if cell.is_clean or cell in chosen
         )
         for one in found
     ]
+    if corruptions != ALL or severities != ALL_SEVERITIES:
+        for name, evidence in zip(names, narrowed, strict=True):
+            _check_has(name, evidence.conditions, chosen if corruptions != ALL else ())
     other = narrowed[1] if against is not None else None
     spread = spread_of(narrowed[0], other, correlation)
     settings = {"alpha": alpha, "power": power}
@@ -129,3 +133,18 @@ def plan(
         print_parts(lambda width: plan_parts(report, width=width))
     else:
         typer.echo(render_plan(report, format.value))
+
+
+def _check_has(name: str, has: Sequence[Condition], named: Sequence[Condition]) -> None:
+    """Refuse to plan without what was asked for: all that was named, and some corruption.
+
+    Raises:
+        UsageError: It is not there.
+    """
+    missing = [str(cell) for cell in named if cell not in has]
+    if missing or not any(not cell.is_clean for cell in has):
+        listed = f" ({', '.join(missing[:3])}{' and more' if missing[3:] else ''})"
+        raise UsageError(
+            f"{name} lacks cells to plan with{listed if missing else ''}; evaluate them first, or "
+            "choose others with --corruptions and --severities"
+        )

@@ -17,6 +17,7 @@ from robustbench_gnl.cli._options import (
     DEFAULT_STORE,
     Format,
     FormatOption,
+    IntervalsOption,
     LevelOption,
     ReferenceOption,
     StoreOption,
@@ -85,10 +86,7 @@ def show_run(
     format: FormatOption = Format.table,
     reference: ReferenceOption = None,
     level: LevelOption = DEFAULT_LEVEL,
-    ci: Annotated[
-        bool,
-        typer.Option("--ci/--no-ci", help="A column of intervals in markdown and latex."),
-    ] = True,
+    ci: IntervalsOption = True,
 ) -> None:
     from robustbench_gnl.cli._details import details_of
     from robustbench_gnl.reports import render_run, run_document, run_table

@@ -19,7 +19,7 @@ from robustbench_gnl.reports.formats import (
     as_share,
 )
 from robustbench_gnl.reports.leaderboard import Board
-from robustbench_gnl.reports.run_parts import UNVERIFIED, demonstration_sentence
+from robustbench_gnl.reports.run_parts import UNVERIFIED, demonstration_sentence, reference_sentence
 from robustbench_gnl.reports.tables import (
     INTERVALS,
     REASONS,
@@ -180,8 +180,10 @@ def render_boards(boards: Sequence[Board], format: str, columns: str = "groups")
         numbers = [column for column in shown if column.key == "n_params" or column in NUMBERS]
         numbers += _corruption_columns(columns)
         best = lowest(rows, numbers, _may_be_best)
-        notes = foot_of(board, shown)
-        blocks.append(render(rows, shown, format, title_of(board), bold=best, notes=notes))
+        title, notes = title_of(board), foot_of(board, shown)
+        if format == "latex":  # a caption travels with its table
+            title = f"{title.removesuffix('.')}. {reference_sentence(board.reference.name)}"
+        blocks.append(render(rows, shown, format, title, bold=best, notes=notes))
     return "\n\n".join(blocks)
 
 

@@ -25,6 +25,7 @@ from robustbench_gnl.reports.comparison_words import (
     run_line,
     same_checkpoint_lines,
 )
+from robustbench_gnl.reports.run_parts import reference_sentence
 from robustbench_gnl.reports.tables import Column, render
 from robustbench_gnl.reports.terminal_tables import rich_tables
 
@@ -140,20 +141,25 @@ def _who(name: str, run: Run) -> dict[str, Any]:
     }
 
 
-def render_comparison(report: ComparisonReport, format: str) -> str:
+def render_comparison(report: ComparisonReport, format: str, *, intervals: bool = True) -> str:
     """The comparison as json, csv, markdown or latex, without a final line break.
 
     csv has a row for each number and each cell, `kind` telling which.
+
+    Args:
+        intervals: Whether markdown and latex have a column of them.
     """
     if format == "json":
         return json.dumps(comparison_document(report), indent=2)
     if format == "csv":
         return render(_csv_rows(report), CSV_COLUMNS, "csv")
     blocks = []
+    columns = [one for one in NUMBER_COLUMNS if intervals or one.key != "interval"]
     for one in report.candidates:
         title, answer = report.title(one), report.answer(one)
         if format == "latex":  # a caption travels with its table
-            title = f"{title}, {report.protocol.name}: {answer}"
+            reference = reference_sentence(report.reference)
+            title = f"{title}, {report.protocol.name}: {answer} {reference}."
         rows = number_rows(one.comparison)
         no_gain = fell_without_gain(one.comparison)
         bold = {
@@ -163,7 +169,7 @@ def render_comparison(report: ComparisonReport, format: str) -> str:
         }
         texts = [number_texts(row) for row in rows]
         notes = [answer, *report.who(one), *report.notes(one)]
-        blocks.append(render(texts, NUMBER_COLUMNS, format, title, bold=bold, notes=notes))
+        blocks.append(render(texts, columns, format, title, bold=bold, notes=notes))
         blocks.append(render(cell_texts(one.comparison), CELL_COLUMNS, format, CELLS_TITLE))
     return "\n\n".join(blocks)
 

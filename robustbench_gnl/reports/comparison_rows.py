@@ -18,13 +18,15 @@ from robustbench_gnl.reports.formats import (
 )
 from robustbench_gnl.reports.run_details import KINDS
 from robustbench_gnl.reports.tables import Column, Row
-from robustbench_gnl.statistics.comparison import OVERALL
+from robustbench_gnl.statistics.comparison import OVERALL, SHARED
+from robustbench_gnl.statistics.significance import holm
 
 if TYPE_CHECKING:
     from robustbench_gnl.statistics import CellTest, Comparison
 
 LABELS = {
     "clean_error": "clean error %",
+    SHARED: "mean error of shared cells %",
     "mean_corruption_error": "mean corruption error %",
     "mean_error_19": "mean error over all 19 %",
     "mce": "mCE",
@@ -123,11 +125,18 @@ def _format_of(key: str) -> Any:
 
 
 def surely(mark: str, comparison: Comparison) -> list[str]:
-    """What has that mark of the clean images, as `clean`, and the corruptions."""
+    """What surely is so of the clean images, as `clean`, and the corruptions: by their paired
+    tests, with Holm's correction for how many they are."""
     keys = {"clean_error": "clean"}
     keys |= {_of_corruption(name, comparison)[0]: name for name in corruptions.names("all")}
     found = comparison.differences
-    return [name for key, name in keys.items() if key in found and found[key].mark == mark]
+    names = {key: name for key, name in keys.items() if key in found}
+    p_values = holm([found[key].p_value or 0.0 for key in names])
+    return [
+        name
+        for (key, name), p in zip(names.items(), p_values, strict=True)
+        if found[key].mark == mark and p <= 1 - comparison.level + 1e-12
+    ]
 
 
 def cell_row(test: CellTest) -> dict[str, Any]:

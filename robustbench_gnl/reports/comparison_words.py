@@ -18,6 +18,7 @@ from robustbench_gnl.reports.formats import (
     as_signed,
 )
 from robustbench_gnl.reports.run_parts import reference_sentence, warning_lines
+from robustbench_gnl.statistics.comparison import SHARED
 from robustbench_gnl.statistics.paired import fewest_changed
 
 if TYPE_CHECKING:
@@ -29,20 +30,21 @@ N_NAMED = 3
 
 
 def answer(name: str, baseline_name: str, comparison: Comparison) -> str:
-    """The answer by mCE, or by the mean error of what was run; where that is inside the noise,
-    with what surely changed all the same."""
+    """The answer by mCE, or by the mean error of what was run; with what surely changed the
+    other way, or at all where the answer is inside the noise."""
     found = comparison.differences
-    key = next((one for one in ("mce", "mean_corruption_error") if one in found), None)
-    if key is None:
-        said = "The runs share too few cells for an mCE; see the corruptions one by one."
-    elif key == "mce":
-        said = _verdict(name, baseline_name, found[key], "mCE", as_percent)
-    else:
-        label = "mean corruption error"
-        said = _verdict(name, baseline_name, found[key], label, as_fraction_percent)
-    is_sure = key is not None and found[key].mark != "~"
-    others = [] if is_sure else _all_the_same(comparison)
-    return " ".join([said, *others, *_no_gain(comparison)])
+    labels = {
+        "mce": "mCE",
+        "mean_corruption_error": "mean corruption error",
+        SHARED: "mean error of the cells that both have",
+        "clean_error": "clean error",
+    }
+    key = next(key for key in labels if key in found)
+    format = as_percent if key == "mce" else as_fraction_percent
+    said = _verdict(name, baseline_name, found[key], labels[key], format)
+    return " ".join(
+        [said, *_all_the_same(comparison, besides=found[key].mark), *_no_gain(comparison)]
+    )
 
 
 def fell_without_gain(comparison: Comparison) -> list[str]:
@@ -66,9 +68,10 @@ def _no_gain(comparison: Comparison) -> list[str]:
     ]
 
 
-def _all_the_same(comparison: Comparison) -> list[str]:
+def _all_the_same(comparison: Comparison, besides: str) -> list[str]:
     """`Better: fog; worse: snow, frost and contrast.`, or nothing."""
-    changed = {mark: surely(mark, comparison) for mark in ("better", "worse")}
+    marks = [mark for mark in ("better", "worse") if mark != besides]
+    changed = {mark: surely(mark, comparison) for mark in marks}
     parts = [f"{mark}: {_listed(names)}" for mark, names in changed.items() if names]
     text = "; ".join(parts)
     return [f"{text[0].upper()}{text[1:]}."] if text else []
@@ -127,7 +130,8 @@ def notes_of(comparison: Comparison, protocol: Protocol, reference: str) -> list
         f"{as_count(fewest_changed(comparison.level))} images changed (top-5, likelihood and "
         "calibration: the interval alone); ~: inside the noise",
         "numbers are not corrected for how many they are: by chance alone, "
-        f"{as_share(1 - comparison.level)} of those that did not change are marked",
+        f"{as_share(1 - comparison.level)} of those that did not change are marked; what the "
+        "answer names besides is corrected (paired tests, Holm)",
         f"cells: better or worse by McNemar's exact test at {as_share(1 - comparison.level)}, with "
         f"Holm's correction for {len(tests)} cells; ~: inside the noise",
         reference_sentence(reference),

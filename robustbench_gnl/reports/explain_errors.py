@@ -8,7 +8,7 @@ import corruptions
 from robustbench_gnl.metrics import GROUPS, worst_corruption
 from robustbench_gnl.records import CLEAN, Condition
 from robustbench_gnl.reports.explanation import Explained, Explanation, mean_of, or_dash, sum_of
-from robustbench_gnl.reports.formats import as_count, as_fraction_percent, as_percent
+from robustbench_gnl.reports.formats import as_count, as_precise, as_precise_percent
 from robustbench_gnl.reports.tables import DASH
 
 
@@ -45,9 +45,9 @@ def _cell(one: Explained, condition: Condition, number: str, path: str) -> Expla
 def _corruption(one: Explained, name: str) -> Iterator[Explanation]:
     summary = one.summary.corruptions[name]
     known = [error for error in summary.severities if error is not None]
-    errors, of_reference = sum_of(known, as_fraction_percent), _reference_errors(one, name)
-    clean = or_dash(one.summary.clean_error, as_fraction_percent)
-    clean_of_reference = or_dash(one.reference.clean_error, as_fraction_percent)
+    errors, of_reference = sum_of(known, as_precise_percent), _reference_errors(one, name)
+    clean = or_dash(one.summary.clean_error, as_precise_percent)
+    clean_of_reference = or_dash(one.reference.clean_error, as_precise_percent)
     yield one.explain(
         f"corruptions.{name}.error",
         summary.error,
@@ -55,7 +55,7 @@ def _corruption(one: Explained, name: str) -> Iterator[Explanation]:
         number=f"error of {name}",
         meaning="mean over its severities",
         formula="mean of the errors by severity",
-        worked=mean_of(known, as_fraction_percent),
+        worked=mean_of(known, as_precise_percent),
     )
     yield one.explain(
         f"corruptions.{name}.ce",
@@ -80,7 +80,7 @@ def _corruption(one: Explained, name: str) -> Iterator[Explanation]:
 def _reference_errors(one: Explained, name: str) -> str:
     """The five of the reference, or their sum, where they are not known one by one."""
     five = one.reference.errors.get(name) or (one.reference.error_sum(name),)
-    return sum_of(five, as_fraction_percent)
+    return sum_of(five, as_precise_percent)
 
 
 def _means(one: Explained) -> Iterator[Explanation]:
@@ -93,7 +93,7 @@ def _means(one: Explained) -> Iterator[Explanation]:
         number="mean corruption error",
         meaning="plain mean over the 15 corruptions; not mCE",
         formula="mean of the 15 errors",
-        worked=mean_of([member.error for member in common], as_fraction_percent),
+        worked=mean_of([member.error for member in common], as_precise_percent),
     )
     yield one.explain(
         "mce",
@@ -102,7 +102,7 @@ def _means(one: Explained) -> Iterator[Explanation]:
         number="mCE",
         meaning=f"{one.reference.name} is 100",
         formula="mean of the 15 CEs",
-        worked=mean_of([member.ce for member in common], as_percent),
+        worked=mean_of([member.ce for member in common], as_precise),
     )
     yield one.explain(
         "relative_mce",
@@ -111,7 +111,7 @@ def _means(one: Explained) -> Iterator[Explanation]:
         number="relative mCE",
         meaning="what corruption itself costs, against the reference",
         formula="mean of the 15 relative CEs",
-        worked=mean_of([member.relative_ce for member in common], as_percent),
+        worked=mean_of([member.relative_ce for member in common], as_precise),
     )
 
 
@@ -125,7 +125,7 @@ def _groups(one: Explained) -> Iterator[Explanation]:
             number=f"CE of {group}",
             meaning="a group of the paper",
             formula=f"mean of its {len(ces)} CEs",
-            worked=mean_of(ces, as_percent),
+            worked=mean_of(ces, as_precise),
         )
 
 
@@ -140,6 +140,6 @@ def _mean_over_19(one: Explained) -> Iterator[Explanation]:
             number="mean error over all 19",
             meaning="what the GroupNL authors' script prints as mCE (unnormalized)",
             formula="mean of the 19 errors",
-            worked=mean_of(errors, as_fraction_percent),
+            worked=mean_of(errors, as_precise_percent),
             source="val_imagenet_c.py of GroupNL",
         )

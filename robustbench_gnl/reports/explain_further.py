@@ -8,13 +8,19 @@ from typing import NamedTuple
 import corruptions
 from robustbench_gnl.records import CLEAN
 from robustbench_gnl.reports.explanation import (
-    UNITS,
     Explained,
     Explanation,
     mean_of,
     or_dash,
+    sum_of,
 )
-from robustbench_gnl.reports.formats import as_count, as_fraction_percent, as_percent
+from robustbench_gnl.reports.formats import (
+    as_count,
+    as_fraction_percent,
+    as_percent,
+    as_precise,
+    as_precise_percent,
+)
 from robustbench_gnl.reports.run_details import named_worst
 from robustbench_gnl.reports.tables import DASH
 
@@ -91,7 +97,8 @@ def _clean_worked(one: Explained, key: str) -> str:
         return f"100 x {as_count(cell.n_images - cell.n_top5)} / {as_count(cell.n_images)}"
     if key == "negative_log_likelihood":
         return f"{cell.negative_log_likelihood_sum:.3f} / {as_count(cell.n_images)}"
-    return "over the 15 bins that the store keeps of each block"
+    gaps = sum_of(one.details.clean_gaps, as_precise)
+    return f"100 x ({gaps}) / {as_count(cell.n_images)}"
 
 
 def _mean(one: Explained, kind: _Kind) -> Explanation:
@@ -105,15 +112,15 @@ def _mean(one: Explained, kind: _Kind) -> Explanation:
         number=f"mean {kind.name}",
         meaning=f"{kind.meaning}; mean over the 75 cells",
         formula=f"mean of the 15 {kind.name}s",
-        worked=mean_of(members, UNITS[kind.unit].format),
+        worked=mean_of(members, as_precise if kind.unit == "nats" else as_precise_percent),
         source=kind.source,
         needs=("mean_corruption_error",),
     )
 
 
 def _robustness_gap(one: Explained) -> Explanation:
-    mean_error = or_dash(one.summary.mean_corruption_error, as_fraction_percent)
-    clean_error = or_dash(one.summary.clean_error, as_fraction_percent)
+    mean_error = or_dash(one.summary.mean_corruption_error, as_precise_percent)
+    clean_error = or_dash(one.summary.clean_error, as_precise_percent)
     return one.explain(
         "robustness_gap",
         one.details.numbers.values.get("robustness_gap"),
@@ -130,10 +137,11 @@ def _robustness_gap(one: Explained) -> Explanation:
 def _effective_robustness(one: Explained) -> Explanation:
     trend, formula, worked = one.details.trend, "expected mCE - mCE", DASH
     if trend is not None:
-        clean_error = or_dash(one.summary.clean_error, as_fraction_percent)
-        mce = or_dash(one.summary.mce, as_percent)
+        clean_error = or_dash(one.summary.clean_error, as_precise_percent)
+        mce = or_dash(one.summary.mce, as_precise)
         formula = f"{formula}, where expected {trend}"
-        worked = f"{trend.intercept:.2f} + {trend.slope:.3f} x {clean_error} - {mce}"
+        line = f"{as_precise(trend.intercept)} + {as_precise(trend.slope)} x {clean_error}"
+        worked = f"{line} - {mce}"
     return one.explain(
         "effective_robustness",
         one.details.numbers.values.get("effective_robustness"),

@@ -25,6 +25,17 @@ def as_percent(value: float) -> str:
     return f"{value:z.2f}"
 
 
+def as_precise(value: float) -> str:
+    """What a formula is worked with: four decimals, so that two come out right, less zeros."""
+    text = f"{value:z.4f}"
+    return text[:-2] + text[-2:].rstrip("0")
+
+
+def as_precise_percent(value: float) -> str:
+    """The same of a fraction in [0, 1], in percent."""
+    return as_precise(100 * value)
+
+
 def as_count(value: int) -> str:
     """A count with its thousands set apart."""
     return f"{value:,}"

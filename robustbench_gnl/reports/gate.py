@@ -14,7 +14,8 @@ from robustbench_gnl.reports.gate_rows import (
     verdict_row,
     verdict_texts,
 )
-from robustbench_gnl.reports.gate_words import headline, notes_of
+from robustbench_gnl.reports.gate_words import has_ratios, headline, notes_of
+from robustbench_gnl.reports.run_parts import reference_sentence
 from robustbench_gnl.reports.tables import render
 from robustbench_gnl.reports.terminal_tables import rich_tables
 
@@ -46,7 +47,7 @@ class GateReport:
 
     @property
     def is_the_baseline(self) -> bool:
-        """Whether what was evaluated was stored already, as the baseline."""
+        """Whether both are one run, as a first release and its baseline may be."""
         return self.run.id == self.baseline.id
 
     @property
@@ -91,7 +92,10 @@ def render_gate(report: GateReport, format: str) -> str:
         return render(raw, CSV_COLUMNS, "csv")
     rows = [verdict_texts(verdict) for verdict in report.verdicts]
     columns = columns_of(len(rows))
-    return render(rows, columns, format, headline(report), notes=notes_of(report))
+    title = headline(report)
+    if format == "latex" and has_ratios(report):  # a caption travels with its table
+        title = f"{title}. {reference_sentence(report.reference)}"
+    return render(rows, columns, format, title, notes=notes_of(report))
 
 
 def gate_parts(report: GateReport, *, width: int) -> list[RenderableType]:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from robustbench_gnl.reports.chance import chance_lines
 from robustbench_gnl.reports.formats import as_count
 from robustbench_gnl.reports.gate_rows import change_to_plan, inside_noise, name_of, seen
 from robustbench_gnl.reports.run_parts import reference_sentence, warning_lines
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 def headline(report: GateReport) -> str:
     """The answer."""
+    if report.is_the_baseline:
+        return f"PASSED: {report.name} is the baseline itself, so nothing was compared"
     n_rules = len(report.verdicts)
     n_failed = sum(not verdict.passed for verdict in report.verdicts)
     n_noisy = sum(map(inside_noise, report.verdicts))
@@ -46,14 +49,19 @@ def notes_of(report: GateReport) -> list[str]:
     if report.left_out:
         n_cells = len(report.left_out)
         notes.append(
-            "Left out, because only one of the runs has "
+            "Left out, because not both runs have "
             + ("it: 1 cell." if n_cells == 1 else f"them: {n_cells} cells.")
         )
-    if any(verdict.rule.field in RATIOS for verdict in report.verdicts):
+    if has_ratios(report):
         notes.append(f"{reference_sentence(report.reference)}.")
     if noisy:
         notes.append(_what_would_tell(report, noisy))
     return [*notes, *warning_lines(report.protocol)]
+
+
+def has_ratios(report: GateReport) -> bool:
+    """Whether a rule is about a number that is divided by the reference's."""
+    return any(verdict.rule.field in RATIOS for verdict in report.verdicts)
 
 
 def _these_images(report: GateReport) -> str:
@@ -97,8 +105,10 @@ def _what_was_compared(report: GateReport) -> list[str]:
         if run.finished_at is None
     ]
     if report.is_the_baseline:
-        notes.append("The run is the baseline itself, stored once: nothing changed.")
         return notes
+    notes += [
+        line for name, run in _runs_by_name(report).items() for line in chance_lines(run, name)
+    ]
     if report.same_checkpoint:
         checkpoint = report.run.model.checkpoint_sha256[:8]
         notes.append(f"Both runs are of the same checkpoint, {checkpoint}.")
@@ -118,7 +128,7 @@ def _what_was_seen(report: GateReport) -> list[str]:
         if verdict.detectable is not None:
             too_few = (
                 f"; too few images for {verdict.rule.text}"
-                if 0 < 2 * verdict.allowed < verdict.detectable
+                if verdict.passed and 0 < 2 * verdict.allowed < verdict.detectable
                 else ""
             )
             notes.append(f"With {_these_images(report)} {seen(verdict)}{too_few}.")

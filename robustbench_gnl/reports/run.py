@@ -132,7 +132,8 @@ def render_run(
     common corruptions, whose ce is mCE and whose relative_ce is relative mCE.
 
     Args:
-        intervals: Whether the table has a column of them, where there are details.
+        intervals: Whether the table has a column of them and the caption theirs, where there
+            are details.
     """
     import json
 
@@ -153,13 +154,14 @@ def render_run(
         ]
         return render(rows, RAW_COLUMNS, "csv")
     common, extra = common_and_extra(summary, details)
-    columns = _columns(details if intervals else None)
+    shown = details if intervals else None
+    columns = _columns(shown)
     notes = [
         *head_lines(run),
         *foot_lines(summary, reference, details),
         *remark_lines(run, summary),
     ]
-    title = _caption(run, summary, reference, details) if format == "latex" else run.model.name
+    title = _caption(run, summary, reference, shown) if format == "latex" else run.model.name
     blocks = [render(common, columns, format, title, notes=notes)]
     if extra:
         blocks.append(render(extra, columns, format, title=EXTRA_TITLE))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -141,12 +142,22 @@ def _latex(
     title: str | None,
     bold: Collection[tuple[int, str]],
 ) -> str:
-    texts = _texts(rows, columns, escape_latex, r"\textbf{{{}}}", bold)
+    texts = _texts(rows, columns, _typeset, r"\textbf{{{}}}", bold)
     frame = _frame(texts, [escape_latex(column.title) for column in columns])
     caption = escape_latex(title) if title else None
     layout = "".join(column.justify[0] for column in columns)
     text: str = frame.to_latex(index=False, escape=False, column_format=layout, caption=caption)
     return text.rstrip("\n")
+
+
+def _typeset(text: str) -> str:
+    """Text with the minus signs of its numbers, and the dashes of its ranges."""
+    text = _RANGE.sub(r"\1--", escape_latex(text))
+    return _MINUS.sub("$-$", text)
+
+
+_RANGE = re.compile(r"(\d\.\d+)-(?=\d+\.\d)")
+_MINUS = re.compile(r"(?<![\w.-])-(?=\d+\.\d)")
 
 
 def escape_latex(text: str) -> str:

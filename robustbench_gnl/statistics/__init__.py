@@ -50,7 +50,7 @@ from robustbench_gnl.statistics.calibration import calibration_error
 from robustbench_gnl.statistics.comparison import Comparison, check_protocols, compare
 from robustbench_gnl.statistics.details import Details, WorstClass, run_details
 from robustbench_gnl.statistics.evidence import Evidence, common_cells, evidence_of
-from robustbench_gnl.statistics.gate import Verdict, judge
+from robustbench_gnl.statistics.gate import Verdict, check_cells, judge
 from robustbench_gnl.statistics.intervals import (
     Numbers,
     block_numbers,
@@ -126,6 +126,7 @@ __all__ = [
     "bootstrap",
     "calibration_error",
     "cell_tests",
+    "check_cells",
     "check_protocols",
     "common_cells",
     "compare",

@@ -13,7 +13,7 @@ from robustbench_gnl.statistics.bootstrap import LEVEL
 from robustbench_gnl.statistics.evidence import Evidence, common_cells
 from robustbench_gnl.statistics.intervals import cells_by_name
 from robustbench_gnl.statistics.jackknife import KINDS, OTHER_BLOCKS, Kind, block_values
-from robustbench_gnl.statistics.linear import LinearField, linear_fields
+from robustbench_gnl.statistics.linear import LinearField, linear_fields, mean_error_field
 from robustbench_gnl.statistics.paired import (
     CellTest,
     Difference,
@@ -22,8 +22,11 @@ from robustbench_gnl.statistics.paired import (
     mark_of,
 )
 
+SHARED = "error"
+"""The mean error over the corruption cells that both have, where that is no mean over the 15."""
 OVERALL = (
     "clean_error",
+    SHARED,
     "mean_corruption_error",
     "mean_error_19",
     "mce",
@@ -59,9 +62,11 @@ def compare(
         raise UsageError("the two runs share no complete cell, so there is nothing to compare")
     left_out = {*baseline.conditions, *candidate.conditions} - set(cells)
     baseline, candidate = baseline.only(cells), candidate.only(cells)
-    found = differences(
-        baseline, candidate, _compared(linear_fields(cells, reference)), level=level
-    )
+    fields = _compared(linear_fields(cells, reference))
+    corrupted = [cell for cell in cells if not cell.is_clean]
+    if corrupted and "mean_corruption_error" not in fields:
+        fields[SHARED] = mean_error_field(SHARED, cells, corrupted)
+    found = differences(baseline, candidate, fields, level=level)
     for kind in KINDS:
         found |= block_differences(baseline, candidate, kind, level=level)
     return Comparison(

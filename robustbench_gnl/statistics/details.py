@@ -50,6 +50,9 @@ class Details:
     """Why `effective_robustness` or `worst_class` is not there."""
     remarks: Mapping[str, str] = field(default_factory=dict)
     """What must stand beside a number, by its name."""
+    clean_gaps: tuple[float, ...] = ()
+    """By bin of confidence: how far the right answers on the clean images are from the sum of
+    the confidences. Their sum as a share of the images is the clean calibration error."""
 
 
 def run_details(
@@ -94,7 +97,14 @@ def run_details(
     worst, reason = worst_class(evidence, keys)
     if reason is not None:
         reasons["worst_class"] = reason
-    return Details(numbers, level, trend, worst, reasons, remarks)
+    return Details(numbers, level, trend, worst, reasons, remarks, _clean_gaps(evidence))
+
+
+def _clean_gaps(evidence: Evidence) -> tuple[float, ...]:
+    if CLEAN not in evidence.conditions:
+        return ()
+    _, right, confidence = evidence.calibration[evidence.conditions.index(CLEAN)].sum(axis=0)
+    return tuple(map(float, np.abs(right - confidence)))
 
 
 def _is_near_chance(evidence: Evidence, n_classes: int) -> bool:

@@ -47,7 +47,8 @@ class Verdict:
     """One-sided, of no rise at all; None where it cannot be tested."""
     p_holm: float | None
     detectable: float | None
-    """The true rise that would have failed 4 times in 5; None where the runs answer alike."""
+    """The true rise that would have failed 4 times in 5; None where the runs answer alike, or
+    where an error would have to be above 1."""
     passed: bool
     n_cells: int
     method: str
@@ -77,6 +78,11 @@ class _Measured:
     """Images, or blocks."""
     n_cells: int
 
+    @property
+    def is_share(self) -> bool:
+        """Whether the number cannot be above 1."""
+        return self.rule.field in ("error", "clean_error", "top5_error", "ece")
+
 
 def judge(
     rules: Sequence[Rule],
@@ -101,19 +107,76 @@ def judge(
         UsageError: A cell is missing, a number is not defined or cannot be tested, or alpha is
             no level.
     """
-    if not 0 < alpha < 1:
-        raise UsageError(f"expected an alpha between 0 and 1, such as 0.05, got {alpha:g}")
+    if not 0 < alpha <= 0.5:
+        raise UsageError(f"expected an alpha above 0 and at most 0.5, such as 0.05, got {alpha:g}")
     measured = [_measure(rule, baseline, candidate, reference, common_cells) for rule in rules]
+    for one in measured:
+        _check_can_fail(one)
     p_values = [_p_value(one, strict, block_size) for one in measured]
-    adjusted: Sequence[float | None] = (
-        [None] * len(rules)
-        if None in p_values
-        else [float(p) for p in holm(np.array(p_values, np.float64))]
-    )
+    if not strict:
+        _check_enough_images(baseline.n_images, alpha / len(rules))
+    tested = [p for p in p_values if p is not None]
+    adjusted = iter(holm(np.array(tested, np.float64)))
     return tuple(
-        _verdict(one, p, p_holm, alpha=alpha, n_rules=len(rules), strict=strict)
-        for one, p, p_holm in zip(measured, p_values, adjusted, strict=True)
+        _verdict(
+            one,
+            p,
+            None if p is None else float(next(adjusted)),
+            alpha=alpha,
+            n_rules=len(rules),
+            strict=strict,
+        )
+        for one, p in zip(measured, p_values, strict=True)
     )
+
+
+def check_cells(
+    rules: Sequence[Rule],
+    baseline: Sequence[Condition],
+    candidate: Sequence[Condition],
+    *,
+    common_cells: bool = False,
+) -> None:
+    """Refuse two runs that lack a cell which a rule looks at.
+
+    Raises:
+        UsageError: They do.
+    """
+    for rule in rules:
+        _cells_of(rule, baseline, candidate, common_cells)
+
+
+def _check_can_fail(one: _Measured) -> None:
+    """Refuse a rule that allows more than an error can rise.
+
+    Raises:
+        UsageError: It does.
+    """
+    allowed = one.rule.threshold_from(one.baseline)
+    if one.is_share and not one.baseline + allowed < 1:
+        raise UsageError(
+            f"the rule {one.rule.text} can never fail: from the baseline's "
+            f"{100 * one.baseline:.2f} % there are {100 * (1 - one.baseline):.2f} pp to 100 %; "
+            "allow less",
+            rule=one.rule.text,
+        )
+
+
+def _check_enough_images(n_images: int, alpha: float) -> None:
+    """Refuse a gate that no run could fail: even if every image changed for the worse, a coin
+    would do so once in 2**n_images.
+
+    Raises:
+        UsageError: There are too few images.
+    """
+    fewest = math.ceil(-math.log2(alpha) - 1e-9)
+    if n_images < fewest:
+        raise UsageError(
+            f"{n_images} {'image' if n_images == 1 else 'images'} cannot tell any rise from noise "
+            f"at level {alpha:.3g} a rule, however large; evaluate {fewest} or more, or judge by "
+            "the estimate alone with --strict",
+            n_images=n_images,
+        )
 
 
 def _verdict(
@@ -160,7 +223,8 @@ def _detectable(one: _Measured, allowed: float, alpha: float | None) -> float | 
     if not one.sd > 0 or one.n_units < 2:
         return None
     test = {"alpha": 0.5} if alpha is None else {"alpha": alpha, "step": one.step}
-    return detectable_change(one.sd, one.n_units, power=POWER, threshold=allowed, **test)
+    rise = detectable_change(one.sd, one.n_units, power=POWER, threshold=allowed, **test)
+    return None if one.is_share and one.baseline + rise > 1 else rise
 
 
 def _p_value(one: _Measured, strict: bool, block_size: int | None) -> float | None:
@@ -170,8 +234,8 @@ def _p_value(one: _Measured, strict: bool, block_size: int | None) -> float | No
     if p_value is None and not strict:
         enough = ""
         if block_size is not None:
-            n_blocks = FEWEST_BLOCKS - 1
-            enough = f", more than {n_blocks} x {block_size:,} = {n_blocks * block_size:,}"
+            n_images = FEWEST_BLOCKS * block_size
+            enough = f", {FEWEST_BLOCKS} x {block_size:,} = {n_images:,} at least"
         raise UsageError(
             f"the rule {one.rule.text} cannot tell a rise from noise here: {one.test.reason}"
             f"{enough}; or leave the rule out, or judge by the estimate alone with --strict",
@@ -187,7 +251,7 @@ def _measure(
     reference: Reference,
     common_cells: bool,
 ) -> _Measured:
-    cells = _cells_of(rule, baseline, candidate, common_cells)
+    cells = _cells_of(rule, baseline.conditions, candidate.conditions, common_cells)
     baseline, candidate = baseline.only(cells), candidate.only(cells)
     if rule.field in KINDS and rule.field != "error":
         return _measure_blocks(rule, cells, baseline, candidate)
@@ -214,7 +278,8 @@ def _measure_blocks(
     assert kind in get_args(Kind)
     before, after = block_values(baseline, kind), block_values(candidate, kind)  # type: ignore[arg-type]
     change = after.less(before).mean(cells)
-    sd = (change.standard_error or 0.0) * math.sqrt(change.n_blocks)
+    n_blocks = int(change.n_whole_blocks)
+    sd = (change.standard_error or 0.0) * math.sqrt(n_blocks)
     return _Measured(
         rule,
         before.mean(cells).value,
@@ -222,22 +287,25 @@ def _measure_blocks(
         change,
         sd,
         0.0,
-        change.n_blocks,
+        n_blocks,
         len(cells),
     )
 
 
 def _cells_of(
-    rule: Rule, baseline: Evidence, candidate: Evidence, common_cells: bool
+    rule: Rule,
+    baseline: Sequence[Condition],
+    candidate: Sequence[Condition],
+    common_cells: bool,
 ) -> tuple[Condition, ...]:
     """The cells that the rule looks at, which both runs must have.
 
     Raises:
         UsageError: One of them lacks a cell.
     """
-    has_baseline, has_candidate = set(baseline.conditions), set(candidate.conditions)
+    has_baseline, has_candidate = set(baseline), set(candidate)
     if rule.selection is None:
-        either = [*baseline.conditions, *candidate.conditions]
+        either = [*baseline, *candidate]
         wanted = tuple(dict.fromkeys(cell for cell in either if not cell.is_clean))
     else:
         wanted = rule.selection

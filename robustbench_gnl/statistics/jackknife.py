@@ -2,7 +2,9 @@
 
 Top-5 error, negative log likelihood and calibration error are kept as sums of blocks. The
 blocks need not be of one size: Busing, Meijer & van der Leeden, "Delete-m jackknife for
-unequal m", 1999. Student's t with one degree of freedom less than there are blocks.
+unequal m", 1999. Student's t with one degree of freedom less than there are whole blocks: a
+last block of a few images hardly counts, (sum of sizes)^2 / sum of their squares being as many
+equal ones as are worth as much (Kish, "Survey Sampling", 1965, section 11.7).
 
 Blocks follow the sorted keys, hence the classes: where some classes are harder, blocks differ
 by more than chance, and the interval is wider than one over images would be, never narrower.
@@ -83,30 +85,32 @@ class Jackknife:
 
     value: float
     standard_error: float | None
-    """None where there are fewer than FEWEST_BLOCKS blocks."""
-    n_blocks: int
+    """None where there are fewer than FEWEST_BLOCKS whole blocks."""
+    n_whole_blocks: float
+    """As many blocks of one size as are worth as much."""
 
     @property
     def reason(self) -> str | None:
         """Why there is no standard error."""
         if self.standard_error is not None:
             return None
+        n_blocks = int(self.n_whole_blocks)
         return (
-            f"{self.n_blocks} {'block' if self.n_blocks == 1 else 'blocks'} of images, and the "
+            f"{n_blocks} whole {'block' if n_blocks == 1 else 'blocks'} of images, and the "
             f"jackknife needs {FEWEST_BLOCKS}: evaluate more images"
         )
 
     def interval(self, level: float = LEVEL) -> Interval | None:
         if self.standard_error is None:
             return None
-        half = _t_quantile((1 + level) / 2, self.n_blocks) * self.standard_error
+        half = self._t_quantile((1 + level) / 2) * self.standard_error
         return Interval(self.value - half, self.value + half, level, "jackknife")
 
     def lower_bound(self, alpha: float = 0.05) -> float | None:
         """What the true value is at least, but for a chance of alpha."""
         if self.standard_error is None:
             return None
-        return self.value - _t_quantile(1 - alpha, self.n_blocks) * self.standard_error
+        return self.value - self._t_quantile(1 - alpha) * self.standard_error
 
     def p_value(self) -> float | None:
         """One-sided p of the test that the true value is above 0."""
@@ -116,7 +120,12 @@ class Jackknife:
             return 0.0 if self.value > 0 else 1.0
         from scipy.special import stdtr
 
-        return float(stdtr(self.n_blocks - 1, -self.value / self.standard_error))
+        return float(stdtr(self.n_whole_blocks - 1, -self.value / self.standard_error))
+
+    def _t_quantile(self, probability: float) -> float:
+        from scipy.special import stdtrit
+
+        return float(stdtrit(self.n_whole_blocks - 1, probability))
 
 
 def block_values(evidence: Evidence, kind: Kind) -> BlockValues:
@@ -145,22 +154,16 @@ def jackknife(value: float, without: Sequence[float] | Floats, sizes: Counts) ->
         without: (n_blocks,)
         sizes: (n_blocks,): images of each block.
     """
-    n_blocks = len(sizes)
-    if n_blocks < FEWEST_BLOCKS:
-        return Jackknife(value, None, n_blocks)
+    n_whole_blocks = float(sizes.sum() ** 2 / np.square(sizes).sum())
+    if n_whole_blocks < FEWEST_BLOCKS:
+        return Jackknife(value, None, n_whole_blocks)
     shares = sizes.sum() / sizes  # h in the paper
     pseudo = shares * value - (shares - 1) * np.asarray(without)
     centre = float((pseudo / shares).sum())
     variance = float(((pseudo - centre) ** 2 / (shares - 1)).mean())
-    return Jackknife(value, math.sqrt(variance), n_blocks)
+    return Jackknife(value, math.sqrt(variance), n_whole_blocks)
 
 
 def _calibration_or_nan(bins: Floats) -> Floats:
     with np.errstate(invalid="ignore"):
         return calibration_error(bins)
-
-
-def _t_quantile(probability: float, n_blocks: int) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(n_blocks - 1, probability))

@@ -17,6 +17,8 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
+import numpy as np
+
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.statistics.evidence import Evidence
 from robustbench_gnl.statistics.linear import LinearField
@@ -33,7 +35,9 @@ def paired_sd(baseline: Evidence, candidate: Evidence, field: LinearField) -> fl
     What to plan with where two runs are there that differ as much as those to come. 0 where
     they answer alike, which says nothing of other pairs.
     """
-    return float(paired_differences(baseline, candidate, field).std(ddof=1))
+    change = paired_differences(baseline, candidate, field)
+    # All images of one change: what is left of it is rounding.
+    return float(change.std(ddof=1)) if np.ptp(change) > 1e-9 * np.abs(change).max() else 0.0
 
 
 def assumed_sd(evidence: Evidence, field: LinearField, correlation: float = 0.0) -> float:

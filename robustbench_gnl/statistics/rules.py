@@ -46,7 +46,7 @@ GRAMMAR = (
     "points), error[fog]:+1pp, error[blur,5]:+2pp, nll:+0.1nats, ece:+10% (of the baseline's)"
 )
 _RULE = re.compile(
-    r"(?P<field>\w+)(?:\[(?P<selection>[^\]]*)\])?:(?P<number>[^%a-zA-Z]*)(?P<unit>pp|nats|%|)"
+    r"(?P<field>\w+)\s*(?:\[(?P<selection>[^\]]*)\])?\s*:(?P<number>[^%a-zA-Z]*)(?P<unit>pp|nats|%|)"
 )
 _NUMBER = re.compile(r"\+\d+(\.\d+)?|\+\.\d+")
 
@@ -97,6 +97,8 @@ def parse_rule(text: str) -> Rule:
     if not _NUMBER.fullmatch(number) or math.isinf(float(number)):
         raise _bad(text, f"it says how far a number may rise, such as +0.5, got {number!r}")
     unit = _unit(text, field, match["unit"])
+    if unit == "pp" and float(number) >= 100:
+        raise _bad(text, "a share of images rises by less than 100 pp, so it could never fail")
     name, selection = _selection(text, field, match["selection"])
     return Rule(text.strip(), field, selection, float(number), unit, name)
 
@@ -136,10 +138,15 @@ def field_of(rule: Rule, cells: Sequence[Condition], reference: Reference) -> Li
         name = f"groups.{rule.name}" if rule.name in GROUPS else f"corruptions.{rule.name}.ce"
     field = linear_fields(cells, reference).get(name)
     if field is None or rule.field not in RATIOS:
+        missing = [str(cell) for cell in rule.selection or () if cell not in cells]
+        if missing:
+            needs = f"cells that are not there, such as {missing[0]}; evaluate them"
+        elif rule.selection is None:
+            needs = "a corruption, and none was evaluated; evaluate some"
+        else:
+            needs = f"errors that {reference.name} does not have; name another --reference"
         raise UsageError(
-            f"the rule {rule.text} asks for a number that these cells, or {reference.name}, do "
-            "not define; evaluate the cells it needs",
-            rule=rule.text,
+            f"the rule {rule.text} needs {needs}, or leave the rule out", rule=rule.text
         )
     return field
 

@@ -70,7 +70,7 @@ def latex_tables(text: str) -> list[Table]:
 
 def check_latex(source: str) -> None:
     """Braces close, and no character is left that LaTeX obeys or prints as another."""
-    plain = _SPECIAL.sub("", source)
+    plain = _SPECIAL.sub("", source.replace("$-$", ""))
     depth = 0
     for character in plain:
         depth += {"{": 1, "}": -1}.get(character, 0)
@@ -80,7 +80,8 @@ def check_latex(source: str) -> None:
 
 
 def latex_text(cell: str) -> str:
-    """What LaTeX prints of a cell."""
+    """What LaTeX prints of a cell; its minus signs and dashes as hyphens."""
+    cell = cell.replace("$-$", "-").replace("--", "-")
     bold = re.fullmatch(r"\\textbf\{(.*)\}", cell)
     text = _SPECIAL.sub(lambda m: _NAMED[m[1]] if m[1] else m[2], bold[1] if bold else cell)
     return f"**{text}**" if bold else text

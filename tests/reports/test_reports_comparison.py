@@ -31,7 +31,7 @@ from robustbench_gnl.reports.comparison_words import answer
 from robustbench_gnl.reports.run_details import KINDS
 from robustbench_gnl.reports.terminal_tables import fit
 from robustbench_gnl.statistics import Comparison, Difference, compare
-from robustbench_gnl.statistics.comparison import OVERALL
+from robustbench_gnl.statistics.comparison import OVERALL, SHARED
 from robustbench_gnl.statistics.jackknife import KINDS as KINDS_BY_BLOCK
 from tests.reports.reading import READERS, captions, read_csv, terminal_text
 from tests.reports.samples import ALL, HOSTILE, N_IMAGES, Judged, judged
@@ -118,7 +118,8 @@ def test_json_carries_all_that_was_compared(
     assert compared["numbers"] == {
         name: dataclasses.asdict(found) for name, found in differences.items()
     }
-    assert {*OVERALL, "groups.blur", "corruptions.fog.error", "mean_top5_error"} < set(differences)
+    named = {*OVERALL, "groups.blur", "corruptions.fog.error", "mean_top5_error"}
+    assert named - {SHARED} < set(differences)
 
 
 def test_the_numbers_and_their_differences_are_those_of_the_images(
@@ -279,7 +280,9 @@ def test_a_terminal_shows_every_number_and_mark_uncut(report: ComparisonReport, 
     text = terminal_text(parts, width)
 
     assert max(len(line) for line in text.splitlines()) <= width
-    labels = (*LABELS.values(), *(f"{group} CE" for group in GROUPS), "fog CE", "spatter CE")
+    groups = (f"{group} CE" for group in GROUPS)
+    whole = (label for key, label in LABELS.items() if key != SHARED)  # mCE stands in its place
+    labels = (*whole, *groups, "fog CE", "spatter CE")
     cells = ("-12.50 better", "+16.67 worse")  # both may fold
     for word in " ".join([*labels, *cells]).split():
         assert word in text
@@ -308,20 +311,23 @@ def test_each_candidate_has_its_own_tables(baseline: Judged, candidate: Judged) 
 
 def test_of_a_part_of_the_cells_a_corruption_shows_its_error_and_no_mean() -> None:
     some = (CLEAN, *conditions_of(("fog", "spatter"), (1, 3)))
-    partly = report_of(judged(conditions=some), judged("vit", conditions=some, harder=0.5))
+    pair = judged(conditions=some), judged("vit", conditions=some, harder=0.5)
+    partly = report_of(*pair)
     (one,) = partly.candidates
     rows = {row["number"]: row for row in number_rows(one.comparison)}
     _, cells = READERS["markdown"](render_comparison(partly, "markdown"))
 
     assert set(rows) == {
-        "clean error %", "fog error %", "spatter error %", "clean top-5 error %",
-        "clean negative log likelihood, nats", "clean expected calibration error %",
+        "clean error %", "mean error of shared cells %", "fog error %", "spatter error %",
+        "clean top-5 error %", "clean negative log likelihood, nats", "clean expected calibration error %",
     }  # fmt: skip
     assert rows["fog error %"]["section"] == "corruptions"
     assert [cell for row in cells[1:] for cell in row if cell == "-"] == ["-"] * 6
-    assert partly.answer(one) == (
-        "The runs share too few cells for an mCE; see the corruptions one by one. "
-        "Worse: clean error, fog and spatter."
+    shared = one.comparison.differences[SHARED]
+    cells_of = [[run.answers[cell].wrong.mean() for cell in some[1:]] for run in pair]
+    assert [shared.baseline, shared.candidate] == pytest.approx([np.mean(c) for c in cells_of])
+    assert partly.answer(one).startswith(
+        "vit is worse than resnet50: mean error of the cells that both have "
     )
 
 
@@ -351,7 +357,16 @@ def test_of_a_part_of_the_cells_a_corruption_shows_its_error_and_no_mean() -> No
             },
             "new is worse than old: mCE 72.50 against 70.00, +2.50 (+1.50 to +3.50).",
         ),
-        ({}, "The runs share too few cells for an mCE; see the corruptions one by one."),
+        (
+            {"error": (0.5, 0.55, Interval(0.02, 0.08), "worse")},
+            "new is worse than old: mean error of the cells that both have 55.00 against 50.00, "
+            "+5.00 (+2.00 to +8.00).",
+        ),
+        (
+            {"clean_error": (0.5, 0.55, Interval(-0.02, 0.08), "~")},
+            "new and old cannot be told apart: clean error 55.00 against 50.00, +5.00 "
+            "(-2.00 to +8.00).",
+        ),
     ],
 )
 def test_the_answer_is_by_mce_before_the_mean_error(
@@ -381,18 +396,23 @@ def test_the_answer_is_by_mce_before_the_mean_error(
 def test_inside_the_noise_the_answer_names_what_surely_changed(
     better: list[str], worse: list[str], expected: str
 ) -> None:
+    """And what changed the other way, where it is sure."""
+
     def found(key: str, mark: str) -> Difference:
         return Difference(key, 50.0, 50.5, 0.5, None, 100, mark)
 
     marks = dict.fromkeys(better, "better") | dict.fromkeys(worse, "worse")
     keys = {name: "clean_error" if name == "clean" else f"corruptions.{name}.ce" for name in marks}
     changed = {keys[name]: found(keys[name], mark) for name, mark in marks.items()}
-    noise, sure = ({"mce": found("mce", mark), **changed} for mark in ("~", "worse"))
+    noise, sure = ({"mce": found("mce", mark), **changed} for mark in ("~", "better"))
 
     assert answer("new", "old", Comparison((), (), noise, (), 0.95)) == (
         f"new and old cannot be told apart: mCE 50.50 against 50.00, +0.50.{expected}"
     )
-    assert answer("new", "old", Comparison((), (), sure, (), 0.95)).endswith("+0.50.")
+    other_way = f" W{expected.split('orse', 1)[1].join(['orse', ''])}" if worse else ""
+    assert answer("new", "old", Comparison((), (), sure, (), 0.95)) == (
+        f"new is better than old: mCE 50.50 against 50.00, +0.50.{other_way}"
+    )
 
 
 def test_what_surely_changed_stands_in_every_format(
@@ -425,7 +445,7 @@ def test_the_notes_say_what_the_tables_stand_on(report: ComparisonReport) -> Non
         "numbers: better or worse where the interval leaves out 0 and at least 6 images changed "
         "(top-5, likelihood and calibration: the interval alone); ~: inside the noise",
         "numbers are not corrected for how many they are: by chance alone, 5 % of those that did "
-        "not change are marked",
+        "not change are marked; what the answer names besides is corrected (paired tests, Holm)",
         "cells: better or worse by McNemar's exact test at 5 %, with Holm's correction for 96 "
         "cells; ~: inside the noise",
         "CE divides by the errors of AlexNet",
@@ -446,8 +466,8 @@ def test_the_notes_say_what_is_missing() -> None:
     assert "at 10 %, with Holm's correction for 2 cells" in report.notes(one)[3]
     assert not any("clean cell" in note for note in report.notes(one))
     assert report.notes(twin)[-1] == (
-        "?: not tested, for it has no interval: 1 block of images, and the jackknife needs 4: "
-        "evaluate more images"
+        "?: not tested, for it has no interval: 1 whole block of images, and the jackknife needs "
+        "4: evaluate more images"
     )
 
 

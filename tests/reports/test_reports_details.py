@@ -259,11 +259,11 @@ def test_numbers_without_an_interval_are_named_with_the_reason_they_share() -> N
     assert reasons == [
         "no interval of mean top-5 error over the 15, clean negative log likelihood, mean negative "
         "log likelihood over the 15, clean expected calibration error (15 bins), mean expected "
-        "calibration error over the 15: 1 block of images, and the jackknife needs 4: evaluate "
-        "more images"
+        "calibration error over the 15: 1 whole block of images, and the jackknife needs 4: "
+        "evaluate more images"
     ]
     document = run_document(few.run, details=few.details)
-    assert document["interval_reasons"]["mean_top5_error"].startswith("1 block of images")
+    assert document["interval_reasons"]["mean_top5_error"].startswith("1 whole block of images")
     assert "mean_top5_error" not in document["intervals"]
 
 
