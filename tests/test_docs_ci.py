@@ -45,9 +45,9 @@ def checking_step() -> dict:
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two checkpoints and a single image, in a git repository."""
+    """Two checkpoints and as few images as a gate of two rules can be judged by, in git."""
     root = tmp_path_factory.mktemp("repository")
-    make_clean_tree(root / "robustness-images", n_classes=1, n_per_class=1)
+    make_clean_tree(root / "robustness-images", n_classes=2, n_per_class=3)
     torch.manual_seed(0)
     network = timm.create_model("efficientnet_gnl_es")
     torch.save(network.state_dict(), root / "released.pth")

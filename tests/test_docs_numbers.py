@@ -27,9 +27,7 @@ WORKED = [
 
 
 def test_nearly_every_number_of_the_page_is_worked_out() -> None:
-    assert set(EXPLAINED) - set(WORKED) == {
-        "clean expected calibration error, %", "worst corruption", "worst class"
-    }  # fmt: skip
+    assert set(EXPLAINED) - set(WORKED) == {"worst corruption", "worst class"}
 
 
 @pytest.mark.parametrize("number", WORKED)
@@ -38,7 +36,7 @@ def test_the_numbers_put_into_a_formula_give_the_number_above_it(number: str) ->
     value, slack = worked_out(one["here"])
     half = 0.5 * 10.0 ** -len(one["shown"].split(".")[1])
 
-    assert value == pytest.approx(float(one["shown"]), abs=slack + half + 1e-9)
+    assert value == pytest.approx(float(one["shown"]), abs=half + min(slack, 0.2 * half))
 
 
 @pytest.mark.parametrize("number", [n for n, one in EXPLAINED.items() if "interval" in one])
@@ -54,19 +52,23 @@ def test_the_errors_of_alexnet_are_those_that_ship() -> None:
     errors = load_alexnet().errors["glass_blur"]
 
     assert EXPLAINED["CE of glass_blur"]["here"].endswith(
-        f" / ({' + '.join(f'{100 * error:.2f}' for error in errors)})"
+        f" / ({' + '.join(f'{100 * error:.3f}' for error in errors)})"
     )
 
 
 def test_the_means_stand_on_the_numbers_of_their_parts() -> None:
     """The same CE or error wherever it stands."""
-    assert EXPLAINED["CE of glass_blur"]["shown"] in EXPLAINED["mCE"]["here"]
-    assert EXPLAINED["CE of glass_blur"]["shown"] in EXPLAINED["CE of blur"]["here"]
-    assert EXPLAINED["relative CE of glass_blur"]["shown"] in EXPLAINED["relative mCE"]["here"]
+    rounded = {
+        name: re.sub(r"\d+\.\d+", lambda m: f"{float(m[0]):.2f}", one["here"])
+        for name, one in EXPLAINED.items()
+    }
+    assert EXPLAINED["CE of glass_blur"]["shown"] in rounded["mCE"]
+    assert EXPLAINED["CE of glass_blur"]["shown"] in rounded["CE of blur"]
+    assert EXPLAINED["relative CE of glass_blur"]["shown"] in rounded["relative mCE"]
     for group in ("noise", "blur", "weather", "digital"):
         members = EXPLAINED[f"CE of {group}"]["here"].split(" / ")[0].strip("()")
         assert members in EXPLAINED["mCE"]["here"]
-    assert EXPLAINED["robustness gap, %"]["here"] == (
+    assert rounded["robustness gap, %"] == (
         f"{EXPLAINED['mean corruption error, %']['shown']} - {EXPLAINED['clean error, %']['shown']}"
     )
 

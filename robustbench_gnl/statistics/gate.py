@@ -147,13 +147,13 @@ def check_cells(
 
 
 def _check_can_fail(one: _Measured) -> None:
-    """Refuse a rule that allows more than an error can rise.
+    """Refuse a rule that allows more than an error can rise, unless it is 100 % already.
 
     Raises:
         UsageError: It does.
     """
     allowed = one.rule.threshold_from(one.baseline)
-    if one.is_share and not one.baseline + allowed < 1:
+    if one.is_share and one.baseline < 1 <= one.baseline + allowed:
         raise UsageError(
             f"the rule {one.rule.text} can never fail: from the baseline's "
             f"{100 * one.baseline:.2f} % there are {100 * (1 - one.baseline):.2f} pp to 100 %; "
@@ -235,7 +235,7 @@ def _p_value(one: _Measured, strict: bool, block_size: int | None) -> float | No
         enough = ""
         if block_size is not None:
             n_images = FEWEST_BLOCKS * block_size
-            enough = f", {FEWEST_BLOCKS} x {block_size:,} = {n_images:,} at least"
+            enough = f" ({FEWEST_BLOCKS} x {block_size:,} = {n_images:,} are enough)"
         raise UsageError(
             f"the rule {one.rule.text} cannot tell a rise from noise here: {one.test.reason}"
             f"{enough}; or leave the rule out, or judge by the estimate alone with --strict",
@@ -278,7 +278,7 @@ def _measure_blocks(
     assert kind in get_args(Kind)
     before, after = block_values(baseline, kind), block_values(candidate, kind)  # type: ignore[arg-type]
     change = after.less(before).mean(cells)
-    n_blocks = int(change.n_whole_blocks)
+    n_blocks = round(change.n_whole_blocks)
     sd = (change.standard_error or 0.0) * math.sqrt(n_blocks)
     return _Measured(
         rule,

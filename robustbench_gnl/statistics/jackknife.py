@@ -94,7 +94,7 @@ class Jackknife:
         """Why there is no standard error."""
         if self.standard_error is not None:
             return None
-        n_blocks = int(self.n_whole_blocks)
+        n_blocks = round(self.n_whole_blocks)
         return (
             f"{n_blocks} whole {'block' if n_blocks == 1 else 'blocks'} of images, and the "
             f"jackknife needs {FEWEST_BLOCKS}: evaluate more images"
@@ -155,7 +155,7 @@ def jackknife(value: float, without: Sequence[float] | Floats, sizes: Counts) ->
         sizes: (n_blocks,): images of each block.
     """
     n_whole_blocks = float(sizes.sum() ** 2 / np.square(sizes).sum())
-    if n_whole_blocks < FEWEST_BLOCKS:
+    if round(n_whole_blocks) < FEWEST_BLOCKS:
         return Jackknife(value, None, n_whole_blocks)
     shares = sizes.sum() / sizes  # h in the paper
     pseudo = shares * value - (shares - 1) * np.asarray(without)

@@ -38,13 +38,12 @@ def test_a_run_that_answers_alike_keeps_every_rule(stored: Stored) -> None:
     assert "The two runs answer alike on every image." in document["notes"]
 
 
-def test_a_run_is_not_held_against_itself(stored: Stored) -> None:
+def test_a_run_held_against_itself_passes_and_says_so(stored: Stored) -> None:
     for word in ("base_net", "v1", stored.ids["base_net"]):
-        done = check(stored, word, "--fail-on", "mCE:+0.5", code=2)
-        assert f"RUN and --baseline are the same run {stored.ids['base_net']}; name two" in (
-            done.stderr
-        )
-        assert done.stdout == ""
+        done = check(stored, word, "--fail-on", "mCE:+0.5", code=0)
+        first = done.stdout.splitlines()[0]
+        name = f"base_net [{stored.ids['base_net']}]"
+        assert first == f"PASSED: {name} is the baseline itself, so nothing was compared"
     document = checked(stored, "v0", "--fail-on", "mCE:+100", code=0)
     assert document["run"]["name"] != document["baseline"]["name"]
 
@@ -54,8 +53,9 @@ def test_what_would_tell_is_a_command_that_runs(stored: Stored) -> None:
     notes = checked(stored, "near_net", *rules, code=0)["notes"]
     command = shlex.split(notes[-1].split("`")[1])
     assert command[:5] == ["gnlbench", "plan", "near_net", "--against", "v1"]
-    assert command[5:7] == ["--alpha", "0.025"]  # of each of two rules
-    planned = gnlbench_json(*command[1:], "--db", stored.db)
+    assert command[5:7] == ["--db", str(stored.db)]
+    assert command[7:9] == ["--alpha", "0.025"]  # of each of two rules
+    planned = gnlbench_json(*command[1:])
     assert [one["change"] for one in planned["changes"]] == ["mCE:+1.29", "error[blur]:+0.1pp"]
 
 
@@ -145,6 +145,30 @@ def test_common_cells_narrow_the_errors_and_say_so(stored: Stored) -> None:
     ).stderr  # fmt: skip
 
 
+def test_named_cells_that_neither_has_are_left_out_and_counted(stored: Stored) -> None:
+    spatter = ("near_net", "--fail-on", "error[all]:+5pp", "--common-cells")
+    document = checked(stored, *spatter, code=0)
+    assert document["rules"][0]["n_cells"] == 75
+    assert len(document["cells_left_out"]) == 20  # the four extra corruptions
+    done = check(stored, *spatter, code=0)
+    assert "on the 75 cells that both have" in done.stdout.splitlines()[0]
+    assert "not both runs have them: 20 cells" in done.stdout
+
+
+def test_a_network_that_came_to_guess_does_not_pass(stored: Stored, tmp_path: Path) -> None:
+    """Its relative mCE falls, for its clean error rises to that of its corrupted images."""
+    more = Stored(tmp_path / "more.sqlite")
+    more.add("base_net", stored.wrong["base_net"], tags=("v1",))
+    more.add("dead_net", np.ones_like(stored.wrong["base_net"]))
+    rules = ("--fail-on", "relative_mCE:+1")
+    done = check(more, "dead_net", *rules, code=2)
+    assert "dead_net is right on 0.00 % of the clean images, which is near chance" in done.stderr
+    assert "add the rule clean_error:+1pp" in done.stderr
+    assert done.stdout == ""
+    done = check(more, "dead_net", *rules, "--fail-on", "clean_error:+1pp", code=1)
+    assert "which is near chance" in done.stdout
+
+
 def test_another_protocol_is_refused_with_what_differs(stored: Stored) -> None:
     done = check(stored, "other_net", "--fail-on", "mCE:+100", code=2)
     assert "crop: centre 224 and centre 224 of 256" in done.stderr
@@ -165,9 +189,9 @@ def test_another_protocol_is_refused_with_what_differs(stored: Stored) -> None:
         (("worse_net", "--fail-on", "CE[foog]:+1"), "did you mean 'fog'"),
         (("worse_net", "--fail-on", "caf\udce9:+1"), "cannot be read"),
         (("worse_net", "--fail-on", "mCE:+1", "--fail-on", "mCE:+1"), "given twice"),
-        (("worse_net", "--fail-on", "mCE:+1", "--alpha", "nan"), "alpha between 0 and 1"),
-        (("worse_net", "--fail-on", "mCE:+1", "--alpha", "0"), "alpha between 0 and 1"),
-        (("worse_net", "--fail-on", "mCE:+1", "--alpha", "1"), "alpha between 0 and 1"),
+        (("worse_net", "--fail-on", "mCE:+1", "--alpha", "nan"), "alpha above 0 and at most 0.5"),
+        (("worse_net", "--fail-on", "mCE:+1", "--alpha", "0"), "alpha above 0 and at most 0.5"),
+        (("worse_net", "--fail-on", "mCE:+1", "--alpha", "1"), "alpha above 0 and at most 0.5"),
         (("--fail-on", "mCE:+1"), "got neither"),
         (("worse_net", "--model", "resnet18", "--fail-on", "mCE:+1"), "got both"),
         (("worse_net", "--ckpt", "x.pth", "--fail-on", "mCE:+1"), "got both"),
@@ -176,7 +200,7 @@ def test_another_protocol_is_refused_with_what_differs(stored: Stored) -> None:
         (("--model", "a", "--pretrained", "--fail-on", "mCE:+1"), "no data was given"),
         (
             ("--model", "a", "--pretrained", "--data", "x", "--fail-on", "mCE:+1", "--alpha", "2"),
-            "alpha between 0 and 1",
+            "alpha above 0 and at most 0.5",
         ),
     ],
 )
@@ -193,7 +217,7 @@ def test_too_few_blocks_say_how_many_images_make_enough(tmp_path: Path) -> None:
     done = gnlbench(
         "check", "new", "--baseline", "old", "--fail-on", "nll:+5%", "--db", few.db, check=2
     )
-    assert "needs 4: evaluate more images, more than 3 x 32 = 96; or leave" in done.stderr
+    assert "needs 4: evaluate more images (4 x 32 = 128 are enough); or leave" in done.stderr
 
 
 def test_a_baseline_must_be_named(stored: Stored) -> None:

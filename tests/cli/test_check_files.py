@@ -98,29 +98,42 @@ def test_a_junit_file_that_cannot_be_written_is_said(
     )
     done = check(stored, "twin_net", "--fail-on", "mCE:+1", "--junit", junit, code=2)
     assert "with --junit" in done.stderr
-    assert done.stdout == ""
+    assert done.stdout.startswith("PASSED")
+    done = check(stored, "worse_net", "--fail-on", "mCE:+1", "--junit", junit, code=1)
+    assert "with --junit" in done.stderr
+    assert done.stdout.startswith("FAILED")
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "case", "words"),
     [
         (("part_net", "--fail-on", "mCE:+1"), 2, "mCE:+1", "needs 60 cells"),
-        (("base_net", "--fail-on", "mCE:+1"), 2, "gnlbench check", "the same run"),
+        (("base_net", "--fail-on", "mCE:+1", "--alpha", "0"), 2, "gnlbench check", "an alpha"),
         (("other_net", "--fail-on", "mCE:+1"), 2, "gnlbench check", "different protocols"),
         (("twin_net", "--fail-on", "nll:+1"), 2, "nll:+1", "needs a unit"),
         (("twin_net",), 2, "gnlbench check", "at least one --fail-on"),
         (("broken.json", "--fail-on", "mCE:+1"), 5, "gnlbench check", "neither a store nor"),
     ],
 )
-def test_junit_says_why_nothing_could_be_judged(
-    stored: Stored, tmp_path: Path, arguments: tuple[str, ...], code: int, case: str, words: str
+def test_files_say_why_nothing_could_be_judged(
+    stored: Stored,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    code: int,
+    case: str,
+    words: str,
 ) -> None:
     (tmp_path / "broken.json").write_text("{")
     junit = tmp_path / "junit.xml"
     junit.write_text("of the run before")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
     run, *rules = arguments
     run = tmp_path / run if run.endswith(".json") else run
     done = check(stored, run, *rules, "--junit", junit, code=code)
+    summary = (tmp_path / "summary.md").read_text()
+    assert summary.startswith("### gnlbench check could not judge\n")
+    assert words in summary
     root = ElementTree.parse(junit).getroot()
     (told,) = root.iter("testcase")
     assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("1", "0", "1")

@@ -38,8 +38,7 @@ def test_a_model_that_is_stored_is_checked_without_evaluating_it_again(
         "--db", release.with_name("store.sqlite"),
     )  # fmt: skip
     assert "stored already" in done.stderr
-    assert done.stdout.startswith("PASSED")
-    assert "The run is the baseline itself, stored once: nothing changed." in done.stdout
+    assert "is the baseline itself, so nothing was compared" in done.stdout.splitlines()[0]
 
 
 def test_a_model_is_evaluated_stored_and_checked(
@@ -57,6 +56,18 @@ def test_a_model_is_evaluated_stored_and_checked(
     assert [rule["passed"] for rule in document["rules"]] == [False, False]
     (stored,) = json.loads(gnlbench("runs", "list", "-f", "json", "--db", db).stdout)["runs"]
     assert (stored["id"], stored["tags"]) == (document["run"]["run_id"], ["candidate"])
+
+
+def test_cells_that_a_rule_lacks_are_told_before_any_image_is_read(
+    model: tuple[object, ...], clean_tree: Path, release: Path, tmp_path: Path
+) -> None:
+    done = gnlbench(
+        "check", *model, "--data", clean_tree, *QUICK, "--severities", "1", "--baseline", release,
+        *GATE,
+        "--db", tmp_path / "s.sqlite", check=2,
+    )  # fmt: skip
+    assert "that the run lacks" in done.stderr
+    assert not (tmp_path / "s.sqlite").exists()
 
 
 def test_another_protocol_is_refused_before_any_image_is_read(

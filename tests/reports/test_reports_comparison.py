@@ -319,7 +319,8 @@ def test_of_a_part_of_the_cells_a_corruption_shows_its_error_and_no_mean() -> No
 
     assert set(rows) == {
         "clean error %", "mean error of shared cells %", "fog error %", "spatter error %",
-        "clean top-5 error %", "clean negative log likelihood, nats", "clean expected calibration error %",
+        "clean top-5 error %", "clean negative log likelihood, nats",
+        "clean expected calibration error %",
     }  # fmt: skip
     assert rows["fog error %"]["section"] == "corruptions"
     assert [cell for row in cells[1:] for cell in row if cell == "-"] == ["-"] * 6

@@ -79,14 +79,17 @@ def test_values_differences_and_intervals_by_hand():
     draws = [numbers_by_hand(bootstrap(run).counts / N_IMAGES) for run in (BEFORE, AFTER)]
     for name, value in before.items():
         one = COMPARISON.differences[name]
-        expected = np.quantile(draws[1][name] - draws[0][name], [0.025, 0.975], method="weibull")
+        ends = np.quantile(draws[1][name] - draws[0][name], [0.025, 0.975], method="weibull")
+        expected = ends + np.array([-1, 1]) * 0.02 * np.ptp(ends)
 
         assert (one.field, one.reason) == (name, None)
         assert one.baseline == pytest.approx(value), name
         assert one.candidate == pytest.approx(after[name]), name
         assert one.difference == pytest.approx(after[name] - value), name
         assert one.interval is not None
-        assert (one.interval.low, one.interval.high) == pytest.approx(tuple(expected)), name
+        # Two more images that change move the ends out, by little where many change.
+        assert expected[0] <= one.interval.low < ends[0], name
+        assert ends[1] < one.interval.high <= expected[1], name
 
 
 def test_marks_say_what_the_interval_says():
@@ -158,7 +161,7 @@ def test_what_is_kept_by_block_is_compared_over_blocks():
 @pytest.mark.parametrize(
     ("sizes", "reason"),
     [
-        ((160, 160), "3 blocks of images, and the jackknife needs 4: evaluate more images"),
+        ((160, 160), "3 whole blocks of images, and the jackknife needs 4: evaluate more images"),
         ((480, 40), "what is kept by block has an interval only where both runs have the same bl"),
         ((40, 480), "what is kept by block has an interval only where both runs have the same bl"),
         ((40, 20), "what is kept by block has an interval only where both runs have the same bl"),
@@ -187,7 +190,7 @@ def test_cells_that_one_run_lacks_are_left_out_and_listed():
 
     assert found.cells == FOG[1:]
     assert found.left_out == tuple(sorted([CLEAN, FOG[0], *COMMON_CONDITIONS[:2]]))
-    assert set(found.differences) == {"corruptions.fog.error"}
+    assert set(found.differences) == {"corruptions.fog.error", "error"}
     rows = [ALL_CELLS.index(cell) for cell in FOG[1:]]
     assert found.differences["corruptions.fog.error"].candidate == pytest.approx(
         AFTER.wrong[rows].mean()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -17,8 +18,10 @@ from robustbench_gnl.statistics import (
     Verdict,
     judge,
     linear_fields,
+    paired_sd,
     parse_rules,
 )
+from robustbench_gnl.statistics.linear import mean_error_field
 from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from, harder, shift_for
 
 ALEXNET = load_alexnet()
@@ -112,10 +115,47 @@ def test_a_run_against_itself_passes_every_rule():
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_single_image_fails_nothing():
-    runs = (evidence_from(np.full((5, 1), wrong), FOG) for wrong in (False, True))
-    (verdict,) = gate("error:+0pp", *runs)
-    assert (verdict.passed, verdict.detectable, verdict.p_value) == (True, None, 0.5)
+@pytest.mark.parametrize(
+    ("n_images", "rules"), [(4, "error:+0pp"), (5, "error:+0pp error[fog,1]:+0pp")]
+)
+def test_so_few_images_that_nothing_could_fail_are_refused(n_images: int, rules: str):
+    """Even if all are right in the one and wrong in the other: p is 1/16, or 1/32 of two."""
+    right, wrong = (evidence_from(np.full((5, n_images), w), FOG) for w in (False, True))
+    with pytest.raises(UsageError, match=f"{n_images} images cannot tell any rise .* evaluate"):
+        gate(rules, right, wrong)
+    (verdict, *_) = gate(rules, right, wrong, strict=True)
+    assert not verdict.passed
+    (verdict,) = gate("error:+0pp", right, wrong, alpha=2.0**-n_images)
+    assert (verdict.passed, verdict.p_value) == (False, 2.0**-n_images)
+
+
+@pytest.mark.parametrize("rule", ["error:+60pp", "error:+150%", "error[fog,1]:+99pp"])
+def test_a_rule_that_nothing_could_break_is_refused(rule: str):
+    wrong = np.zeros((5, 40), bool)
+    wrong[:, ::2] = True
+    half = evidence_from(wrong, FOG)
+    with pytest.raises(
+        UsageError, match=re.escape(f"the rule {rule} can never fail: from the bas")
+    ):
+        gate(rule, half, half)
+    assert gate("error:+49.9pp", half, half)[0].passed
+
+
+def test_a_rise_beyond_all_images_is_not_offered():
+    wrong = np.zeros((5, 12), bool)
+    wrong[:, :10] = True
+    before = evidence_from(wrong, FOG)
+    after = evidence_from(np.roll(wrong, 3, axis=1), FOG)
+    (verdict,) = gate("error:+0pp", before, after)
+    assert verdict.detectable is None
+    assert paired_sd(before, after, mean_error_field("error", FOG, FOG)) > 0
+
+
+def test_images_that_all_change_alike_say_nothing_of_the_spread():
+    right, wrong = (evidence_from(np.full((5, 20), w), FOG) for w in (False, True))
+    field = linear_fields(FOG, load_alexnet())["corruptions.fog.ce"]
+    assert paired_sd(right, wrong, field) == 0
+    assert gate("CE[fog]:+1", right, wrong)[0].detectable is None
 
 
 RULES_OF_CELLS = " ".join(f"error[fog,{severity}]:+0pp" for severity in (1, 2, 3, 4, 5))
@@ -245,17 +285,21 @@ def test_the_calibration_error_of_a_rule_by_hand():
 def test_few_blocks_cannot_be_told_from_noise_unless_strict():
     runs = two_runs(5, 192, 0.8)
     with pytest.raises(
-        UsageError, match=r"nll:\+0\.1nats cannot tell a rise .* 3 blocks .*--strict"
+        UsageError, match=r"nll:\+0\.1nats cannot tell a rise .* 3 whole blocks .*--strict"
     ):
         gate("nll:+0.1nats", *runs)
-    with pytest.raises(UsageError, match=r"evaluate more images, more than 3 x 64 = 192; or leave"):
+    with pytest.raises(UsageError, match=r"more images \(4 x 64 = 256 are enough\); or leave"):
         gate("nll:+0.1nats", *runs, block_size=64)
     verdict, other = gate("nll:+0.1nats error:+1pp", *runs, strict=True)
 
     assert verdict.difference > 0.1
     assert not verdict.passed
     assert (verdict.p_value, verdict.lower_bound, verdict.detectable) == (None, None, None)
+    # The rule that can be tested still is.
+    (alone,) = gate("error:+1pp", *runs)
     assert not other.passed
+    assert (other.p_value, other.p_holm) == (alone.p_value, alone.p_value)
+    assert other.lower_bound == pytest.approx(alone.lower_bound)
 
 
 @pytest.mark.parametrize("sizes", [(300, 50), (50, 300), (50, 100), (149, 148)])
@@ -355,5 +399,7 @@ def test_runs_of_other_images_are_refused():
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0, -0.1, 5.0, math.nan])
 def test_what_is_no_alpha_is_refused(alpha: float):
-    with pytest.raises(UsageError, match=r"expected an alpha between 0 and 1, such as 0\.05, got"):
+    with pytest.raises(
+        UsageError, match=r"expected an alpha above 0 and at most 0\.5, such as 0\.05, got"
+    ):
         gate("error:+1pp", *newly_wrong(3), alpha=alpha)

@@ -120,7 +120,7 @@ def test_no_spread_and_few_blocks_are_told():
     assert numbers.intervals["corruptions.fog.severities.5"].low == pytest.approx(0.912, abs=1e-3)
     assert numbers.reasons[
         "mean_top5_error" if "mean_top5_error" in numbers.values else "corruptions.fog.top5_error"
-    ].startswith("1 block of images")
+    ].startswith("1 whole block of images")
     assert "clean_top5_error" in numbers.intervals
 
 

@@ -88,6 +88,20 @@ def test_a_mean_over_cells_keeps_their_images_together():
     assert mean == by_hand
 
 
+@pytest.mark.parametrize(("n_last", "n_whole"), [(1, 4.0311), (16, 4.4462), (63, 4.9998), (64, 5)])
+def test_a_last_block_of_few_images_hardly_counts(n_last: int, n_whole: float):
+    """Kish's effective number, by hand; Student's t with one degree of freedom less."""
+    sizes = np.array([64] * 4 + [n_last])
+    found = jackknife(1.0, np.linspace(0.9, 1.1, 5), sizes)
+
+    assert found.n_whole_blocks == pytest.approx(n_whole, abs=1e-4)
+    t = (1.0 - found.lower_bound(0.05)) / found.standard_error
+    assert t == pytest.approx(stats.t.ppf(0.95, n_whole - 1), rel=1e-4)
+    assert found.p_value() == pytest.approx(
+        stats.t.sf(1 / found.standard_error, n_whole - 1), rel=1e-4
+    )
+
+
 def test_a_run_less_itself_is_surely_0():
     found = block_values(made_up(100), "calibration_error")
     change = found.less(found).mean(FOG)
@@ -96,7 +110,9 @@ def test_a_run_less_itself_is_surely_0():
     assert change.lower_bound() == 0.0
 
 
-@pytest.mark.parametrize(("n_images", "said"), [(10, "1 block"), (48, "3 blocks")])
+@pytest.mark.parametrize(
+    ("n_images", "said"), [(10, "1 whole block"), (48, "3 whole blocks"), (51, "3 whole blocks")]
+)
 def test_too_few_blocks_give_no_interval_and_a_reason(n_images: int, said: str):
     found = block_values(made_up(n_images), "calibration_error").mean(FOG)
 
@@ -169,7 +185,7 @@ def test_intervals_hold_the_truth(n_images: int, block_size: int):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n_images", "block_size"), [(5000, 512), (2000, 512)])
+@pytest.mark.parametrize(("n_images", "block_size"), [(5000, 512), (2000, 512), (1800, 512)])
 def test_intervals_hold_the_truth_over_many_experiments(n_images: int, block_size: int):
     for kind, held in coverage(1000, n_images, block_size).items():
         assert 0.93 <= held <= 0.97, kind

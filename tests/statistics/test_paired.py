@@ -24,6 +24,7 @@ from robustbench_gnl.statistics import (
     paired_bootstrap,
     paired_differences,
 )
+from robustbench_gnl.statistics.paired import with_two_more_images
 from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from
 
 CELLS = (CLEAN, *conditions_of(("snow", "fog"), (1, 2, 3, 4, 5)))
@@ -54,10 +55,81 @@ def test_a_run_less_itself_is_0():
     a, _ = two_runs(0, 100)
     assert not paired_bootstrap(a, a, n_resamples=50).counts.any()
     for name, found in differences(a, a, FIELDS, n_resamples=50).items():
-        assert (found.difference, found.interval.low, found.interval.high) == (0, 0, 0), name
-        assert (found.mark, found.n_differing) == ("~", 0), name
+        assert (found.difference, found.mark, found.n_differing) == (0, "~", 0), name
+        # As two images that change in the cell of most weight would leave it.
+        size = np.abs(FIELDS[name].weights).max()
+        expected = stats.norm.ppf(0.975) * math.sqrt(2) * size / 100
+        assert (found.interval.low, found.interval.high) == pytest.approx((-expected, expected))
+        assert found.p_value == 1
     assert {test.mark for test in cell_tests(a, a)} == {"~"}
     assert {test.p_value for test in cell_tests(a, a)} == {1.0}
+
+
+@pytest.mark.parametrize(("only_before", "only_after"), [(30, 45), (3, 9), (1, 5)])
+def test_two_more_images_are_those_of_bonett_and_price(only_before: int, only_after: int):
+    """Their interval of 2012: one more to either side, then Wald's. 400 images make two more a
+    small share of all, so that n + 2 is as good as n."""
+    n_images = 400
+    change = np.zeros(n_images)
+    change[:only_before], change[-only_after:] = -1.0, 1.0
+    mean, error = change.mean(), change.std() / math.sqrt(n_images)
+    wald = Interval(*stats.norm.interval(0.95, mean, error))
+    found = with_two_more_images(wald, change, 1.0)
+
+    p, q = (only_after + 1) / (n_images + 2), (only_before + 1) / (n_images + 2)
+    theirs = math.sqrt((p + q - (p - q) ** 2) / (n_images + 2))
+    assert found.high - found.low == pytest.approx(2 * stats.norm.ppf(0.975) * theirs, rel=0.01)
+    assert (found.low + found.high) / 2 == pytest.approx(mean)
+
+
+def nearly_alike(rng: np.random.Generator, n_images: int, kind: str):
+    """Two runs as a network and its quantised copy: a few answers flip, or a few images break."""
+    before = draw(rng, chances(rng, n_images, CELLS))
+    after = before ^ (rng.random(before.shape) < 0.005)
+    if kind == "broken":
+        after[:, rng.random(n_images) < 0.01] = True
+    return before, after
+
+
+def coverage_of_near_twins(kind: str, n_experiments: int) -> dict[str, float]:
+    """How often the interval of each difference holds the truth."""
+    rng = np.random.default_rng(8)
+    names = ("clean_error", "corruptions.fog.ce", "corruptions.fog.relative_ce")
+    fields = {name: FIELDS[name] for name in names}
+    population = [run.mean(axis=1) for run in nearly_alike(rng, 200_000, kind)]
+    truth = {name: np.subtract(*map(one.value, population[::-1])) for name, one in fields.items()}
+    held = dict.fromkeys(names, 0)
+    for _ in range(n_experiments):
+        runs = (evidence_from(run, CELLS) for run in nearly_alike(rng, 500, kind))
+        for name, one in differences(*runs, fields).items():
+            held[name] += one.interval.low <= truth[name] <= one.interval.high
+    return {name: count / n_experiments for name, count in held.items()}
+
+
+@pytest.mark.parametrize("kind", ["flips", "broken"])
+def test_intervals_hold_where_a_few_images_make_all_the_change(kind: str):
+    """Resampling alone holds the truth in 75 to 90 of 100 of them."""
+    least = stats.binom.ppf(1e-4, 200, 0.93) / 200
+    for name, held in coverage_of_near_twins(kind, 200).items():
+        assert held >= least, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["flips", "broken"])
+def test_intervals_of_near_twins_hold_over_many_experiments(kind: str):
+    for name, held in coverage_of_near_twins(kind, 1000).items():
+        assert held >= 0.93, name
+
+
+def test_p_of_a_single_cell_is_mcnemars_and_of_many_is_students():
+    a, b = two_runs(3, 300, shift=0.3)
+    found = differences(a, b, FIELDS)
+    tests = {test.condition: test for test in cell_tests(a, b)}
+    field = FIELDS["corruptions.fog.ce"]
+
+    assert found["clean_error"].p_value == pytest.approx(tests[CLEAN].p_value)
+    scores = [field.scores(run) for run in (b, a)]
+    assert found[field.name].p_value == pytest.approx(stats.ttest_rel(*scores).pvalue)
 
 
 def test_pairing_narrows_the_interval_as_the_closed_form_says():

@@ -44,6 +44,9 @@ GOOD = [
     ("nll:+5%", "nll", None, 5, "%", None),
     ("nll[fog,3]:+0.1nats", "nll", (Condition("fog", 3),), 0.1, "nats", "fog"),
     ("nll: +0.1 nats", "nll", None, 0.1, "nats", None),
+    ("mCE : +0.5", "mce", COMMON_CONDITIONS, 0.5, "points", None),
+    ("error [fog] : +1 pp", "error", FOG, 1, "pp", "fog"),
+    ("error:+99.9pp", "error", None, 99.9, "pp", None),
 ]  # fmt: skip
 KNOWN = "the fields are mCE, relative_mCE, CE[NAME], clean_error, error, top5_error, nll, ece"
 BAD = [
@@ -51,6 +54,7 @@ BAD = [
     ("mCE", "a rule is FIELD:+NUMBER"),
     ("mCE+0.5", "a rule is FIELD:+NUMBER"),
     ("mCE:+0.5points", "a rule is FIELD:+NUMBER"),
+    ("error:+100pp", "a share of images rises by less than 100 pp, so it could never fail"),
     ("mCE:+1e3", "a rule is FIELD:+NUMBER"),
     ("mCE:+inf", "a rule is FIELD:+NUMBER"),
     ("error[fog:+1pp", "a rule is FIELD:+NUMBER"),
@@ -237,15 +241,21 @@ FOG_ONLY = Reference("own", "made up", None, {"fog": (0.5,) * 5})
         ("mCE:+1", ALL_CELLS, FOG_ONLY, "own"),
         ("relative_mCE:+1", ALL_CELLS, FOG_ONLY, "own"),
         ("CE[blur]:+1", ALL_CELLS, FOG_ONLY, "own"),
-        ("mCE:+1", ALL_CELLS[:-1], load_alexnet(), "AlexNet"),
-        ("CE[fog]:+1", FOG[:4], load_alexnet(), "AlexNet"),
-        ("error[fog]:+1pp", FOG[:4], load_alexnet(), "AlexNet"),
-        ("error:+1pp", (CLEAN,), load_alexnet(), "AlexNet"),
-        ("clean_error:+1pp", FOG, load_alexnet(), "AlexNet"),
+        (
+            "mCE:+1",
+            ALL_CELLS[:-1],
+            load_alexnet(),
+            "cells that are not there, such as jpeg_compression/5",
+        ),
+        ("CE[fog]:+1", FOG[:4], load_alexnet(), "cells that are not there, such as fog/5"),
+        ("error[fog]:+1pp", FOG[:4], load_alexnet(), "cells that are not there, such as fog/5"),
+        ("error:+1pp", (CLEAN,), load_alexnet(), "a corruption, and none was evaluated"),
+        ("clean_error:+1pp", FOG, load_alexnet(), "cells that are not there, such as clean"),
     ],
 )
 def test_a_number_that_is_not_defined_is_refused(text, cells, reference, who: str):
-    why = f"asks for a number that these cells, or {who}, do not define; evaluate the cells"
+    lacks = {"own": "errors that own does not have; name another --reference"}
+    why = lacks.get(who, f"{who}; evaluate")
     with pytest.raises(UsageError, match=why) as caught:
         field_of(parse_rule(text), cells, reference)
     assert caught.value.rule == text
