@@ -183,6 +183,7 @@ def render_boards(boards: Sequence[Board], format: str, columns: str = "groups")
         title, notes = title_of(board), foot_of(board, shown)
         if format == "latex":  # a caption travels with its table
             title = f"{title.removesuffix('.')}. {reference_sentence(board.reference.name)}"
+            title += f". In brackets: {as_share(board.level)} intervals" if board.level else ""
         blocks.append(render(rows, shown, format, title, bold=best, notes=notes))
     return "\n\n".join(blocks)
 

@@ -9,7 +9,7 @@ from robustbench_gnl.metrics import Summary, summarize
 from robustbench_gnl.records import SCHEMA_VERSION, Run
 from robustbench_gnl.reference import Reference, load_alexnet
 from robustbench_gnl.reports.chance import chance_lines, is_run_near_chance
-from robustbench_gnl.reports.formats import as_count
+from robustbench_gnl.reports.formats import as_count, as_share
 from robustbench_gnl.reports.run_details import (
     KINDS,
     further_document,
@@ -19,6 +19,7 @@ from robustbench_gnl.reports.run_details import (
 from robustbench_gnl.reports.run_parts import (
     CE_INTERVAL,
     COLUMNS,
+    SEVERITY_COLUMNS,
     common_and_extra,
     corruption_rows,
     demonstration_sentence,
@@ -45,6 +46,7 @@ RAW_COLUMNS = (
     *COLUMNS,
     Column("relative_ce", "relative CE"),
     *(Column(key, key) for key in ("error_low", "error_high", "ce_low", "ce_high", *KINDS)),
+    *(Column(f"{one.key}_{end}", "") for one in SEVERITY_COLUMNS for end in ("low", "high")),
 )
 """csv says in each row whose it is, so that files of several runs can be joined."""
 TABLE_TITLE = "Top-1 error in percent at severity 1 to 5, their mean, and CE"
@@ -176,6 +178,7 @@ def _caption(run: Run, summary: Summary, reference: Reference, details: Details 
             *(line.rstrip(".") for line in (*chance_lines(run), *warning_lines(run.protocol))),
             TABLE_TITLE,
             *headline_lines(summary, reference, details),
+            *([f"In brackets: {as_share(details.level)} intervals"] if details else []),
         ]
     )
 

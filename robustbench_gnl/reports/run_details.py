@@ -131,6 +131,12 @@ def interval_lines(details: Details) -> list[str]:
             "clean top-5 error; of mean top-5 error, likelihood and calibration by leaving out "
             "blocks of images; of all others by resampling the images"
         )
+    reach = _reach_of_cells(details)
+    if reach is not None:
+        lines.append(
+            f"the error of a single cell has a {as_share(details.level)} interval (Wilson's) that "
+            f"reaches {as_fraction_percent(reach)} points to a side at most; csv and json have each"
+        )
     by_reason: dict[str, list[str]] = {}
     for name, reason in details.numbers.reasons.items():
         if "." not in name:  # of the whole run, not of a corruption
@@ -142,6 +148,24 @@ def interval_lines(details: Details) -> list[str]:
     if details.trend is not None:
         lines.append(f"the line of effective robustness: {details.trend}")
     return lines
+
+
+def interval_of_cell(details: Details, corruption: str, severity: int) -> Interval | None:
+    """Of the error at one severity."""
+    return details.numbers.intervals.get(f"corruptions.{corruption}.severities.{severity}")
+
+
+def _reach_of_cells(details: Details) -> float | None:
+    """How far the end of an interval of one corrupted cell is from its error, at most."""
+    values = details.numbers.values
+    found = (
+        (values.get(f"corruptions.{name}.severities.{severity}"), interval)
+        for name in corruptions.names("all")
+        for severity in corruptions.SEVERITIES
+        if (interval := interval_of_cell(details, name, severity)) is not None
+    )
+    reaches = [max(v - one.low, one.high - v) for v, one in found if v is not None]
+    return max(reaches, default=None)
 
 
 def _label_of(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import corruptions
-from robustbench_gnl.metrics import Summary
+from robustbench_gnl.metrics import Interval, Summary
 from robustbench_gnl.records import COMMON_CONDITIONS, Protocol, Run
 from robustbench_gnl.reference import Reference
 from robustbench_gnl.reports.chance import chance_lines
@@ -22,6 +22,7 @@ from robustbench_gnl.reports.run_details import (
     behind,
     further_lines,
     interval_lines,
+    interval_of_cell,
     joint_below,
     kinds_of,
 )
@@ -89,9 +90,14 @@ def _details_of(details: Details, name: str) -> Row:
     for key in ("error", "ce"):
         interval = details.numbers.intervals.get(f"corruptions.{name}.{key}")
         row[f"{key}_interval"] = interval
-        row[f"{key}_low"] = interval and interval.low
-        row[f"{key}_high"] = interval and interval.high
+        row |= _ends(key, interval)
+    for column, severity in zip(SEVERITY_COLUMNS, corruptions.SEVERITIES, strict=True):
+        row |= _ends(column.key, interval_of_cell(details, name, severity))
     return row
+
+
+def _ends(key: str, interval: Interval | None) -> Row:
+    return {f"{key}_low": interval and interval.low, f"{key}_high": interval and interval.high}
 
 
 def common_and_extra(
@@ -107,9 +113,7 @@ def common_and_extra(
 def total_rows(summary: Summary, details: Details | None = None) -> list[Row]:
     def interval_of(key: str, name: str) -> Row:
         interval = details.numbers.intervals.get(name) if details else None
-        if interval is None:
-            return {}
-        return {f"{key}_low": interval.low, f"{key}_high": interval.high}
+        return _ends(key, interval)
 
     def totals_of(which: str) -> Row:
         values = details.numbers.values if details else {}

@@ -144,7 +144,7 @@ def _latex(
 ) -> str:
     texts = _texts(rows, columns, _typeset, r"\textbf{{{}}}", bold)
     frame = _frame(texts, [escape_latex(column.title) for column in columns])
-    caption = escape_latex(title) if title else None
+    caption = _typeset(title) if title else None
     layout = "".join(column.justify[0] for column in columns)
     text: str = frame.to_latex(index=False, escape=False, column_format=layout, caption=caption)
     return text.rstrip("\n")

@@ -214,6 +214,8 @@ def test_papers_show_rounded_numbers_with_the_better_one_in_bold(
     fog, snow = (compared["numbers"][f"corruptions.{name}.ce"] for name in ("fog", "snow"))
 
     assert numbers[0] == ["", "baseline", "candidate", "difference", "interval"]
+    plain, _ = READERS[format](render_comparison(report, format, intervals=False))
+    assert plain == [row[:-1] for row in numbers]
     assert rows["fog CE"] == [
         f"{fog['baseline']:.2f}",
         f"**{fog['candidate']:.2f}**",
@@ -270,6 +272,7 @@ def test_a_name_full_of_special_characters_is_printed_as_it_is(report: Compariso
 
     assert f"### {title}\n" in render_comparison(report, "markdown")
     assert captions(latex)[0].startswith(f"{title}, released-240: {HOSTILE} and resnet50 cannot")
+    assert captions(latex)[0].endswith("CE divides by the errors of AlexNet.")
     assert captions(latex)[1] == CELLS_TITLE
     assert title in terminal_text(comparison_parts(report, width=200))
 

@@ -24,7 +24,7 @@ from robustbench_gnl.reports.run_details import (
 )
 from robustbench_gnl.reports.run_parts import headline_lines
 from robustbench_gnl.statistics import Details
-from tests.reports.reading import READERS, latex_tables, read_csv, terminal_text
+from tests.reports.reading import READERS, captions, latex_tables, read_csv, terminal_text
 from tests.reports.samples import Judged, judged
 
 
@@ -105,6 +105,7 @@ def test_csv_has_the_ends_of_the_intervals_and_the_other_kinds(
     for row, key, name in (
         ("fog", "ce", "corruptions.fog.ce"),
         ("fog", "error", "corruptions.fog.error"),
+        ("fog", "severity_3", "corruptions.fog.severities.3"),
         ("clean", "error", "clean_error"),
         ("mean", "error", "mean_corruption_error"),
         ("mean", "ce", "mce"),
@@ -126,8 +127,15 @@ def test_the_table_has_a_column_of_intervals_of_ce(
 
     assert table[0][-2:] == ["CE", "interval"]
     assert rows["fog"][-1] == ends(document["intervals"]["corruptions.fog.ce"])
-    without, *_ = READERS[format](render_run(one.run, format, details=details, intervals=False))
+    plain = render_run(one.run, format, details=details, intervals=False)
+    without, *_ = READERS[format](plain)
     assert without[0][-1] == "CE"
+    if format == "latex":
+        (caption,), (short,) = (
+            captions(text)[:1] for text in (render_run(one.run, format, details=details), plain)
+        )
+        assert caption.endswith("In brackets: 95 % intervals")
+        assert re.sub(r" \([\d.]+ to [\d.]+\)|\. In brackets.*", "", caption) == short
 
 
 @pytest.mark.parametrize("view", ["terminal", "markdown", "latex"])
@@ -208,7 +216,7 @@ def test_near_chance_effective_robustness_is_left_out_with_the_reason(one: Judge
 
 
 def test_what_the_intervals_are_is_said_once(details: Details) -> None:
-    first, *others = interval_lines(dataclasses.replace(details, level=0.9))
+    first, of_cells, *others = interval_lines(dataclasses.replace(details, level=0.9))
 
     assert first == (
         "in brackets: 90 % intervals: Wilson's of the clean error and clean top-5 error; of mean "
@@ -224,6 +232,15 @@ def test_what_the_intervals_are_is_said_once(details: Details) -> None:
         "mean_top5_error",
         *(f"{w}_{kind}" for w in ("clean", "mean") for kind in KINDS if kind != "top5_error"),
     }
+    cells = {n: i for n, i in details.numbers.intervals.items() if re.search(r"severities\.\d$", n)}
+    reaches = [
+        max(details.numbers.values[name] - one.low, one.high - details.numbers.values[name])
+        for name, one in cells.items()
+    ]
+    assert of_cells == (
+        "the error of a single cell has a 90 % interval (Wilson's) that reaches "
+        f"{100 * max(reaches):.2f} points to a side at most; csv and json have each"
+    )
     assert others == [f"the line of effective robustness: {details.trend}"]
 
 

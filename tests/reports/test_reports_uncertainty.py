@@ -19,7 +19,7 @@ from robustbench_gnl.reports import Board, board_tables, boards, render_boards
 from robustbench_gnl.reports.tables import INTERVALS
 from robustbench_gnl.reports.uncertainty import Uncertainty, uncertainties, with_uncertainty
 from robustbench_gnl.statistics import Replicates, bootstrap
-from tests.reports.reading import READERS, read_csv, terminal_text
+from tests.reports.reading import READERS, captions, read_csv, terminal_text
 from tests.reports.samples import COMMON, N_IMAGES, Judged, judged
 
 ALTERNATING, IN_PAIRS = np.array([1.0, -1, 1, -1]), np.array([1.0, 1, -1, -1])
@@ -287,6 +287,10 @@ def test_documents_show_intervals_behind_numbers_and_ranks_as_ranges(
         f"**{100 * row['clean_error']:.2f} ({100 * clean.low:.2f}-{100 * clean.high:.2f})**"
     )
     assert shown["AlexNet (reference)"]["mCE"] == "100.00"
+    if format == "latex":
+        assert captions(text)[0].endswith(
+            "CE divides by the errors of AlexNet. In brackets: 95 % intervals"
+        )
     assert (
         "with 95 % intervals: of the clean error Wilson's, of all others by resampling the images; "
         "a rank is a range"
