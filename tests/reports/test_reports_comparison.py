@@ -419,6 +419,18 @@ def test_inside_the_noise_the_answer_names_what_surely_changed(
     )
 
 
+@pytest.mark.parametrize(("p_value", "said"), [(0.02, ""), (0.003, " Better: fog.")])
+def test_one_of_many_that_chance_alone_would_mark_is_not_named(p_value: float, said: str) -> None:
+    """Of 15 corruptions and the clean images: 16 x 0.003 is below 0.05, 16 x 0.02 is not."""
+    names = ("clean_error", *(f"corruptions.{name}.ce" for name in corruptions.names("common")))
+    found = {key: Difference(key, 0.5, 0.4, -0.1, None, 9, "~", p_value=0.6) for key in names}
+    fog = found["corruptions.fog.ce"]
+    found["corruptions.fog.ce"] = dataclasses.replace(fog, mark="better", p_value=p_value)
+    found["mce"] = Difference("mce", 70.0, 70.0, 0.0, None, 9, "~")
+
+    assert answer("new", "old", Comparison((), (), found, (), 0.95)).split("0.00.")[-1] == said
+
+
 def test_what_surely_changed_stands_in_every_format(
     report: ComparisonReport, compared: dict[str, Any]
 ) -> None:

@@ -220,3 +220,17 @@ def test_nothing_has_no_sign() -> None:
     assert as_percent(-0.004) == as_fraction_percent(-0.00004) == "0.00"
     assert as_number(-0.0004) == "0.000"
     assert as_percent(-0.006) == "-0.01"
+
+
+@pytest.mark.parametrize(
+    ("text", "typeset"),
+    [
+        ("-1.14 (-2.18 to +0.09)", "$-$1.14 ($-$2.18 to +0.09)"),
+        ("66.19 (63.17-69.38)", "66.19 (63.17--69.38)"),
+        ("-", "-"),
+        ("resnet-50.a1-in1k", "resnet-50.a1-in1k"),
+        ("2026-11-25", "2026-11-25"),
+    ],
+)
+def test_latex_has_minus_signs_and_dashes_in_numbers_alone(text: str, typeset: str) -> None:
+    assert f"{typeset} \\\\" in render([{"one": text}], [Column("one", "one", "left")], "latex")
