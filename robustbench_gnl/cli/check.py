@@ -121,7 +121,7 @@ def check(
         # flush at its exit, with a code of its own.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     try:
-        _tell(junit, junit_xml(report), render_gate(report, "markdown"))
+        _tell(junit, lambda: junit_xml(report), lambda: render_gate(report, "markdown"))
     except UsageError as failure:
         if report.passed:
             raise
@@ -130,16 +130,17 @@ def check(
         raise typer.Exit(EXIT_REGRESSION)
 
 
-def _tell(junit: Path | None, xml: str, markdown: str) -> None:
-    """Leave the answer where CI servers look for it.
+def _tell(junit: Path | None, xml: Callable[[], str], markdown: Callable[[], str]) -> None:
+    """Leave the answer where CI servers look for it; made only where one does, since Markdown
+    takes a quarter of a second to load.
 
     Raises:
         UsageError: It cannot be written there.
     """
     if junit is not None:
-        write_whole(junit, xml + "\n", option="--junit")
+        write_whole(junit, xml() + "\n", option="--junit")
     if os.environ.get(STEP_SUMMARY):
-        append(Path(os.environ[STEP_SUMMARY]), markdown + "\n")
+        append(Path(os.environ[STEP_SUMMARY]), markdown() + "\n")
 
 
 @contextmanager
@@ -152,9 +153,13 @@ def _errors_told_to(junit: Path | None) -> Iterator[None]:
         yield
     except (GnlbenchError, CorruptionError) as error:
         rule = error.values.get("rule") if isinstance(error, GnlbenchError) else None
-        xml = junit_error(type(error).__name__, str(error), rule)
+        kind, message = type(error).__name__, str(error)
         try:
-            _tell(junit, xml, f"### gnlbench check could not judge\n\n{error}")
+            _tell(
+                junit,
+                lambda: junit_error(kind, message, rule),
+                lambda: f"### gnlbench check could not judge\n\n{message}",
+            )
         except UsageError as failure:
             say(f"Warning: {failure}")
         raise

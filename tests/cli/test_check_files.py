@@ -203,3 +203,19 @@ def test_the_answer_stands_where_nobody_reads_on(stored: Stored, run: str, code:
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait() == code
+
+
+def test_a_summary_that_nobody_asked_for_is_not_made(stored: Stored) -> None:
+    """Markdown needs pandas, which takes a third of the time of the command to load."""
+    arguments = ("check", "twin_net", "--baseline", "v1", "--fail-on", "mCE:+1", "--db", stored.db)
+    script = (
+        "import sys\nfrom robustbench_gnl.cli import app\n"
+        "try: app(sys.argv[1:])\nexcept SystemExit: pass\n"
+        "sys.exit('pandas' in sys.modules)"
+    )
+    plain = {name: value for name, value in environment().items() if not name.startswith("GITHUB")}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        capture_output=True, text=True, env=plain, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout[:6]) == (0, "PASSED")
