@@ -21,6 +21,10 @@ def calibration_error(bins: Floats) -> Floats:
     A bin of n images has |right - confidences| / n as its gap and n / N as its weight, so n
     cancels, and an empty bin adds nothing.
     """
-    n_images, n_right, confidence = np.moveaxis(bins, -2, 0)
-    gaps = np.abs(n_right - confidence).sum(axis=-1)
-    return np.asarray(gaps / n_images.sum(axis=-1), np.float64)
+    gaps = calibration_gaps(bins).sum(axis=-1)
+    return np.asarray(gaps / bins[..., 0, :].sum(axis=-1), np.float64)
+
+
+def calibration_gaps(bins: Floats) -> Floats:
+    """(..., 15): |right answers - sum of the confidences| of each bin of bins (..., 3, 15)."""
+    return np.abs(bins[..., 1, :] - bins[..., 2, :])

@@ -11,6 +11,7 @@ from robustbench_gnl.metrics import is_near_chance
 from robustbench_gnl.records import CLEAN
 from robustbench_gnl.reference import Reference, load_alexnet
 from robustbench_gnl.statistics.bootstrap import LEVEL, Replicates, bootstrap
+from robustbench_gnl.statistics.calibration import calibration_gaps
 from robustbench_gnl.statistics.evidence import Evidence
 from robustbench_gnl.statistics.intervals import NO_SPREAD, Numbers, field_intervals, run_numbers
 from robustbench_gnl.statistics.linear import linear_fields
@@ -103,8 +104,8 @@ def run_details(
 def _clean_gaps(evidence: Evidence) -> tuple[float, ...]:
     if CLEAN not in evidence.conditions:
         return ()
-    _, right, confidence = evidence.calibration[evidence.conditions.index(CLEAN)].sum(axis=0)
-    return tuple(map(float, np.abs(right - confidence)))
+    bins = evidence.calibration[evidence.conditions.index(CLEAN)].sum(axis=0)
+    return tuple(map(float, calibration_gaps(bins)))
 
 
 def _is_near_chance(evidence: Evidence, n_classes: int) -> bool:

@@ -21,7 +21,7 @@ from robustbench_gnl.statistics.evidence import Evidence
 from robustbench_gnl.statistics.jackknife import FEWEST_BLOCKS, Jackknife, Kind, block_values
 from robustbench_gnl.statistics.linear import mean_error_field
 from robustbench_gnl.statistics.onesided import OneSided, one_sided, paired_differences
-from robustbench_gnl.statistics.power import ALPHA, POWER, detectable_change, paired_sd
+from robustbench_gnl.statistics.power import ALPHA, POWER, detectable_change
 from robustbench_gnl.statistics.rules import KINDS, Rule, field_of
 from robustbench_gnl.statistics.significance import holm
 
@@ -70,13 +70,17 @@ class _Measured:
     baseline: float
     candidate: float
     test: OneSided | Jackknife
-    sd: float
-    """Of the differences, by image or by block."""
     step: float
-    """Their size, where they have one."""
+    """The size of the differences, where they have one."""
     n_units: int
     """Images, or blocks."""
     n_cells: int
+
+    @property
+    def sd(self) -> float:
+        """The standard deviation of the differences, by image or by block; 0 where it is not
+        known."""
+        return (self.test.standard_error or 0.0) * math.sqrt(self.n_units)
 
     @property
     def is_share(self) -> bool:
@@ -220,7 +224,7 @@ def _is_over(difference: float, allowed: float) -> bool:
 
 def _detectable(one: _Measured, allowed: float, alpha: float | None) -> float | None:
     """`alpha` None: no test, only an estimate above the threshold."""
-    if not one.sd > 0 or one.n_units < 2:
+    if one.n_units < 2 or not one.sd > 0:
         return None
     test = {"alpha": 0.5} if alpha is None else {"alpha": alpha, "step": one.step}
     rise = detectable_change(one.sd, one.n_units, power=POWER, threshold=allowed, **test)
@@ -264,7 +268,6 @@ def _measure(
         float(field.value(baseline.errors)),
         float(field.value(candidate.errors)),
         one_sided(paired_differences(baseline, candidate, field)),
-        paired_sd(baseline, candidate, field) if baseline.n_images > 1 else 0.0,
         field.step,
         baseline.n_images,
         len(cells),
@@ -278,16 +281,13 @@ def _measure_blocks(
     assert kind in get_args(Kind)
     before, after = block_values(baseline, kind), block_values(candidate, kind)  # type: ignore[arg-type]
     change = after.less(before).mean(cells)
-    n_blocks = round(change.n_whole_blocks)
-    sd = (change.standard_error or 0.0) * math.sqrt(n_blocks)
     return _Measured(
         rule,
         before.mean(cells).value,
         after.mean(cells).value,
         change,
-        sd,
         0.0,
-        n_blocks,
+        round(change.n_whole_blocks),
         len(cells),
     )
 

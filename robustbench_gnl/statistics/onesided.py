@@ -80,6 +80,12 @@ def paired_differences(baseline: Evidence, candidate: Evidence, field: LinearFie
     return _rounded(field.weights[used] @ change, float(np.abs(field.weights).max(initial=0.0)))
 
 
+def standard_deviation(differences: Floats) -> float:
+    """Of two differences or more; 0 where all are the same, whatever rounding leaves of it."""
+    largest = float(np.abs(differences).max())
+    return float(differences.std(ddof=1)) if np.ptp(differences) > _ROUNDING * largest else 0.0
+
+
 def check_pair(baseline: Evidence, candidate: Evidence) -> None:
     """Refuse two runs that are not of the same cells and images.
 
@@ -106,7 +112,7 @@ def one_sided(differences: Floats) -> OneSided:
     """Test that the mean of differences (n_images,) is above 0."""
     n = len(differences)
     mean = float(differences.mean())
-    error = float(differences.std(ddof=1)) / math.sqrt(n) if n > 1 else math.inf
+    error = standard_deviation(differences) / math.sqrt(n) if n > 1 else math.inf
     sizes = np.abs(differences)
     largest = float(sizes.max())
     differing = differences[sizes > _ROUNDING * largest]

@@ -17,12 +17,10 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
-import numpy as np
-
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.statistics.evidence import Evidence
 from robustbench_gnl.statistics.linear import LinearField
-from robustbench_gnl.statistics.onesided import paired_differences
+from robustbench_gnl.statistics.onesided import paired_differences, standard_deviation
 
 ALPHA = 0.05
 POWER = 0.8
@@ -35,9 +33,7 @@ def paired_sd(baseline: Evidence, candidate: Evidence, field: LinearField) -> fl
     What to plan with where two runs are there that differ as much as those to come. 0 where
     they answer alike, which says nothing of other pairs.
     """
-    change = paired_differences(baseline, candidate, field)
-    # All images of one change: what is left of it is rounding.
-    return float(change.std(ddof=1)) if np.ptp(change) > 1e-9 * np.abs(change).max() else 0.0
+    return standard_deviation(paired_differences(baseline, candidate, field))
 
 
 def assumed_sd(evidence: Evidence, field: LinearField, correlation: float = 0.0) -> float:
@@ -70,7 +66,7 @@ def power_of(
 ) -> float:
     """How often a true change is seen on that many images."""
     error = _standard_error(sd, n_images)
-    needed = max(threshold, _noise(error, n_images, alpha, step))
+    needed = _needed(error, n_images, alpha, threshold, step)
     return NormalDist().cdf((change - needed) / error)
 
 
@@ -90,7 +86,7 @@ def detectable_change(
         step: `LinearField.step`: the size of the differences where all have one, else 0.
     """
     error = _standard_error(sd, n_images)
-    needed = max(threshold, _noise(error, n_images, alpha, step))
+    needed = _needed(error, n_images, alpha, threshold, step)
     return needed + NormalDist().inv_cdf(power) * error
 
 
@@ -138,8 +134,9 @@ def _standard_error(sd: float, n_images: int) -> float:
     return sd / math.sqrt(n_images)
 
 
-def _noise(error: float, n_images: int, alpha: float, step: float) -> float:
-    """What an estimate must be above for the test to see it."""
+def _needed(error: float, n_images: int, alpha: float, threshold: float, step: float) -> float:
+    """What an estimate must be above: the threshold of its rule, and what the test tells from 0."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(n_images - 1, 1 - alpha)) * error + step / n_images
+    noise = float(stdtrit(n_images - 1, 1 - alpha)) * error + step / n_images
+    return max(threshold, noise)
