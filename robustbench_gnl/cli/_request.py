@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import corruptions
+from robustbench_gnl.cli._conditions import some_of
 from robustbench_gnl.cli._output import say
 from robustbench_gnl.errors import DataError, ModelError, UsageError
 from robustbench_gnl.records import CLEAN, Condition, conditions_of
@@ -131,13 +132,13 @@ def open_requested(request: DataRequest) -> tuple[Source, tuple[Condition, ...]]
     absent = [condition for condition in asked if not source.has(condition)]
     if absent and (request.corruptions_were_named or not there):
         raise DataError(
-            f"{source.root} has no images for {_some(absent)}; complete the tree, or leave "
+            f"{source.root} has no images for {some_of(absent)}; complete the tree, or leave "
             "them out with --corruptions and --severities",
             path=source.root,
         )
     if absent:
         say(
-            f"Warning: {source.root} has no images for {_some(absent)}; "
+            f"Warning: {source.root} has no images for {some_of(absent)}; "
             "without them there is no mCE"
         )
     return source, ((CLEAN, *there) if source.has(CLEAN) else there)
@@ -178,8 +179,3 @@ def _check_recipe(source: Source, request: DataRequest) -> None:
                 f"{source.root} was made with {option} {made or 0}, and {option} {typed or 0} was "
                 "asked for; leave the option out, or give the clean images as --data"
             )
-
-
-def _some(conditions: list[Condition]) -> str:
-    text = ", ".join(str(condition) for condition in conditions[:3])
-    return text + (f" and {len(conditions) - 3} more" if len(conditions) > 3 else "")

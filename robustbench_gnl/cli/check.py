@@ -180,7 +180,7 @@ def _judged(
 ) -> GateReport:
     """The rules held against the two runs."""
     from robustbench_gnl.reports.gate import GateReport
-    from robustbench_gnl.statistics import check_cells, check_protocols, judge, parse_rules
+    from robustbench_gnl.statistics import cells_of, check_protocols, judge, parse_rules
 
     rules = parse_rules(fail_on)
     divisor = chosen_reference(reference)
@@ -202,7 +202,11 @@ def _judged(
     )  # fmt: skip
     if run is None:
         against_baseline(base.evidence)  # what can never be judged is told before the work
-        has_cells = partial(check_cells, rules, base.evidence.conditions, common_cells=common_cells)
+
+        def has_cells(conditions: Sequence[Condition]) -> None:
+            for rule in rules:
+                cells_of(rule, base.evidence.conditions, conditions, common_cells)
+
         run = _evaluate(context, options, db, base.run, has_cells)
     (candidate,) = given_runs([run], db)
     name, baseline_name = names_of([candidate.run, base.run])

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from robustbench_gnl.cli._app import app
-from robustbench_gnl.cli._conditions import parse_corruptions, parse_severities
+from robustbench_gnl.cli._conditions import parse_corruptions, parse_severities, some_of
 from robustbench_gnl.cli._given import (
     GIVEN_HELP,
     given_runs,
@@ -141,10 +141,10 @@ def _check_has(name: str, has: Sequence[Condition], named: Sequence[Condition]) 
     Raises:
         UsageError: It is not there.
     """
-    missing = [str(cell) for cell in named if cell not in has]
+    missing = [cell for cell in named if cell not in has]
     if missing or not any(not cell.is_clean for cell in has):
-        listed = f" ({', '.join(missing[:3])}{' and more' if missing[3:] else ''})"
+        listed = f" ({some_of(missing)})" if missing else ""
         raise UsageError(
-            f"{name} lacks cells to plan with{listed if missing else ''}; evaluate them first, or "
+            f"{name} lacks cells to plan with{listed}; evaluate them first, or "
             "choose others with --corruptions and --severities"
         )

@@ -50,7 +50,7 @@ from robustbench_gnl.statistics.calibration import calibration_error
 from robustbench_gnl.statistics.comparison import Comparison, check_protocols, compare
 from robustbench_gnl.statistics.details import Details, WorstClass, run_details
 from robustbench_gnl.statistics.evidence import Evidence, common_cells, evidence_of
-from robustbench_gnl.statistics.gate import Verdict, check_cells, judge
+from robustbench_gnl.statistics.gate import Verdict, judge
 from robustbench_gnl.statistics.intervals import (
     Numbers,
     block_numbers,
@@ -91,7 +91,7 @@ from robustbench_gnl.statistics.power import (
     power_of,
 )
 from robustbench_gnl.statistics.ranks import RankRange, rank_ranges
-from robustbench_gnl.statistics.rules import Rule, parse_rule, parse_rules
+from robustbench_gnl.statistics.rules import Rule, cells_of, parse_rule, parse_rules
 from robustbench_gnl.statistics.significance import holm, mcnemar_exact
 from robustbench_gnl.statistics.single import wilson
 from robustbench_gnl.statistics.trend import Trend, published_trend
@@ -126,7 +126,7 @@ __all__ = [
     "bootstrap",
     "calibration_error",
     "cell_tests",
-    "check_cells",
+    "cells_of",
     "check_protocols",
     "common_cells",
     "compare",

@@ -22,7 +22,7 @@ from robustbench_gnl.statistics.jackknife import FEWEST_BLOCKS, Jackknife, Kind,
 from robustbench_gnl.statistics.linear import mean_error_field
 from robustbench_gnl.statistics.onesided import OneSided, one_sided, paired_differences
 from robustbench_gnl.statistics.power import ALPHA, POWER, detectable_change
-from robustbench_gnl.statistics.rules import KINDS, Rule, field_of
+from robustbench_gnl.statistics.rules import KINDS, Rule, cells_of, field_of
 from robustbench_gnl.statistics.significance import holm
 
 _ROUNDING = 1e-12
@@ -134,22 +134,6 @@ def judge(
     )
 
 
-def check_cells(
-    rules: Sequence[Rule],
-    baseline: Sequence[Condition],
-    candidate: Sequence[Condition],
-    *,
-    common_cells: bool = False,
-) -> None:
-    """Refuse two runs that lack a cell which a rule looks at.
-
-    Raises:
-        UsageError: They do.
-    """
-    for rule in rules:
-        _cells_of(rule, baseline, candidate, common_cells)
-
-
 def _check_can_fail(one: _Measured) -> None:
     """Refuse a rule that allows more than an error can rise, unless it is 100 % already.
 
@@ -255,7 +239,7 @@ def _measure(
     reference: Reference,
     common_cells: bool,
 ) -> _Measured:
-    cells = _cells_of(rule, baseline.conditions, candidate.conditions, common_cells)
+    cells = cells_of(rule, baseline.conditions, candidate.conditions, common_cells)
     baseline, candidate = baseline.only(cells), candidate.only(cells)
     if rule.field in KINDS and rule.field != "error":
         return _measure_blocks(rule, cells, baseline, candidate)
@@ -290,48 +274,3 @@ def _measure_blocks(
         round(change.n_whole_blocks),
         len(cells),
     )
-
-
-def _cells_of(
-    rule: Rule,
-    baseline: Sequence[Condition],
-    candidate: Sequence[Condition],
-    common_cells: bool,
-) -> tuple[Condition, ...]:
-    """The cells that the rule looks at, which both runs must have.
-
-    Raises:
-        UsageError: One of them lacks a cell.
-    """
-    has_baseline, has_candidate = set(baseline), set(candidate)
-    if rule.selection is None:
-        either = [*baseline, *candidate]
-        wanted = tuple(dict.fromkeys(cell for cell in either if not cell.is_clean))
-    else:
-        wanted = rule.selection
-    if common_cells and rule.field in KINDS:
-        wanted = tuple(cell for cell in wanted if cell in has_baseline & has_candidate)
-    if not wanted:
-        raise UsageError(
-            f"the rule {rule.text} finds no cell that both runs have; evaluate some, or leave the "
-            "rule out",
-            rule=rule.text,
-            missing=(),
-        )
-    for who, has in (("the baseline", has_baseline), ("the run", has_candidate)):
-        missing = [str(cell) for cell in wanted if cell not in has]
-        if missing:
-            n_missing = f"{len(missing)} {'cell' if len(missing) == 1 else 'cells'}"
-            listed = ", ".join(missing[:3]) + (" and more" if len(missing) > 3 else "")
-            raise UsageError(
-                f"the rule {rule.text} needs {n_missing} that {who} lacks ({listed}); evaluate "
-                + ("it" if len(missing) == 1 else "them")
-                + (
-                    ", or look only at the cells that both have with --common-cells"
-                    if rule.field in KINDS
-                    else ", or leave the rule out"
-                ),
-                rule=rule.text,
-                missing=tuple(missing),
-            )
-    return wanted

@@ -122,6 +122,54 @@ def parse_rules(texts: Sequence[str]) -> tuple[Rule, ...]:
     return rules
 
 
+def cells_of(
+    rule: Rule,
+    baseline: Sequence[Condition],
+    candidate: Sequence[Condition],
+    common_cells: bool = False,
+) -> tuple[Condition, ...]:
+    """The cells that a rule looks at in two runs that hold these, and both must have.
+
+    Args:
+        common_cells: Of a KIND, only those that both have.
+
+    Raises:
+        UsageError: One of them lacks a cell.
+    """
+    has_baseline, has_candidate = set(baseline), set(candidate)
+    if rule.selection is None:
+        either = [*baseline, *candidate]
+        wanted = tuple(dict.fromkeys(cell for cell in either if not cell.is_clean))
+    else:
+        wanted = rule.selection
+    if common_cells and rule.field in KINDS:
+        wanted = tuple(cell for cell in wanted if cell in has_baseline & has_candidate)
+    if not wanted:
+        raise UsageError(
+            f"the rule {rule.text} finds no cell that both runs have; evaluate some, or leave the "
+            "rule out",
+            rule=rule.text,
+            missing=(),
+        )
+    for who, has in (("the baseline", has_baseline), ("the run", has_candidate)):
+        missing = [str(cell) for cell in wanted if cell not in has]
+        if missing:
+            n_missing = f"{len(missing)} {'cell' if len(missing) == 1 else 'cells'}"
+            listed = ", ".join(missing[:3]) + (" and more" if len(missing) > 3 else "")
+            raise UsageError(
+                f"the rule {rule.text} needs {n_missing} that {who} lacks ({listed}); evaluate "
+                + ("it" if len(missing) == 1 else "them")
+                + (
+                    ", or look only at the cells that both have with --common-cells"
+                    if rule.field in KINDS
+                    else ", or leave the rule out"
+                ),
+                rule=rule.text,
+                missing=tuple(missing),
+            )
+    return wanted
+
+
 def field_of(rule: Rule, cells: Sequence[Condition], reference: Reference) -> LinearField:
     """The number of a rule on top-1 errors; a KIND without a selection is the mean over all
     the corruption cells there are.
