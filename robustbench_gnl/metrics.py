@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import corruptions
+from robustbench_gnl.contents import cell_digests
 from robustbench_gnl.records import (
     CLEAN,
     COMMON_CONDITIONS,
@@ -86,16 +87,22 @@ def cells_of(pieces: Iterable[Piece], n_images: int) -> dict[Condition, Cell]:
     by_condition: dict[Condition, list[Piece]] = {}
     for piece in pieces:
         by_condition.setdefault(piece.condition, []).append(piece)
-    sums = {
-        condition: Cell(
-            n_images=sum(piece.n_images for piece in found),
-            n_top1=sum(piece.n_top1 for piece in found),
-            n_top5=sum(piece.n_top5 for piece in found),
-            negative_log_likelihood_sum=sum(p.negative_log_likelihood_sum for p in found),
-        )
+    return {
+        condition: _cell(sorted(found, key=lambda piece: piece.block))
         for condition, found in by_condition.items()
+        if sum(piece.n_images for piece in found) == n_images
     }
-    return {condition: cell for condition, cell in sums.items() if cell.n_images == n_images}
+
+
+def _cell(pieces: Sequence[Piece]) -> Cell:
+    """The sums of a condition's pieces, given in the order of the blocks."""
+    return Cell(
+        sum(piece.n_images for piece in pieces),
+        sum(piece.n_top1 for piece in pieces),
+        sum(piece.n_top5 for piece in pieces),
+        sum(piece.negative_log_likelihood_sum for piece in pieces),
+        *cell_digests(pieces),
+    )
 
 
 def worst_corruption(summary: Summary) -> str | None:

@@ -192,6 +192,9 @@ class Piece:
     digest: str
     """sha256 over the sha256 of each file read, in key order."""
     seconds: float
+    made_from: str | None = None
+    """The same of the clean files, where a tree was read whose manifest states them; None where
+    the files that were read are the images' own, or nothing is stated."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +205,10 @@ class Cell:
     n_top1: int
     n_top5: int
     negative_log_likelihood_sum: float
+    digest: str = ""
+    """sha256 over the digests of its pieces, in the order of the blocks; empty where unknown."""
+    made_from: str | None = None
+    """The same of what the pieces were made from, as `Piece.made_from`."""
 
     @property
     def error(self) -> float:

@@ -14,7 +14,7 @@ ENGINE = PACKAGE.parent / "corruptions"
 
 # Whom each layer may import, besides itself and what stands below it.
 MIDDLE = {"reports", "statistics", "store", "evaluation", "models", "data"}
-BASE = {"metrics", "records", "reference"}
+BASE = {"metrics", "contents", "records", "reference"}
 ALLOWED = {
     "cli": MIDDLE | BASE | {"errors"},
     "evaluation": {"data"} | BASE | {"errors"},
@@ -23,7 +23,8 @@ ALLOWED = {
     "store": BASE | {"errors"},
     "models": BASE | {"errors"},
     "data": BASE | {"errors"},
-    "metrics": {"records", "reference", "errors"},
+    "metrics": {"contents", "records", "reference", "errors"},
+    "contents": {"records", "errors"},
     "reference": {"records", "errors"},
     "records": {"errors"},
     "errors": set(),

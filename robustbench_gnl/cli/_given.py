@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from robustbench_gnl.cli._output import no_runs_in, say
 from robustbench_gnl.cli._run_files import read_runs
+from robustbench_gnl.contents import Contents, pieces_contents
 from robustbench_gnl.errors import UsageError
 
 if TYPE_CHECKING:
-    from robustbench_gnl.records import Run
+    from robustbench_gnl.records import Condition, Run
     from robustbench_gnl.statistics import Evidence
     from robustbench_gnl.store import Store
 
@@ -30,6 +31,8 @@ class GivenRun:
     evidence: Evidence
     keys: tuple[str, ...]
     """The image keys, in the order of the evidence's images."""
+    contents: Mapping[tuple[int, Condition], Contents]
+    """What each piece was read from, by block and condition."""
 
 
 def given_runs(selectors: Sequence[str], db: str) -> list[GivenRun]:
@@ -91,7 +94,8 @@ def _from_store(store: Store, selector: str) -> GivenRun:
             f"(checkpoint {run.model.checkpoint_sha256[:8]}), not {ids[1]}{more}"
         )
     evidence = evidence_of(store.pieces(run.id), run.protocol.n_images)
-    return GivenRun(run, evidence, store.image_set(run.protocol.image_set).keys)
+    keys = store.image_set(run.protocol.image_set).keys
+    return GivenRun(run, evidence, keys, store.stored_pieces(run.id))
 
 
 def _from_file(path: Path) -> GivenRun:
@@ -107,7 +111,8 @@ def _from_file(path: Path) -> GivenRun:
         )
     (one,) = stored
     evidence = evidence_of(one.pieces, one.protocol.n_images)
-    return GivenRun(one.run, evidence, one.image_set.keys)
+    contents = pieces_contents(one.pieces, one.protocol.source)
+    return GivenRun(one.run, evidence, one.image_set.keys, contents)
 
 
 def names_of(runs: Sequence[Run]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from robustbench_gnl.cli._output import counted, say
 from robustbench_gnl.cli._progress import EvaluationProgress
 from robustbench_gnl.cli._request import DataRequest, ModelRequest, Settings, open_requested
+from robustbench_gnl.contents import Contents
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.records import BLOCK_SIZE, Condition, ImageSet, Model, Piece, Protocol
+from robustbench_gnl.records import BLOCK_SIZE, Condition, ImageSet, Model, Piece, Protocol, Run
 
 if TYPE_CHECKING:
     from robustbench_gnl.data import Layout, Source
@@ -32,17 +33,38 @@ class Candidate:
     protocol: Protocol
     run_id: str | None = None
     block_size: int = BLOCK_SIZE
-    stored: dict[tuple[int, Condition], str] = field(default_factory=dict)
+    stored: dict[tuple[int, Condition], Contents] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     is_finished: bool = False
 
-    def find_stored(self, store: Store, *, rerun: bool) -> None:
-        """Take up the newest run of this model under this protocol, unless a new one is asked."""
-        run = None if rerun else store.find_run(self.model, self.protocol)
-        if run is not None:
+    def find_stored(self, store: Store, source: Source, *, rerun: bool) -> None:
+        """Take up the newest run of this model under this protocol that read these very files,
+        unless a new one is asked for."""
+        for run in [] if rerun else store.find_runs(self.model, self.protocol):
+            stored = store.stored_pieces(run.id)
+            difference = difference_from(source, run, stored)
+            if difference is not None:
+                say(
+                    f"Note: run {run.id} of this model and protocol read other files of the same "
+                    f"names (the first difference found: {difference}); it stays as it is, and "
+                    "does not answer for these"
+                )
+                continue
             self.run_id, self.block_size, self.tags = run.id, run.block_size, run.tags
             self.is_finished = run.finished_at is not None
-            self.stored = store.stored_pieces(run.id)
+            self.stored = stored
+            return
+
+
+def difference_from(
+    source: Source, run: Run, stored: Mapping[tuple[int, Condition], Contents]
+) -> str | None:
+    """Where the data at hand are known to be other files than those that a run read."""
+    from robustbench_gnl.data import Layout, first_difference
+
+    layout = Layout(source.n_images, run.block_size, batch_size=1)
+    found = first_difference(source, layout, stored)
+    return None if found is None else f"{found[1]}, block {found[0]}"
 
 
 @dataclass

@@ -180,7 +180,7 @@ def _judged(
 ) -> GateReport:
     """The rules held against the two runs."""
     from robustbench_gnl.reports.gate import GateReport
-    from robustbench_gnl.statistics import cells_of, check_protocols, judge, parse_rules
+    from robustbench_gnl.statistics import cells_of, check_comparable, judge, parse_rules
 
     rules = parse_rules(fail_on)
     divisor = chosen_reference(reference)
@@ -207,10 +207,10 @@ def _judged(
             for rule in rules:
                 cells_of(rule, base.evidence.conditions, conditions, common_cells)
 
-        run = _evaluate(context, options, db, base.run, has_cells)
+        run = _evaluate(context, options, db, base, has_cells)
     (candidate,) = given_runs([run], db)
     name, baseline_name = names_of([candidate.run, base.run])
-    check_protocols([(baseline_name, base.run.protocol), (name, candidate.run.protocol)])
+    check_comparable([(baseline_name, base.run), (name, candidate.run)])
     report = GateReport(
         name=name,
         run=candidate.run,
@@ -273,11 +273,12 @@ def _evaluate(
     context: typer.Context,
     options: EvaluationOptions,
     db: str,
-    baseline: Run,
+    baseline: GivenRun,
     has_cells: Callable[[Sequence[Condition]], None],
 ) -> str:
     """The id of the run, evaluated if it is not stored; refused first if its protocol is not
     the baseline's, or `has_cells` refuses the cells that it will have."""
+    from robustbench_gnl.cli._plan import difference_from
     from robustbench_gnl.cli.evaluate import carry_out
     from robustbench_gnl.statistics import check_protocols
     from robustbench_gnl.store import open_store
@@ -289,10 +290,17 @@ def _evaluate(
     def check_plan(plan: Plan) -> None:
         (candidate,) = plan.candidates
         check_protocols(
-            [("the baseline", baseline.protocol), ("this evaluation", candidate.protocol)]
+            [("the baseline", baseline.run.protocol), ("this evaluation", candidate.protocol)]
         )
+        difference = difference_from(plan.source, baseline.run, baseline.contents)
+        if difference is not None:
+            raise UsageError(
+                "the baseline read other image files of the same names than those in "
+                f"{plan.source.root} (the first difference found: {difference}), so the numbers "
+                "would not be comparable; give the files of the baseline, or evaluate it on these"
+            )
         with open_store(db) as store:
-            candidate.find_stored(store, rerun=plan.settings.rerun)
+            candidate.find_stored(store, plan.source, rerun=plan.settings.rerun)
         stored = (condition for _, condition in candidate.stored)
         has_cells(tuple(dict.fromkeys([*plan.conditions, *stored])))
 

@@ -49,7 +49,7 @@ def compare(
         comparison_parts,
         render_comparison,
     )
-    from robustbench_gnl.statistics.comparison import check_protocols
+    from robustbench_gnl.statistics.comparison import check_comparable
     from robustbench_gnl.statistics.comparison import compare as compare_evidence
 
     if len(runs) < 2:
@@ -58,7 +58,7 @@ def compare(
     found = given_runs(runs, db)
     _check_each_once([one.run.id for one in found])
     names = names_of([one.run for one in found])
-    check_protocols([(name, one.run.protocol) for name, one in zip(names, found, strict=True)])
+    check_comparable([(name, one.run) for name, one in zip(names, found, strict=True)])
     baseline, *candidates = found
     report = ComparisonReport(
         names[0],

@@ -81,7 +81,7 @@ def plan(
 ) -> None:  # fmt: skip
     from robustbench_gnl.reports.plan import PlanReport, plan_parts, render_plan
     from robustbench_gnl.statistics import (
-        check_protocols,
+        check_comparable,
         parse_rule,
         planned_change,
         planned_numbers,
@@ -97,7 +97,7 @@ def plan(
     planned_from = newest_run_id(db) if run is None else run
     found = given_runs([planned_from, *([] if against is None else [against])], db)
     names = names_of([one.run for one in found])
-    check_protocols([(name, one.run.protocol) for name, one in zip(names, found, strict=True)])
+    check_comparable([(name, one.run) for name, one in zip(names, found, strict=True)])
     narrowed = [
         one.evidence.only(
             cell for cell in one.evidence.conditions if cell.is_clean or cell in chosen

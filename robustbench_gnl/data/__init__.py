@@ -1,5 +1,6 @@
 """Where images come from: sources, labels, pixels, and the workers that make them."""
 
+from robustbench_gnl.data.digests import check_clean_images, first_difference
 from robustbench_gnl.data.labels import IMAGENET, imagenet_labels, labels_of_folders
 from robustbench_gnl.data.opening import SOURCE_KINDS, check_trees, open_source
 from robustbench_gnl.data.pixels import (
@@ -39,11 +40,13 @@ __all__ = [
     "Source",
     "Work",
     "begin_tree",
+    "check_clean_images",
     "check_trees",
     "clean_crop",
     "corrupt_crops",
     "default_workers",
     "find_bad_images",
+    "first_difference",
     "imagenet_labels",
     "jpeg_step",
     "labels_of_folders",

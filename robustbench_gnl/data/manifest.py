@@ -2,20 +2,30 @@
 
 `gnlbench-manifest.json` at the root of the tree:
 {"manifest_version": 1, "engine": ..., "engine_version": ..., "seed": ..., "jpeg_quality": ...,
-"images": ...}
+"images": ..., "clean_images": {image key: sha256 of the clean file, ...}}
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import stat
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from robustbench_gnl.errors import DataError
 
 MANIFEST_NAME = "gnlbench-manifest.json"
 MANIFEST_VERSION = 1
+LARGEST_MANIFEST = 2**28
+"""Bytes: the digests of two million images."""
+LONGEST_TEXT = 200
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,8 @@ class Manifest:
     jpeg_quality: int | None
     images: str | None = None
     """Fingerprint of the keys of its images, so that the same ones complete it."""
+    clean_images: Mapping[str, str] | None = None
+    """Image key to the sha256 of the clean file it was made from; None in older trees."""
 
 
 def read_manifest(root: Path) -> Manifest | None:
@@ -37,30 +49,74 @@ def read_manifest(root: Path) -> Manifest | None:
         DataError: There is one and it cannot be understood.
     """
     path = root / MANIFEST_NAME
-    if not path.exists():
-        return None
     try:
-        content = json.loads(path.read_text())
-        if content["manifest_version"] != MANIFEST_VERSION:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _not_a_manifest(path, error.strerror or error) from error
+    if not stat.S_ISREG(mode):  # opening a pipe would wait for a writer
+        raise _not_a_manifest(path, "it is not a regular file")
+    try:
+        if path.stat().st_size > LARGEST_MANIFEST:
+            raise ValueError(f"it is larger than {LARGEST_MANIFEST:,} bytes")
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version = _typed(content, "manifest_version", int)
+        if version != MANIFEST_VERSION:
             raise DataError(
-                f"{path} has version {content['manifest_version']}, expected {MANIFEST_VERSION}; "
+                f"{path} has version {version}, expected {MANIFEST_VERSION}; "
                 "a newer gnlbench wrote it: upgrade this one",
                 path=path,
             )
-        quality = content["jpeg_quality"]
-        return Manifest(
-            engine=str(content["engine"]),
-            engine_version=str(content["engine_version"]),
-            seed=int(content["seed"]),
-            jpeg_quality=None if quality is None else int(quality),
-            images=content.get("images"),
-        )
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise DataError(
-            f"{path} is not a manifest that gnlbench wrote ({error}); make the tree again, or "
-            "remove the file to have it treated as a tree of unknown origin",
-            path=path,
-        ) from error
+        return _manifest(content)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, MemoryError) as error:
+        raise _not_a_manifest(path, error) from error
+
+
+def _manifest(content: Mapping[str, Any]) -> Manifest:
+    """Raises KeyError, TypeError and ValueError for what gnlbench never writes."""
+    manifest = Manifest(
+        engine=_typed(content, "engine", str),
+        engine_version=_typed(content, "engine_version", str),
+        seed=_typed(content, "seed", int),
+        jpeg_quality=None
+        if content["jpeg_quality"] is None
+        else _typed(content, "jpeg_quality", int),
+        images=None if content.get("images") is None else _typed(content, "images", str),
+        clean_images=None
+        if content.get("clean_images") is None
+        else _typed(content, "clean_images", dict),
+    )
+    if not -(2**63) <= manifest.seed < 2**63:
+        raise ValueError("its seed does not fit into 64 bits")
+    if manifest.jpeg_quality is not None and not 1 <= manifest.jpeg_quality <= 100:
+        raise ValueError(f"its jpeg_quality is {manifest.jpeg_quality}, not 1 to 100")
+    for name in ("engine", "engine_version"):
+        text = getattr(manifest, name)
+        if not (text.isascii() and text.isprintable() and 0 < len(text) <= LONGEST_TEXT):
+            raise ValueError(f"its {name} is not a short text of ASCII letters")
+    if manifest.images is not None and not _SHA256.fullmatch(manifest.images):
+        raise ValueError("its fingerprint of images is not a sha256")
+    for key, digest in (manifest.clean_images or {}).items():
+        if not (isinstance(digest, str) and _SHA256.fullmatch(digest)):
+            raise ValueError(f"the digest of {key[:80]!r} is not a sha256")
+    return manifest
+
+
+def _typed(content: Mapping[str, Any], name: str, kind: type[T]) -> T:
+    """The entry, whose type must be this one exactly: True is no number."""
+    value = content[name]
+    if type(value) is not kind:
+        raise TypeError(f"its {name} is {str(value)[:80]!r}, not of type {kind.__name__}")
+    return value
+
+
+def _not_a_manifest(path: Path, reason: object) -> DataError:
+    return DataError(
+        f"{path} is not a manifest that gnlbench wrote ({reason}); make the tree again, or "
+        "remove the file to have it treated as a tree of unknown origin",
+        path=path,
+    )
 
 
 def write_manifest(root: Path, manifest: Manifest) -> None:
@@ -69,7 +125,9 @@ def write_manifest(root: Path, manifest: Manifest) -> None:
     Raises:
         OSError: The folder cannot be written.
     """
-    text = json.dumps({"manifest_version": MANIFEST_VERSION, **asdict(manifest)}, indent=2)
+    stated = {name: value for name, value in asdict(manifest).items() if value is not None}
+    content = {"manifest_version": MANIFEST_VERSION, "jpeg_quality": None, **stated}
+    text = json.dumps(content, indent=2)
     unfinished = root / f".{MANIFEST_NAME}.{os.getpid()}"
     unfinished.write_text(text + "\n")
     unfinished.replace(root / MANIFEST_NAME)

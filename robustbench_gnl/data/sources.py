@@ -9,6 +9,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 import corruptions
+from robustbench_gnl.contents import combined_digest
 from robustbench_gnl.data.labels import labels_of_folders
 from robustbench_gnl.data.manifest import Manifest
 from robustbench_gnl.data.pixels import CROP, Recipe, jpeg_decoder
@@ -65,6 +66,14 @@ class Source:
             return [self.clean_tree / files[key] for key in keys]
         tree = self.trees[condition]
         return [tree / self.files[key] for key in keys]
+
+    def made_from(self, condition: Condition, keys: Sequence[str]) -> str | None:
+        """Digest of the clean files that some images of a tree were made from, as its manifest
+        states it; None where it does not, or the files of the images are read themselves."""
+        stated = self.manifest.clean_images if self.manifest else None
+        if stated is None or self.is_made_here(condition) or not all(key in stated for key in keys):
+            return None
+        return combined_digest(bytes.fromhex(stated[key]) for key in keys)
 
     def first(self, n_images: int | None) -> Source:
         """The source cut to the first images of the sorted keys, the same in every cell."""

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,14 @@ from filelock import FileLock, Timeout
 from PIL import Image
 
 import corruptions
+from robustbench_gnl.data.digests import files_sha256
 from robustbench_gnl.data.listing import subfolders
 from robustbench_gnl.data.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manifest
 from robustbench_gnl.data.pixels import Recipe, clean_crop, read_image
 from robustbench_gnl.data.sources import Source
 from robustbench_gnl.data.workers import result_of, submit
 from robustbench_gnl.errors import StoreError, UsageError
-from robustbench_gnl.records import Condition, ImageSet
+from robustbench_gnl.records import CLEAN, Condition, ImageSet
 
 UNFINISHED = ".gnlbench-unfinished"
 """What the names of files end in while they are being written."""
@@ -61,6 +63,7 @@ def begin_tree(source: Source, root: Path) -> Manifest:
         seed=recipe.seed,
         jpeg_quality=recipe.jpeg_quality,
         images=ImageSet("", "", tuple(source.files), (0,) * source.n_images).fingerprint,
+        clean_images=_clean_sha256(source),
     )
     found = read_manifest(root)
     if found is None:
@@ -68,17 +71,43 @@ def begin_tree(source: Source, root: Path) -> Manifest:
         with writing(root):
             root.mkdir(parents=True, exist_ok=True)
             write_manifest(root, wanted)
+    elif found.clean_images is None and found == replace(wanted, clean_images=None):
+        return found  # begun by an older version, which did not note the files
     elif found != wanted:
+        _check_same_files(root, found, wanted)
         differing = ", ".join(
             f"{name} {getattr(found, name)!r} there and {getattr(wanted, name)!r} asked for"
             for name in vars(wanted)
-            if getattr(found, name) != getattr(wanted, name) and name != "images"
+            if getattr(found, name) != getattr(wanted, name)
+            and name not in ("images", "clean_images")
         )
         raise UsageError(
             f"{root} was begun otherwise ({differing or 'its images are others'}); one tree has "
             "one recipe and the same images in every cell: ask for the same, or name another folder"
         )
     return wanted
+
+
+def _clean_sha256(source: Source) -> dict[str, str]:
+    """Image key to the sha256 of its clean file."""
+    keys = tuple(source.files)
+    digests = files_sha256(source.paths(CLEAN, keys))
+    return {key: digest.hex() for key, digest in zip(keys, digests, strict=True)}
+
+
+def _check_same_files(root: Path, found: Manifest, wanted: Manifest) -> None:
+    """Refuse to complete a tree from files that changed since it was begun.
+
+    Raises:
+        UsageError: They did.
+    """
+    before, now = found.clean_images or {}, wanted.clean_images or {}
+    if found == replace(wanted, clean_images=before) and before.keys() == now.keys():
+        changed = [key for key in now if before[key] != now[key]]
+        raise UsageError(
+            f"{root} was begun from other files: {len(changed)} of {len(now)} clean images changed "
+            f"since, the first of them {changed[0]}; put them back, or name another folder"
+        )
 
 
 def _check_empty(root: Path) -> None:

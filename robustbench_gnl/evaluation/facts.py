@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from robustbench_gnl.contents import combined_digest
 from robustbench_gnl.records import N_CALIBRATION_BINS, Calibration, Condition, Piece
 
 
@@ -65,7 +65,7 @@ class PieceFacts:
                 confidence_sum=tuple(float(value) for value in confidence),
             ),
             correct=np.packbits(correct).tobytes(),
-            digest=hashlib.sha256(b"".join(self.digests)).hexdigest(),
+            digest=combined_digest(self.digests),
             seconds=self.seconds,
         )
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
+from robustbench_gnl.contents import CORRUPTED_HERE, Contents
 from robustbench_gnl.data import (
     BatchOfImages,
     ImageStream,
@@ -35,8 +36,9 @@ class Judged:
     image_set: ImageSet
     on_piece: Callable[[Piece], None]
     """Called with each finished piece, at once."""
-    stored: Mapping[tuple[int, Condition], str] = field(default_factory=dict)
-    """Block and condition of the pieces that need not be made again, with their digests."""
+    stored: Mapping[tuple[int, Condition], Contents] = field(default_factory=dict)
+    """Block and condition of the pieces that need not be made again, and what they were read
+    from."""
 
     def needs(self, block: int, condition: Condition) -> bool:
         return (block, condition) not in self.stored
@@ -73,6 +75,7 @@ def evaluate_pieces(
         left_to_device=left_to_device(judged[0].network.device, source.recipe, input_size),
     )
     labels = [torch.tensor(each.image_set.labels) for each in judged]
+    all_keys = tuple(source.files)
     open_facts: dict[int, PieceFacts] = {}
     clock = time.perf_counter()
     for batch, outputs in _forward(judged, stream):
@@ -85,6 +88,8 @@ def evaluate_pieces(
             facts.add(logits, labels[index][images], batch.digests, seconds)
             if batch.ends_piece:
                 piece = open_facts.pop(index).piece()
+                keys = all_keys[layout.block(batch.block).start : layout.block(batch.block).stop]
+                piece = replace(piece, made_from=source.made_from(batch.condition, keys))
                 _check_unchanged(piece, judged[index].stored, source)
                 judged[index].on_piece(piece)
         on_batch(batch.condition, len(batch.images))
@@ -127,13 +132,17 @@ def remaining_work(
 
 
 def _check_unchanged(
-    piece: Piece, stored: Mapping[tuple[int, Condition], str], source: Source
+    piece: Piece, stored: Mapping[tuple[int, Condition], Contents], source: Source
 ) -> None:
     """Pieces made from the same clean images must have read the same bytes."""
-    if not source.is_made_here(piece.condition):
-        return
-    known = _clean_digests({c: d for (block, c), d in stored.items() if block == piece.block})
-    if known and piece.digest not in known:
+    made_here = source.is_made_here(piece.condition)
+    contents = Contents(piece.digest, piece.digest if made_here else piece.made_from)
+    known = {
+        found.source
+        for (block, condition), found in stored.items()
+        if block == piece.block and _is_made_from_clean(condition, found, source)
+    } - {None}
+    if contents.source is not None and known and contents.source not in known:
         raise DataError(
             f"the images of {source.root} changed since this run began (block {piece.block}); "
             "put them back, or begin anew with --rerun",
@@ -141,11 +150,7 @@ def _check_unchanged(
         )
 
 
-def _clean_digests(digests: Mapping[Condition, str]) -> set[str]:
-    """Of the digests of a block's pieces, those that are surely of its clean images.
-
-    The run may have read other conditions from a tree written beforehand, whose files have
-    a digest for each; conditions made from the same clean images share theirs.
-    """
-    counts = Counter(digests.values())
-    return {d for c, d in digests.items() if c.is_clean or counts[d] > 1}
+def _is_made_from_clean(condition: Condition, contents: Contents, source: Source) -> bool:
+    """Whether the source of stored contents is the clean images. A released tree has files of its
+    own for every condition but clean."""
+    return condition.is_clean or source.kind in CORRUPTED_HERE

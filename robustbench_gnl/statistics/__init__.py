@@ -47,7 +47,12 @@ from robustbench_gnl.statistics.bootstrap import (
     percentile_interval,
 )
 from robustbench_gnl.statistics.calibration import calibration_error
-from robustbench_gnl.statistics.comparison import Comparison, check_protocols, compare
+from robustbench_gnl.statistics.comparison import (
+    Comparison,
+    check_comparable,
+    check_protocols,
+    compare,
+)
 from robustbench_gnl.statistics.details import Details, WorstClass, run_details
 from robustbench_gnl.statistics.evidence import Evidence, common_cells, evidence_of
 from robustbench_gnl.statistics.gate import Verdict, judge
@@ -127,6 +132,7 @@ __all__ = [
     "calibration_error",
     "cell_tests",
     "cells_of",
+    "check_comparable",
     "check_protocols",
     "common_cells",
     "compare",

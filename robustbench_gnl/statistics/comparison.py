@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
+from robustbench_gnl.contents import differing_cells
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.metrics import GROUPS
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, Protocol
+from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, Protocol, Run
 from robustbench_gnl.reference import Reference
 from robustbench_gnl.statistics.bootstrap import LEVEL
 from robustbench_gnl.statistics.evidence import Evidence, common_cells
@@ -127,6 +129,29 @@ def check_protocols(protocols: Iterable[tuple[str, Protocol]]) -> None:
                 f"numbers are not comparable: {listed}. Evaluate both alike, or name other runs "
                 "(`gnlbench runs list`)",
                 differences=differing,
+            )
+
+
+def check_comparable(runs: Sequence[tuple[str, Run]]) -> None:
+    """Refuse runs of different protocols, and runs that read other files of the same names.
+
+    Args:
+        runs: What a run is called, and the run.
+
+    Raises:
+        UsageError: They cannot be compared.
+    """
+    check_protocols((name, run.protocol) for name, run in runs)
+    for (one_name, one), (other_name, other) in combinations(runs, 2):
+        differing = differing_cells(one, other)
+        if differing:
+            more = f" and {len(differing) - 1} more cells" if len(differing) > 1 else ""
+            raise UsageError(
+                f"{one_name} and {other_name} read different image files of the same names (for "
+                f"{differing[0]}{more}): these are different image sets, and the numbers are not "
+                "comparable. Evaluate both on the same files, or name other runs "
+                "(`gnlbench runs list`)",
+                cells=tuple(differing),
             )
 
 

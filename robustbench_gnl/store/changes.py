@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, Text, delete, func, insert, literal, select, update
 
+from robustbench_gnl.contents import cell_digests
 from robustbench_gnl.errors import StoreError
 from robustbench_gnl.records import Condition, Piece
 from robustbench_gnl.store import schema
@@ -169,11 +170,12 @@ def _sum_cell(connection: Connection, key: int, condition: Condition) -> None:
     cells, pieces = schema.cells, schema.pieces
     place = {"run": key, "corruption": condition.corruption, "severity": condition.severity}
     connection.execute(delete(cells).where(*(cells.c[k] == v for k, v in place.items())))
+    of_cell = [pieces.c[name] == value for name, value in place.items()]
+    read = select(pieces.c.digest, pieces.c.made_from).where(*of_cell).order_by(pieces.c.block)
+    digest, made_from = cell_digests(connection.execute(read).all())
     by_cell = [pieces.c[name] for name in place]
     sums = [func.sum(pieces.c[name]) for name in _SUMMED]
-    summed = select(*by_cell, func.count(), *sums).where(
-        *(pieces.c[name] == value for name, value in place.items())
-    )
-    connection.execute(
-        insert(cells).from_select([*place, "n_blocks", *_SUMMED], summed.group_by(*by_cell))
-    )
+    summed = select(*by_cell, func.count(), *sums, literal(digest), literal(made_from, Text()))
+    summed = summed.where(*of_cell).group_by(*by_cell)
+    names = [*place, "n_blocks", *_SUMMED, "digest", "made_from"]
+    connection.execute(insert(cells).from_select(names, summed))

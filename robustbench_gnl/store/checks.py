@@ -108,6 +108,8 @@ def check_piece(piece: Piece, protocol: Protocol, block_size: int) -> None:
         raise _refusal(
             piece, f"expected a sha256 digest of 64 hexadecimal digits, got {piece.digest!r}"
         )
+    if piece.made_from is not None and not _SHA256.fullmatch(piece.made_from):
+        raise _refusal(piece, f"expected a sha256 digest as made_from, got {piece.made_from!r}")
     _check_bits(piece)
     _check_calibration(piece)
 

@@ -175,6 +175,8 @@ def _piece_document(piece: Piece) -> dict[str, Any]:
         "correct": base64.b64encode(piece.correct).decode("ascii"),
         "digest": piece.digest,
         "seconds": piece.seconds,
+        # Left out where it says nothing, as by every version before it was added.
+        **({} if piece.made_from is None else {"made_from": piece.made_from}),
     }
 
 
@@ -194,7 +196,8 @@ _PIECE_TYPES: dict[str, Any] = {
 
 
 def _piece(value: Any, where: str) -> Piece:
-    parts = take(value, _PIECE_TYPES, where)
+    has_source = isinstance(value, Mapping) and "made_from" in value
+    parts = take(value, _PIECE_TYPES | ({"made_from": str} if has_source else {}), where)
     try:
         correct = base64.b64decode(parts.pop("correct"), validate=True)
     except (binascii.Error, ValueError) as error:

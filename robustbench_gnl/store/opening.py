@@ -49,7 +49,9 @@ def _open_for_reading(location: Location) -> Store:
         engine.dispose()
         raise
     if versions.is_readable(revision):
-        has_cache = versions.is_current(revision)
+        if revision not in versions.WITH_CONTENTS:
+            engine = engine.execution_options(**{schema.WITHOUT_CONTENTS: True})
+        has_cache = revision in versions.WITH_CACHE
         return Store(engine, location, writable=False, has_cache=has_cache)
     engine.dispose()
     if revision is None:

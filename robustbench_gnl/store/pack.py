@@ -108,6 +108,7 @@ def pack_piece(piece: Piece) -> dict[str, Any]:
         "digest": piece.digest,
         "calibration": _CALIBRATION.pack(*bins.n_images, *bins.n_top1, *bins.confidence_sum),
         "correct": piece.correct,
+        "made_from": piece.made_from,
     }
 
 
@@ -125,4 +126,5 @@ def unpack_piece(row: Mapping[str, Any]) -> Piece:
         correct=bytes(row["correct"]),
         digest=row["digest"],
         seconds=row["seconds"],
+        made_from=row.get("made_from"),
     )

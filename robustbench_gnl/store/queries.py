@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from math import isfinite
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, null, select
 
 import corruptions
+from robustbench_gnl.contents import Contents, cell_digests, pieces_contents
 from robustbench_gnl.errors import StoreError, UsageError, did_you_mean
 from robustbench_gnl.records import CLEAN, Cell, Condition, ImageSet, Model, Piece, Protocol, Run
 from robustbench_gnl.store import schema
@@ -33,6 +36,9 @@ _CELL = (
     _cells.c.negative_log_likelihood_sum,
 )
 _CELL_TYPES = [str, int, int, float, int, int, int, float]  # Of all but the first.
+_DIGEST = len(_CELL_TYPES)
+"""Where the digest stands among what is read of a cell, less its run."""
+_TEXT_OR_NONE = {str, type(None)}
 _POSITION = {name: i for i, name in enumerate((CLEAN.corruption, *corruptions.names("all")))}
 
 
@@ -54,8 +60,10 @@ def load_runs(
     tags = _tags_of(connection, keys)
     cells: dict[int, list[Any]] = defaultdict(list)
     # Plain tuples: thousands of them pass here, and each access to a name costs.
-    for run, *cell in connection.execute(select(*_CELL).where(_cells.c.run.in_(keys))).all():
+    for run, *cell in connection.execute(_cells_query(connection, keys)).all():
         cells[run].append(cell)
+    if is_without_contents(connection):
+        _add_digests(connection, keys, cells)
     return [_run(row, tags[row["key"]], cells[row["key"]]) for row in rows]
 
 
@@ -66,17 +74,14 @@ def load_run(connection: Connection, run_id: str) -> Run:
     return found[0]
 
 
-def find_run_id(connection: Connection, model: Model, protocol: Protocol) -> str | None:
-    """The newest run of this model under this protocol."""
-    found: str | None = connection.execute(
-        _newest(
-            select(_runs.c.id),
-            _runs.c.model_fingerprint == model.fingerprint,
-            _runs.c.protocol == protocol.fingerprint,
-            limit=1,
-        )
-    ).scalar()
-    return found
+def find_run_ids(connection: Connection, model: Model, protocol: Protocol) -> list[str]:
+    """The runs of this model under this protocol, the newest first."""
+    query = _newest(
+        select(_runs.c.id),
+        _runs.c.model_fingerprint == model.fingerprint,
+        _runs.c.protocol == protocol.fingerprint,
+    )
+    return [*connection.execute(query).scalars()]
 
 
 def run_key(connection: Connection, run_id: str, *, lock: bool = False) -> int:
@@ -96,7 +101,9 @@ def load_pieces(
     Raises:
         Damage: One of them is unreadable; found when it is made.
     """
-    query = select(_pieces).where(_pieces.c.run == run_key(connection, run_id))
+    without = (_pieces.c.made_from,) if is_without_contents(connection) else ()
+    columns = [column for column in _pieces.c if not any(column is one for one in without)]
+    query = select(*columns).where(_pieces.c.run == run_key(connection, run_id))
     if condition is not None:
         query = query.where(
             _pieces.c.corruption == condition.corruption, _pieces.c.severity == condition.severity
@@ -107,13 +114,33 @@ def load_pieces(
     return _unpacked(rows, run_id)
 
 
-def load_digests(connection: Connection, run_id: str) -> dict[tuple[int, Condition], str]:
-    query = select(_pieces.c.block, _pieces.c.corruption, _pieces.c.severity, _pieces.c.digest)
-    rows = connection.execute(query.where(_pieces.c.run == run_key(connection, run_id)))
-    return {
-        (block, Condition(corruption, severity)): digest
-        for block, corruption, severity, digest in rows
-    }
+def load_contents(connection: Connection, run_id: str) -> dict[tuple[int, Condition], Contents]:
+    """What each stored piece of a run was read from, by block and condition."""
+    key = run_key(connection, run_id)
+    made_from = null() if is_without_contents(connection) else _pieces.c.made_from
+    place = (_pieces.c.block, _pieces.c.corruption, _pieces.c.severity)
+    rows = connection.execute(
+        select(*place, _pieces.c.digest, made_from).where(_pieces.c.run == key)
+    )
+    digests = [
+        _Digests(block, Condition(corruption, severity), digest, origin)
+        for block, corruption, severity, digest, origin in rows
+    ]
+    fields = select(schema.protocols.c.fields).join(
+        _runs, schema.protocols.c.fingerprint == _runs.c.protocol
+    )
+    with decoding_run(run_id):
+        source = json.loads(connection.execute(fields.where(_runs.c.key == key)).scalar_one())
+        return pieces_contents(digests, str(source["source"]))
+
+
+class _Digests(NamedTuple):
+    """What a row says of the files of a piece."""
+
+    block: int
+    condition: Condition
+    digest: str
+    made_from: str | None
 
 
 def load_image_set(connection: Connection, fingerprint: str) -> ImageSet:
@@ -238,6 +265,32 @@ def _tags_of(connection: Connection, keys: Select[Any]) -> dict[int, list[str]]:
     return found
 
 
+def is_without_contents(connection: Connection) -> bool:
+    """Whether the store is of a revision without the columns of `contents`."""
+    return bool(connection.get_execution_options().get(schema.WITHOUT_CONTENTS))
+
+
+def _cells_query(connection: Connection, keys: Select[Any]) -> Select[Any]:
+    contents: tuple[Any, ...] = (_cells.c.digest, _cells.c.made_from)
+    if is_without_contents(connection):
+        contents = (null(), null())
+    return select(*_CELL, *contents).where(_cells.c.run.in_(keys))
+
+
+def _add_digests(connection: Connection, keys: Select[Any], cells: dict[int, list[Any]]) -> None:
+    """Compute the digests of cells that an older store does not hold."""
+    place = (_pieces.c.run, _pieces.c.corruption, _pieces.c.severity)
+    query = select(*place, _pieces.c.digest, null().label("made_from"))
+    ordered = query.where(_pieces.c.run.in_(keys)).order_by(*place, _pieces.c.block)
+    digests = {
+        tuple(cell): cell_digests([*rows])[0]
+        for cell, rows in groupby(connection.execute(ordered), key=itemgetter(0, 1, 2))
+    }
+    for run, found in cells.items():
+        for cell in found:
+            cell[_DIGEST] = digests.get((run, cell[0], cell[1]))
+
+
 def _unpacked(rows: Iterable[Any], run_id: str) -> Iterator[Piece]:
     for row in rows:
         with decoding_run(run_id):
@@ -265,8 +318,9 @@ def _run(row: Any, tags: list[Any], cells: list[Any]) -> Run:
             _check_cell(cell)
         cells.sort(key=lambda cell: (_POSITION[cell[0]], cell[1]))
         complete = {
-            Condition(corruption, severity): Cell(*facts)
-            for corruption, severity, n_stored, _, *facts in cells
+            Condition(*place): Cell(*facts)
+            for *place, n_stored, _, n_images, n_top1, n_top5, loss, digest, made_from in cells
+            for facts in [(n_images, n_top1, n_top5, loss, digest or "", made_from)]
             if n_stored == n_blocks
         }
         return head.run(
@@ -279,8 +333,9 @@ def _run(row: Any, tags: list[Any], cells: list[Any]) -> Run:
 
 
 def _check_cell(cell: list[Any]) -> None:
-    if [*map(type, cell)] != _CELL_TYPES:
+    *facts, digest, made_from = cell
+    if [*map(type, facts)] != _CELL_TYPES or not {type(digest), type(made_from)} <= _TEXT_OR_NONE:
         raise StoreError(f"a cell holds {cell}")
-    corruption, severity, _, seconds, n_images, n_top1, n_top5, loss = cell
+    corruption, severity, _, seconds, n_images, n_top1, n_top5, loss = facts
     if not (0 <= n_top1 <= n_top5 <= n_images and n_images and isfinite(seconds + loss)):
         raise StoreError(f"the counts of {Condition(corruption, severity)} contradict each other")

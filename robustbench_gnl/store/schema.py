@@ -24,6 +24,10 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+WITHOUT_CONTENTS = "gnlbench_without_contents"
+"""Execution option of a connection to a store of a revision before 0003, which is read as it is:
+it lacks the columns `made_from` of pieces, and `digest` and `made_from` of cells."""
+
 _CONDITION_CHECK = "severity BETWEEN 0 AND 5 AND (corruption = 'clean') = (severity = 0)"
 _COUNTS_CHECK = "0 <= n_top1 AND n_top1 <= n_top5 AND n_top5 <= n_images AND n_images > 0"
 _SUMS_CHECK = "negative_log_likelihood_sum >= 0 AND seconds >= 0"
@@ -101,6 +105,7 @@ pieces = Table(
     Column("digest", Text, nullable=False),
     Column("calibration", LargeBinary, nullable=False),
     Column("correct", LargeBinary, nullable=False),
+    Column("made_from", Text),
     CheckConstraint(_CONDITION_CHECK, name="pieces_condition"),
     CheckConstraint(_COUNTS_CHECK, name="pieces_counts"),
     CheckConstraint(_SUMS_CHECK, name="pieces_sums"),
@@ -122,6 +127,8 @@ cells = Table(
     Column("negative_log_likelihood_sum", Double, nullable=False),
     Column("seconds", Double, nullable=False),
     CheckConstraint(_CONDITION_CHECK, name="cells_condition"),
+    Column("digest", Text),
+    Column("made_from", Text),
     CheckConstraint(_COUNTS_CHECK, name="cells_counts"),
     CheckConstraint("n_blocks > 0", name="cells_n_blocks"),
     sqlite_with_rowid=False,

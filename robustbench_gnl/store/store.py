@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
+from robustbench_gnl.contents import Contents
 from robustbench_gnl.errors import StoreError
 from robustbench_gnl.records import Condition, ImageSet, Model, Piece, Protocol, Run
 from robustbench_gnl.store import cache, changes, queries
@@ -108,16 +109,16 @@ class Store:
         with self._reading() as connection:
             return queries.tagged_run_ids(connection, tag)
 
-    def find_run(self, model: Model, protocol: Protocol) -> Run | None:
-        """The newest run of this model under this protocol."""
+    def find_runs(self, model: Model, protocol: Protocol) -> list[Run]:
+        """The runs of this model under this protocol, the newest first."""
         with self._reading() as connection:
-            run_id = queries.find_run_id(connection, model, protocol)
-            return queries.load_run(connection, run_id) if run_id is not None else None
+            found = queries.find_run_ids(connection, model, protocol)
+            return [queries.load_run(connection, run_id) for run_id in found]
 
-    def stored_pieces(self, run_id: str) -> dict[tuple[int, Condition], str]:
-        """The digest of each (block, condition) that is stored: what a resumed run skips."""
+    def stored_pieces(self, run_id: str) -> dict[tuple[int, Condition], Contents]:
+        """What each (block, condition) that is stored was read from: a resumed run skips these."""
         with self._reading() as connection:
-            return queries.load_digests(connection, run_id)
+            return queries.load_contents(connection, run_id)
 
     def pieces(self, run_id: str, condition: Condition | None = None) -> Iterator[Piece]:
         """The run's pieces by condition and block."""

@@ -13,12 +13,14 @@ from sqlalchemy import Connection, inspect, text
 
 from robustbench_gnl.errors import StoreError
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every revision that this program knows, oldest first."""
 
-READ_AS_THEY_ARE = frozenset({"0001", "0002"})
-"""Revisions whose facts are read without bringing the store up to date: 0002 adds a cache,
-for which a store on a read-only disk need not be refused."""
+READ_AS_THEY_ARE = frozenset(REVISIONS)
+"""Revisions that are read without bringing the store up to date, since it may lie on a read-only
+disk: 0002 adds a cache, and what 0003 adds to cells is computed from their pieces."""
+WITH_CACHE = frozenset({"0002", "0003"})
+WITH_CONTENTS = frozenset({"0003"})
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 

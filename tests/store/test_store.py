@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from robustbench_gnl.contents import Contents
 from robustbench_gnl.errors import StoreError, UsageError
 from robustbench_gnl.records import CLEAN, Condition
 from robustbench_gnl.store import Store, open_store
@@ -67,7 +68,9 @@ def test_only_complete_cells_are_shown(store: Store):
     stored = list(store.pieces(run_id))
     assert run.seconds == pytest.approx(sum(one.seconds for one in stored))
     assert list(store.pieces(run_id, unfinished)) == [piece]
-    assert store.stored_pieces(run_id) == {(p.block, p.condition): p.digest for p in stored}
+    assert store.stored_pieces(run_id) == {
+        (p.block, p.condition): Contents(p.digest, p.digest) for p in stored
+    }
 
 
 @settings(max_examples=10)
@@ -115,15 +118,14 @@ def test_a_refused_piece_leaves_nothing(store: Store):
 
 def test_the_newest_run_of_model_and_protocol_is_found(store: Store):
     protocol = make_protocol(make_image_set())
-    assert store.find_run(make_model(), protocol) is None
-    fill(store, ())
+    assert store.find_runs(make_model(), protocol) == []
+    first = fill(store, ())
     second = fill(store, ())
     fill(store, (), model=make_model("vit"))
-    found = store.find_run(make_model(), protocol)
-    assert found is not None
-    assert found.id == second
-    assert store.find_run(make_model(checkpoint="other"), protocol) is None
-    assert store.find_run(make_model(), replace(protocol, precision="bf16")) is None
+    found = store.find_runs(make_model(), protocol)
+    assert [run.id for run in found] == [second, first]
+    assert store.find_runs(make_model(checkpoint="other"), protocol) == []
+    assert store.find_runs(make_model(), replace(protocol, precision="bf16")) == []
     assert [run.id for run in store.runs(limit=2)][1] == second
 
 

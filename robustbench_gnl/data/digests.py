@@ -1,0 +1,120 @@
+"""Which files lie behind images: read and hashed, and compared with what a stored run read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from robustbench_gnl.contents import CORRUPTED_HERE, Contents, combined_digest
+from robustbench_gnl.data.sources import Source
+from robustbench_gnl.data.stream import Layout
+from robustbench_gnl.errors import DataError
+from robustbench_gnl.records import CLEAN, Condition
+
+FILES_CHECKED = 2048
+"""About how many files are read to compare stored pieces with the data: a second or two."""
+
+Place = tuple[int, Condition]
+
+
+def file_sha256(path: Path) -> bytes:
+    """sha256 of the bytes of a regular file.
+
+    Raises:
+        DataError: It cannot be read, or is no regular file.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise DataError(f"{path} is not a regular file; expected an image file", path=path)
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}", path=path) from error
+
+
+def files_sha256(paths: Iterable[Path]) -> list[bytes]:
+    """sha256 of each file, in the order of `paths`.
+
+    Raises:
+        DataError: One cannot be read.
+    """
+    with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 2)) as threads:
+        return list(threads.map(file_sha256, paths))
+
+
+def contents_at_hand(source: Source, condition: Condition, keys: Sequence[str]) -> Contents:
+    """The contents of a block of a source as its files are now.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    digest = combined_digest(files_sha256(source.paths(condition, keys)))
+    if source.is_made_here(condition) or source.kind not in CORRUPTED_HERE:
+        return Contents(digest, digest)
+    return Contents(digest, source.made_from(condition, keys))
+
+
+def first_difference(
+    source: Source, layout: Layout, stored: Mapping[Place, Contents]
+) -> Place | None:
+    """The first stored piece, among some of them, whose files are known to be others now.
+
+    Pieces from all over the run are compared, until about `FILES_CHECKED` files were read; of
+    conditions that are made from the same clean images one stands for all.
+
+    Args:
+        layout: As the stored run was cut.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    keys = tuple(source.files)
+    at_hand: dict[tuple[int, Condition | None], Contents] = {}
+    n_read = 0
+    for block, condition in _spread([place for place in stored if source.has(place[1])]):
+        place = (block, None if source.is_made_here(condition) else condition)
+        if place not in at_hand:
+            if n_read >= FILES_CHECKED:
+                continue
+            images = layout.block(block)
+            n_read += len(images)
+            at_hand[place] = contents_at_hand(source, condition, keys[images.start : images.stop])
+        if stored[block, condition].differ_from(at_hand[place]):
+            return block, condition
+    return None
+
+
+def check_clean_images(source: Source) -> None:
+    """Refuse clean images that are not those which the tree beside them was made from.
+
+    Raises:
+        DataError: Some of the clean files, all over the tree, are others than its manifest states.
+    """
+    stated = source.manifest.clean_images if source.manifest else None
+    if stated is None or source.clean_tree is None:
+        return
+    keys = [key for key in source.files if key in stated]
+    some = keys[:: -(-len(keys) // FILES_CHECKED) or 1]
+    paths = source.paths(CLEAN, some)
+    for path, key, digest in zip(paths, some, files_sha256(paths), strict=True):
+        if digest.hex() != stated[key]:
+            raise DataError(
+                f"{path} is not the file from which {source.root} was made (its sha256 is not the "
+                "one in the manifest); give the clean images of that tree, or write a new tree "
+                "with `gnlbench corrupt`",
+                path=path,
+            )
+
+
+def _spread(places: Sequence[Place]) -> list[Place]:
+    """The same in an order that mixes blocks and conditions, always the same one."""
+
+    def order(place: Place) -> bytes:
+        block, condition = place
+        return hashlib.sha256(f"{block} {condition}".encode()).digest()
+
+    return sorted(places, key=order)
