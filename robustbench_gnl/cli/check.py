@@ -29,7 +29,7 @@ from robustbench_gnl.errors import GnlbenchError, UsageError
 
 if TYPE_CHECKING:
     from robustbench_gnl.cli._plan import Plan
-    from robustbench_gnl.records import Condition, Run
+    from robustbench_gnl.records import Condition
     from robustbench_gnl.reports.gate import GateReport
     from robustbench_gnl.statistics import Rule
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import corruptions
+from robustbench_gnl.data.digests import check_clean_images
 from robustbench_gnl.data.labels import class_folders, imagenet_labels
 from robustbench_gnl.data.listing import image_files, list_images, subfolders
 from robustbench_gnl.data.manifest import read_manifest
@@ -147,7 +148,9 @@ def _with_clean(source: Source, clean_root: Path) -> Source:
 
 
 def check_trees(source: Source, conditions: Sequence[Condition]) -> None:
-    """Raises DataError when a condition's folder does not hold the very same images."""
+    """Raises DataError when a condition's folder does not hold the very same images, or a tree was
+    made from other clean images than those beside it."""
+    check_clean_images(source)
     expected = set(source.files.values())
     trees = [source.trees[c] for c in conditions if not source.is_made_here(c)]
     if not trees:

@@ -70,6 +70,11 @@ RAW_COLUMNS = tuple(
 )
 RANK_ENDS = ("rank_first", "rank_last")
 BOARD_COLUMNS = tuple(Column(key, key) for key in ("protocol", "protocol_fingerprint", "reference"))
+IMAGE_FILES = Column("image_files", "image_files")
+OTHER_FILES = (
+    "other runs of this protocol read different image files of the same names: that is another "
+    "image set, ranked in a table of its own"
+)
 
 
 def check_columns(columns: str) -> None:
@@ -119,6 +124,8 @@ def title_of(board: Board) -> str:
     if protocol is None:
         return f"Published results, as reported, ranked by {_label(board.sort)}"
     named = f"{protocol.name} [{protocol.fingerprint[:8]}]"
+    if board.image_files is not None:
+        named += f", image files {board.image_files[:8]}"
     if board.is_demonstration:
         return f"Demonstration {named}. {demonstration_sentence(protocol.n_images)}"
     title = f"{named}: {as_count(protocol.n_images)} images, ranked by {_label(board.sort)}"
@@ -145,6 +152,7 @@ def _document(board: Board) -> dict[str, Any]:
             if protocol is None
             else {"name": protocol.name, "fingerprint": protocol.fingerprint, **protocol.fields()}
         ),
+        "image_files": board.image_files,
         "demonstration": board.is_demonstration,
         "sort": board.sort,
         "level": board.level,
@@ -201,6 +209,8 @@ def _reference_of(board: Board) -> str:
 def foot_of(board: Board, shown: Sequence[Column]) -> list[str]:
     """What stands below a board that shows these columns."""
     lines = [_reference_of(board)]
+    if board.image_files is not None:
+        lines.append(OTHER_FILES)
     if board.level is not None:
         lines.append(
             f"with {as_share(board.level)} intervals: of the clean error Wilson's, of all others "
@@ -240,12 +250,15 @@ def _render_csv(boards: Sequence[Board], columns: str) -> str:
             "protocol": board.protocol.name if board.protocol else None,
             "protocol_fingerprint": board.protocol.fingerprint if board.protocol else None,
             "reference": board.reference.name,
+            "image_files": board.image_files,
         }
         for board in boards
         for row in board.rows
     ]
     numbers = (N_PARAMS, *NUMBERS, *_corruption_columns(columns))
     rest: tuple[Column, ...] = (N_IMAGES, CREATED, TAGS, REMARK, *RAW_COLUMNS)
+    if any(board.image_files is not None for board in boards):
+        rest += (IMAGE_FILES,)
     if any(board.level is not None for board in boards):
         ends = [f"{column.key}_{end}" for column in numbers[1:] for end in ("low", "high")]
         rest += tuple(Column(key, key) for key in (*RANK_ENDS, *ends))

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import corruptions
+from robustbench_gnl.contents import cell_contents, grouped_by_contents
 from robustbench_gnl.errors import UsageError, did_you_mean
 from robustbench_gnl.metrics import GROUPS, Summary, summarize
-from robustbench_gnl.records import Protocol, Run
+from robustbench_gnl.records import CLEAN, Protocol, Run
 from robustbench_gnl.reference import Published, Reference, load_alexnet
 from robustbench_gnl.reports.chance import is_run_near_chance
 from robustbench_gnl.reports.reported import (
@@ -44,6 +45,9 @@ class Board:
     """Whose errors CE divides by."""
     level: float | None = None
     """Of the intervals in the rows; None where there are none."""
+    image_files: str | None = None
+    """Digest of the files behind the images, where other runs of this protocol read different
+    files of the same names and stand on another board."""
 
     @property
     def is_demonstration(self) -> bool:
@@ -57,7 +61,8 @@ def boards(
     published: Sequence[Published] = (),
     reference: Reference | None = None,
 ) -> list[Board]:
-    """A board for each protocol among `runs`, real ones with most images first.
+    """A board for each protocol among `runs`, real ones with most images first. Runs that read
+    different files of the same names are of different image sets, and have a board each.
 
     Published results rank on the boards whose protocol they state; the others stand on
     a board of their own, at the end.
@@ -73,7 +78,9 @@ def boards(
     # The reference has its own line on every board.
     reported = [one for one in published if one.kind != "reference"]
     groups = sorted(by_protocol.values(), key=_board_order)
-    result = [_board_of_runs(group, sort, reported, reference) for group in groups]
+    result = [
+        board for group in groups for board in _boards_of_protocol(group, sort, reported, reference)
+    ]
     taken = any(takes_reported(group[0].protocol) for group in groups)
     left = [one for one in reported if not (taken and is_comparable(one))]
     if left:
@@ -125,6 +132,27 @@ def _board_order(runs: Sequence[Run]) -> tuple[bool, int, str, str]:
         protocol.name,
         protocol.fingerprint,
     )
+
+
+def _boards_of_protocol(
+    runs: Sequence[Run], sort: str, reported: Sequence[Published], reference: Reference
+) -> list[Board]:
+    groups = grouped_by_contents(runs)
+    found = [_board_of_runs(group, sort, reported, reference) for group in groups]
+    if len(groups) > 1:
+        found = [
+            replace(board, image_files=_digest_of_files(group))
+            for board, group in zip(found, groups, strict=True)
+        ]
+    return found
+
+
+def _digest_of_files(runs: Sequence[Run]) -> str | None:
+    """Of the clean images, or of another cell where there are none."""
+    every = (cell_contents(run) for run in runs)
+    known = next((contents for contents in every if contents), {})
+    first = known.get(CLEAN) or next(iter(known.values()), None)
+    return None if first is None else first.source or first.digest
 
 
 def _board_of_runs(

@@ -92,7 +92,9 @@ def test_a_store_of_any_revision_reads_the_same(tmp_path: Path, revision: str):
     golden = json.loads((GOLDEN / "run_0001.json").read_text(encoding="utf-8"))
     with open_store(str(path)) as store:
         assert store.export_run(RUN_ID) == golden
-        assert list(store.run(RUN_ID).cells) == [CLEAN, Condition("fog", 3)]
+        cells = store.run(RUN_ID).cells
+        assert list(cells) == [CLEAN, Condition("fog", 3)]
+        assert cells == store.stored_run(RUN_ID).run.cells  # with the digests of their files
     assert _revision_of(path) == revision  # Reading did not change it.
     with open_store(str(path), write=True) as store:
         assert store.export_run(RUN_ID) == golden
