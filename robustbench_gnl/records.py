@@ -18,6 +18,8 @@ import corruptions
 N_CALIBRATION_BINS = 15
 BLOCK_SIZE = 512
 """Images a block, unless a run says otherwise."""
+IMAGENET = "imagenet-1k"
+"""The label set of ImageNet's 1,000 classes; with a suffix, a mapping of own folders onto them."""
 SCHEMA_VERSION = 1
 """Version of the JSON that commands print and exchange."""
 
@@ -59,8 +61,8 @@ def image_key(class_folder: str, file_name: str) -> str:
 class ImageSet:
     """The sorted (key, label) pairs that a run judges.
 
-    Labels are class indices of the label set: `imagenet-1k` (by WordNet id), or
-    `folders-<fingerprint>` (by the order of the class folders' names).
+    Labels are class indices of the label set, which also says how they were found
+    (`data.labels.Labels` lists the kinds).
     """
 
     name: str
@@ -123,6 +125,11 @@ class Protocol:
     def is_demonstration(self) -> bool:
         """The built-in sample shows how things work; it judges nothing."""
         return self.source == "sample"
+
+    @property
+    def has_imagenet_classes(self) -> bool:
+        """Whether the labels are those of ImageNet's 1,000 classes, or of some of them."""
+        return self.label_set == IMAGENET or self.label_set.startswith(f"{IMAGENET}-")
 
     @property
     def is_unverified(self) -> bool:

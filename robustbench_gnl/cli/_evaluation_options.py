@@ -90,6 +90,15 @@ class EvaluationOptions:
             rich_help_panel=DATA,
         ),
     ] = None
+    class_map: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Which class folder is which class: a folder a line in the order of the classes "
+            "(as timm's), or a JSON or CSV map to indices or WordNet ids.",
+            rich_help_panel=DATA,
+        ),
+    ] = None
     corruptions: Annotated[
         str,
         typer.Option(
@@ -200,6 +209,7 @@ class EvaluationOptions:
             clean_data=self.clean_data,
             clean_data_was_typed=_was_typed(context, "clean_data"),
             kind=self.source,
+            class_map=self.class_map,
             corruptions=parse_corruptions(self.corruptions),
             severities=parse_severities(self.severities),
             corruptions_were_named=self.corruptions != "common" or self.severities != "1-5",

@@ -197,6 +197,9 @@ def _candidate(
     )
     n_classes = network.check(settings.input_size, preferred_size=loaded.input_size[-1])
     image_set = source.image_set(n_classes)
+    note = source.labels(n_classes).note
+    if note is not None:
+        say(f"Note: {note}")
     protocol = source.protocol(
         image_set, input_size=settings.input_size, precision=settings.precision
     )

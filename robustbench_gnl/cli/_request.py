@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,7 @@ class DataRequest:
     clean_data_was_typed: bool = True
     """Not so where it comes from the environment and may not be meant for this data."""
     kind: str | None = None
+    class_map: Path | None = None
     corruptions: tuple[str, ...] = ()
     severities: tuple[int, ...] = ()
     corruptions_were_named: bool = False
@@ -122,6 +124,8 @@ def open_requested(request: DataRequest) -> tuple[Source, tuple[Condition, ...]]
     corruptions.engine_version(request.engine)  # an unknown engine is told before anything else
     recipe = Recipe(engine=request.engine, seed=request.seed, jpeg_quality=request.jpeg_quality)
     if request.data == "sample":
+        if request.class_map is not None:
+            raise UsageError("the classes of the sample are known; leave out --class-map")
         source = open_sample(recipe)
     else:
         source = _open_folder(Path(request.data), request, recipe)
@@ -145,14 +149,16 @@ def open_requested(request: DataRequest) -> tuple[Source, tuple[Condition, ...]]
 
 
 def _open_folder(root: Path, request: DataRequest, recipe: Recipe) -> Source:
-    from robustbench_gnl.data import open_source
+    from robustbench_gnl.data import open_source, read_class_map
 
+    class_map = None if request.class_map is None else read_class_map(request.class_map)
+    opened = partial(open_source, root, kind=request.kind, recipe=recipe, class_map=class_map)
     try:
-        return open_source(root, kind=request.kind, clean_root=request.clean_data, recipe=recipe)
+        return opened(clean_root=request.clean_data)
     except UsageError:
         if request.clean_data is None or request.clean_data_was_typed:
             raise
-    source = open_source(root, kind=request.kind, recipe=recipe)
+    source = opened()
     say(f"Note: {root} holds clean images itself; GNLBENCH_CLEAN_DATA is not used")
     return source
 

@@ -1,7 +1,8 @@
 """Where images come from: sources, labels, pixels, and the workers that make them."""
 
+from robustbench_gnl.data.class_map import ClassMap, read_class_map
 from robustbench_gnl.data.digests import check_clean_images, first_difference
-from robustbench_gnl.data.labels import IMAGENET, imagenet_labels, labels_of_folders
+from robustbench_gnl.data.labels import Labels, imagenet_labels, labels_of_folders
 from robustbench_gnl.data.opening import SOURCE_KINDS, check_trees, open_source
 from robustbench_gnl.data.pixels import (
     CROP,
@@ -28,12 +29,13 @@ from robustbench_gnl.data.writing import BYTES_AN_IMAGE, begin_tree, locked, wri
 __all__ = [
     "BYTES_AN_IMAGE",
     "CROP",
-    "IMAGENET",
     "RELEASE_JPEG_QUALITY",
     "SOURCE_KINDS",
     "BadImageError",
     "BatchOfImages",
+    "ClassMap",
     "ImageStream",
+    "Labels",
     "Layout",
     "LeftToDo",
     "Recipe",
@@ -53,6 +55,7 @@ __all__ = [
     "locked",
     "open_sample",
     "open_source",
+    "read_class_map",
     "read_image",
     "result_of",
     "start_workers",

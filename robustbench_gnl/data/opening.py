@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import corruptions
+from robustbench_gnl.data.class_map import ClassMap
 from robustbench_gnl.data.digests import check_clean_images
 from robustbench_gnl.data.labels import class_folders, imagenet_labels
 from robustbench_gnl.data.listing import image_files, list_images, subfolders
@@ -27,6 +28,7 @@ def open_source(
     kind: str | None = None,
     clean_root: Path | None = None,
     recipe: Recipe | None = None,
+    class_map: ClassMap | None = None,
 ) -> Source:
     """Find out from its content what a folder is, and describe it.
 
@@ -36,6 +38,7 @@ def open_source(
         kind: `released` or `generated` overrides what is found.
         clean_root: Class folders of the clean images beside an ImageNet-C tree.
         recipe: How to corrupt clean images on the fly.
+        class_map: Which class folder is which class; see `read_class_map`.
 
     Raises:
         UsageError: The kind is unknown, or clean images were given twice.
@@ -55,12 +58,12 @@ def open_source(
                 f"fog/3/n01440764, found {_some(folders)}",
                 path=root,
             )
-        return _made_tree(root, corruption_folders, clean_root)
+        return _made_tree(root, corruption_folders, clean_root, class_map)
     if clean_root is not None and clean_root.resolve() != root.resolve():
         raise UsageError(
             f"{root} holds clean images already; --clean-data goes beside an ImageNet-C tree only"
         )
-    return _clean_tree(root, folders, recipe or Recipe())
+    return _clean_tree(root, folders, recipe or Recipe(), class_map)
 
 
 def _corruption_folders(root: Path, folders: Sequence[str]) -> dict[str, Path]:
@@ -73,7 +76,9 @@ def _corruption_folders(root: Path, folders: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def _clean_tree(root: Path, folders: Sequence[str], recipe: Recipe) -> Source:
+def _clean_tree(
+    root: Path, folders: Sequence[str], recipe: Recipe, class_map: ClassMap | None
+) -> Source:
     loose = image_files(root)
     if not folders and loose:
         raise DataError(
@@ -86,7 +91,7 @@ def _clean_tree(root: Path, folders: Sequence[str], recipe: Recipe) -> Source:
             raise DataError(
                 f"{root} is not a folder of class folders; did you mean {root / nested}?", path=root
             )
-    folders = class_folders(root)
+    folders = class_folders(root, class_map)
     return Source(
         kind="generated",
         root=root,
@@ -94,10 +99,13 @@ def _clean_tree(root: Path, folders: Sequence[str], recipe: Recipe) -> Source:
         files=list_images(root, folders),
         clean_tree=root,
         recipe=recipe,
+        class_map=class_map,
     )
 
 
-def _made_tree(root: Path, found: Mapping[str, Path], clean_root: Path | None) -> Source:
+def _made_tree(
+    root: Path, found: Mapping[str, Path], clean_root: Path | None, class_map: ClassMap | None
+) -> Source:
     trees = {}
     for name, folder in found.items():
         for severity in corruptions.SEVERITIES:
@@ -109,7 +117,7 @@ def _made_tree(root: Path, found: Mapping[str, Path], clean_root: Path | None) -
             path=root,
         )
     reference = trees[min(trees)]
-    folders = tuple(class_folders(reference))
+    folders = tuple(class_folders(reference, class_map))
     files = list_images(reference, folders)
     manifest = read_manifest(root)
     source = Source(
@@ -120,6 +128,7 @@ def _made_tree(root: Path, found: Mapping[str, Path], clean_root: Path | None) -
         clean_tree=None,
         trees=trees,
         manifest=manifest,
+        class_map=class_map,
     )
     return source if clean_root is None else _with_clean(source, clean_root)
 
@@ -136,7 +145,7 @@ def _released_kind(folders: Sequence[str], files: Mapping[str, str]) -> str:
 
 
 def _with_clean(source: Source, clean_root: Path) -> Source:
-    clean_files = list_images(clean_root, class_folders(clean_root))
+    clean_files = list_images(clean_root, class_folders(clean_root, source.class_map))
     missing = [key for key in source.files if key not in clean_files]
     if missing:
         raise DataError(
@@ -156,9 +165,9 @@ def check_trees(source: Source, conditions: Sequence[Condition]) -> None:
     if not trees:
         return
     listed_in = source.trees[min(source.trees)]
-    listed = _image_paths(listed_in)
+    listed = _image_paths(listed_in, source.class_map)
     for tree in trees:
-        there = _image_paths(tree)
+        there = _image_paths(tree, source.class_map)
         missing = sorted(expected - there)
         if missing:
             raise DataError(
@@ -176,8 +185,8 @@ def check_trees(source: Source, conditions: Sequence[Condition]) -> None:
             )
 
 
-def _image_paths(tree: Path) -> set[str]:
-    return set(list_images(tree, class_folders(tree)).values())
+def _image_paths(tree: Path, class_map: ClassMap | None) -> set[str]:
+    return set(list_images(tree, class_folders(tree, class_map)).values())
 
 
 def _some(names: Sequence[str]) -> str:

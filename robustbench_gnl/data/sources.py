@@ -10,12 +10,16 @@ from unicodedata import normalize
 
 import corruptions
 from robustbench_gnl.contents import combined_digest
-from robustbench_gnl.data.labels import labels_of_folders
+from robustbench_gnl.data.class_map import ClassMap
+from robustbench_gnl.data.labels import Labels, labels_of_folders
 from robustbench_gnl.data.manifest import Manifest
 from robustbench_gnl.data.pixels import CROP, Recipe, jpeg_decoder
 from robustbench_gnl.errors import DataError
-from robustbench_gnl.records import Condition, ImageSet, Protocol
+from robustbench_gnl.records import IMAGENET, Condition, ImageSet, Protocol
 from robustbench_gnl.reference import known_image_sets
+
+_LABELLED = {"folders": "folders", "index": "numbers", "map": "mapped"}
+"""The first word of a label set that is not ImageNet's own, and what protocols call it."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Source:
     clean_files: Mapping[str, str] | None = None
     """As `files`, for a clean tree beside a released one (its suffixes may differ)."""
     skipped: Mapping[str, str] = field(default_factory=dict)
+    class_map: ClassMap | None = None
+    """Which class folder is which class, where the user says so."""
 
     @property
     def n_images(self) -> int:
@@ -88,18 +94,28 @@ class Source:
             raise DataError(f"not one image of {self.root} can be read", path=self.root)
         return replace(self, files=files, skipped=dict(skipped))
 
+    def labels(self, n_classes: int) -> Labels:
+        """The labels of the class folders for a model of `n_classes` outputs.
+
+        Raises:
+            ModelError: The classes do not fit the model.
+            DataError: The class map does not have a folder.
+        """
+        # The folder's name in the file system need not be in the form that the keys have.
+        folders = sorted({normalize("NFC", folder) for folder in self.class_folders})
+        return labels_of_folders(folders, n_classes, self.class_map)
+
     def image_set(self, n_classes: int) -> ImageSet:
         """Keys and labels for a model of `n_classes` outputs.
 
         Raises:
             ModelError: The classes do not fit the model.
+            DataError: The class map does not have a folder.
         """
         keys = tuple(self.files)
-        # The folder's name in the file system need not be in the form that the keys have.
-        folders = sorted({normalize("NFC", folder) for folder in self.class_folders})
-        label_set, by_folder = labels_of_folders(folders, n_classes)
-        labels = tuple(by_folder[key.split("/", 1)[0]] for key in keys)
-        named = ImageSet("", label_set, keys, labels)
+        found = self.labels(n_classes)
+        labels = tuple(found.by_folder[key.split("/", 1)[0]] for key in keys)
+        named = ImageSet("", found.label_set, keys, labels)
         known = {row.fingerprint: row.name for row in known_image_sets()}
         name = known.get(named.fingerprint, f"{self.root.name or 'images'}-{len(keys)}")
         return replace(named, name=name)
@@ -152,8 +168,8 @@ class Source:
             parts.append(f"input{input_size}")
         if precision != "fp32":
             parts.append(precision)
-        if not image_set.label_set.startswith("imagenet"):
-            parts.append("folders")
+        if image_set.label_set != IMAGENET:
+            parts.append(_LABELLED[image_set.label_set.removeprefix(f"{IMAGENET}-").split("-")[0]])
         if self.skipped:
             parts.append("partial")
         return "-".join(parts)

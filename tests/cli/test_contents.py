@@ -47,7 +47,9 @@ def written(clean: Path, folder: Path) -> Path:
 @pytest.fixture
 def evaluated(model: tuple[object, ...], tmp_path: Path) -> Callable[..., dict]:
     def run(data: Path, *options: object) -> dict:
-        return gnlbench_json("eval", *model, "--data", data, *FEW, "--db", tmp_path / "db", *options)
+        return gnlbench_json(
+            "eval", *model, "--data", data, *FEW, "--db", tmp_path / "db", *options
+        )
 
     return run
 
