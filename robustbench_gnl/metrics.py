@@ -246,6 +246,8 @@ def _why(
 ) -> str:
     if field == "clean_error":
         return "clean was not evaluated"
+    if not reference.is_defined and not field.endswith(("error", "error_19")):
+        return reference.protocol
     missing = _missing(names, shown)
     if field.endswith(("relative_mce", "relative_ce")) and clean_missing:
         missing = ["clean was not evaluated", *missing]

@@ -15,7 +15,10 @@ from pathlib import Path
 
 import corruptions
 from robustbench_gnl.errors import DataError, did_you_mean
+from robustbench_gnl.records import Protocol
 
+NO_REFERENCE = "none, these are not ImageNet's classes"
+"""Name of the reference where CE is not defined."""
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -46,6 +49,31 @@ class Reference:
     """The five errors of a corruption, by severity."""
     mean_errors: Mapping[str, float] = field(default_factory=dict)
     """The mean over severities, where the five are not known one by one."""
+    n_classes: int | None = None
+    """How many classes of ImageNet its errors were measured on; None for a user's own reference,
+    which stands for whatever it is given for."""
+
+    @property
+    def is_defined(self) -> bool:
+        """False for the one that stands where no errors can be divided by."""
+        return bool(self.errors or self.mean_errors) or self.clean_error is not None
+
+    def for_protocol(self, protocol: Protocol) -> Reference:
+        """The reference that CE divides by under a protocol.
+
+        AlexNet's errors are those of ImageNet's classes: for images of other classes there is
+        nothing to divide by, and the `protocol` of what is returned says so.
+        """
+        if self.n_classes is None or protocol.has_imagenet_classes:
+            return self
+        return Reference(
+            name=NO_REFERENCE,
+            protocol=f"CE and mCE divide by {self.name}'s errors on ImageNet's {self.n_classes:,} "
+            "classes, and these images have other classes; give the errors of a network of your "
+            "own with --reference",
+            clean_error=None,
+            errors={},
+        )
 
     def error_sum(self, corruption: str) -> float | None:
         """The sum over the five severities; None for a corruption that is not known."""
@@ -111,6 +139,7 @@ def load_alexnet() -> Reference:
         clean_error=mean_errors.pop("clean"),
         errors=errors,
         mean_errors=mean_errors,
+        n_classes=1000,
     )
 
 

@@ -23,7 +23,7 @@ def details_of(
     return run_details(
         evidence,
         store.image_set(run.protocol.image_set).keys,
-        reference,
+        reference.for_protocol(run.protocol),
         replicates=replicates_of(store, run, db, evidence=evidence) if run.cells else None,
         level=LEVEL if level is None else level,
         n_classes=run.model.n_classes,

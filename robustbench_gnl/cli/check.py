@@ -196,6 +196,7 @@ def _judged(
             + ("both" if evaluates else "neither")
         )
     (base,) = given_runs([baseline], db)
+    divisor = divisor.for_protocol(base.run.protocol)
     against_baseline = partial(
         judge, rules, base.evidence, reference=divisor, alpha=alpha, strict=strict,
         common_cells=common_cells, block_size=base.run.block_size,

@@ -60,6 +60,7 @@ def compare(
     names = names_of([one.run for one in found])
     check_comparable([(name, one.run) for name, one in zip(names, found, strict=True)])
     baseline, *candidates = found
+    divisor = divisor.for_protocol(baseline.run.protocol)
     report = ComparisonReport(
         names[0],
         baseline.run,

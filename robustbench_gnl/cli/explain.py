@@ -40,6 +40,7 @@ def explain(
 
     divisor = chosen_reference(reference)
     (given,) = given_runs([run], db)
+    divisor = divisor.for_protocol(given.run.protocol)
     details = run_details(
         given.evidence, given.keys, divisor, level=level, n_classes=given.run.model.n_classes
     )

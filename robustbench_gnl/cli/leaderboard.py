@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from robustbench_gnl.records import Run
-    from robustbench_gnl.reference import Reference
     from robustbench_gnl.reports import Board
     from robustbench_gnl.store import Store
 
@@ -102,7 +101,7 @@ def leaderboard(
         if protocol is not None:
             found = [board for board in found if board.protocol is not None]
         if ci:
-            found = _with_uncertainty(found, runs, store, db, divisor, level)
+            found = _with_uncertainty(found, runs, store, db, level)
     if limit is not None:
         found = [limited(board, limit) for board in found]
     if not found:
@@ -123,7 +122,6 @@ def _with_uncertainty(
     runs: Sequence[Run],
     store: Store,
     db: str,
-    reference: Reference,
     level: float,
 ) -> list[Board]:
     from robustbench_gnl.cli._replicates import each_replicates
@@ -133,7 +131,7 @@ def _with_uncertainty(
     for board in found:
         shown = {row.get("run_id") for row in board.rows}
         pairs = each_replicates(store, [run for run in runs if run.id in shown], db)
-        known = uncertainties(pairs, reference, sort=board.sort, level=level)
+        known = uncertainties(pairs, board.reference, sort=board.sort, level=level)
         result.append(with_uncertainty(board, known, level))
     return result
 

@@ -98,6 +98,7 @@ def plan(
     found = given_runs([planned_from, *([] if against is None else [against])], db)
     names = names_of([one.run for one in found])
     check_comparable([(name, one.run) for name, one in zip(names, found, strict=True)])
+    divisor = divisor.for_protocol(found[0].run.protocol)
     narrowed = [
         one.evidence.only(
             cell for cell in one.evidence.conditions if cell.is_clean or cell in chosen

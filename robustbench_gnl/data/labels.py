@@ -129,8 +129,8 @@ def _mapped(folders: Sequence[str], n_classes: int, class_map: ClassMap) -> Labe
     if named and n_classes != len(known):
         raise ModelError(
             f"{class_map.path} maps to WordNet ids (such as {named[0]}), which stand for the "
-            f"{len(known)} classes of ImageNet, but the model has {n_classes} outputs; map to class "
-            f"indices, 0 to {n_classes - 1}",
+            f"{len(known)} classes of ImageNet, but the model has {n_classes} outputs; map to "
+            f"class indices, 0 to {n_classes - 1}",
             n_classes=n_classes,
         )
     strange = [wnid for wnid in named if wnid not in known]

@@ -203,6 +203,8 @@ def _may_be_best(row: Row) -> bool:
 
 
 def _reference_of(board: Board) -> str:
+    if not board.reference.is_defined:
+        return f"no reference: {board.reference.protocol}"
     return f"reference: {board.reference.name}, {board.reference.protocol}"
 
 

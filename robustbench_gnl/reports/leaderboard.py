@@ -26,6 +26,8 @@ SORT_KEYS: dict[str, str] = {
     key: key for key in ("mce", "relative_mce", "clean_error", "mean_corruption_error", "n_params")
 } | {name: f"ce_{name}" for name in (*GROUPS, *corruptions.names("common"))}
 """What `--sort` takes, and the key of a row that it stands for. Lower is better."""
+RATIOS = frozenset(SORT_KEYS) - {"clean_error", "mean_corruption_error", "n_params"}
+"""Those that are divided by the reference's errors."""
 
 TIE_DECIMALS = 9
 """Numbers that differ by less came from the same counts in another order of adding."""
@@ -138,6 +140,9 @@ def _boards_of_protocol(
     runs: Sequence[Run], sort: str, reported: Sequence[Published], reference: Reference
 ) -> list[Board]:
     groups = grouped_by_contents(runs)
+    reference = reference.for_protocol(runs[0].protocol)
+    if not reference.is_defined and sort in RATIOS:
+        sort = "mean_corruption_error"
     found = [_board_of_runs(group, sort, reported, reference) for group in groups]
     if len(groups) > 1:
         found = [
@@ -191,7 +196,8 @@ def _board(
     rest += sorted(
         unranked, key=lambda row: (str(row.get("stated_protocol")), _or_last(row.get(key)))
     )
-    rows = (*ranked, reference_row(reference), *({**row, "rank": None} for row in rest))
+    divisor = [reference_row(reference)] if reference.is_defined else []
+    rows = (*ranked, *divisor, *({**row, "rank": None} for row in rest))
     return Board(protocol, sort, rows, reference)
 
 

@@ -60,7 +60,7 @@ def run_document(
 
     With details, also the numbers that only a run's pieces tell, and all intervals.
     """
-    reference = reference or load_alexnet()
+    reference = (reference or load_alexnet()).for_protocol(run.protocol)
     summary = summarize(run.cells, reference)
     model, protocol = run.model, run.protocol
     return {
@@ -78,6 +78,7 @@ def run_document(
         },
         "protocol": protocol_document(run),
         "n_images": protocol.n_images,
+        "n_image_classes": details.n_image_classes if details else None,
         "n_skipped": max(len(run.skipped), protocol.skipped_images),
         "n_common_cells": summary.n_common_cells,
         "clean_error": summary.clean_error,
@@ -139,7 +140,7 @@ def render_run(
     """
     import json
 
-    reference = reference or load_alexnet()
+    reference = (reference or load_alexnet()).for_protocol(run.protocol)
     if format == "json":
         return json.dumps(run_document(run, reference, details), indent=2)
     summary = summarize(run.cells, reference)
@@ -199,7 +200,7 @@ def run_table(
     from rich.console import Group
     from rich.text import Text
 
-    reference = reference or load_alexnet()
+    reference = (reference or load_alexnet()).for_protocol(run.protocol)
     summary = summarize(run.cells, reference)
     common, extra = common_and_extra(summary, details)
     tables = partial(

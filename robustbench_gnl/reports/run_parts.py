@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import corruptions
 from robustbench_gnl.metrics import Interval, Summary
 from robustbench_gnl.records import COMMON_CONDITIONS, Protocol, Run
-from robustbench_gnl.reference import Reference
+from robustbench_gnl.reference import NO_REFERENCE, Reference
 from robustbench_gnl.reports.chance import chance_lines
 from robustbench_gnl.reports.formats import (
     as_count,
@@ -55,7 +55,20 @@ def demonstration_sentence(n_images: int) -> str:
 
 def reference_sentence(reference: str) -> str:
     """What stands beside every CE and mean of CEs; `reference` is a name."""
+    if reference == NO_REFERENCE:
+        return "CE is not defined for images of these classes"
     return f"CE divides by the errors of {reference}"
+
+
+def subset_sentence(reference: Reference, n_image_classes: int) -> str | None:
+    """What must be known where the images have fewer classes than those of the reference."""
+    if reference.n_classes is None or n_image_classes >= reference.n_classes:
+        return None
+    classes = f"{n_image_classes} class" + ("" if n_image_classes == 1 else "es")
+    return (
+        f"CE divides the errors on images of {classes} by {reference.name}'s on all "
+        f"{as_count(reference.n_classes)}, of which these need not be typical"
+    )
 
 
 UNVERIFIED = (
@@ -172,15 +185,15 @@ def _triple(values: tuple[float, ...]) -> str:
 
 def _headline(reference: Reference) -> dict[str, tuple[str, Any]]:
     """The numbers under the table: label with unit, and how people see it."""
-    ratio = f"{reference.name} = 100"
+    ratio = f", {reference.name} = 100" if reference.is_defined else ""
     return {
         "clean_error": ("clean error, %", as_fraction_percent),
         "mean_corruption_error": (
             "mean corruption error over the 15, %, not normalised",
             as_fraction_percent,
         ),
-        "mce": (f"mCE, {ratio}", as_percent),
-        "relative_mce": (f"relative mCE, {ratio}", as_percent),
+        "mce": (f"mCE{ratio}", as_percent),
+        "relative_mce": (f"relative mCE{ratio}", as_percent),
         "mean_error_19": ("mean error over all 19, %, not normalised", as_fraction_percent),
     }
 
@@ -189,6 +202,8 @@ def foot_lines(summary: Summary, reference: Reference, details: Details | None =
     """The headline, and below it what the details add."""
     lines = headline_lines(summary, reference, details)
     if details is not None:
+        if summary.mce is not None:
+            lines += filter(None, [subset_sentence(reference, details.n_image_classes)])
         lines += [*further_lines(details, summary), *interval_lines(details)]
     return lines
 

@@ -54,6 +54,8 @@ class Details:
     clean_gaps: tuple[float, ...] = ()
     """By bin of confidence: how far the right answers on the clean images are from the sum of
     the confidences. Their sum as a share of the images is the clean calibration error."""
+    n_image_classes: int = 0
+    """How many classes the images have; the network may tell more apart."""
 
 
 def run_details(
@@ -73,13 +75,16 @@ def run_details(
         replicates: Of these cells, where they are at hand; drawn otherwise.
     """
     reasons: dict[str, str] = {}
+    n_image_classes = len({key.split("/", 1)[0] for key in keys})
     if not evidence.conditions:
         none = dict.fromkeys((FIELD, "worst_class"), "no cell is complete")
-        return Details(Numbers(), level, None, None, none)
+        return Details(Numbers(), level, None, None, none, n_image_classes=n_image_classes)
     replicates = replicates or bootstrap(evidence)
     numbers = run_numbers(evidence, reference, replicates=replicates, level=level)
     trend, remarks = None, {}
-    if reference != load_alexnet():
+    if not reference.is_defined:
+        reasons[FIELD] = reference.protocol
+    elif reference != load_alexnet():
         reasons[FIELD] = f"published mCEs are against AlexNet, not {reference.name}"
     else:
         trend = published_trend()
@@ -98,7 +103,8 @@ def run_details(
     worst, reason = worst_class(evidence, keys)
     if reason is not None:
         reasons["worst_class"] = reason
-    return Details(numbers, level, trend, worst, reasons, remarks, _clean_gaps(evidence))
+    gaps = _clean_gaps(evidence)
+    return Details(numbers, level, trend, worst, reasons, remarks, gaps, n_image_classes)
 
 
 def _clean_gaps(evidence: Evidence) -> tuple[float, ...]:

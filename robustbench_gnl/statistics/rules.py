@@ -189,6 +189,8 @@ def field_of(rule: Rule, cells: Sequence[Condition], reference: Reference) -> Li
         missing = [str(cell) for cell in rule.selection or () if cell not in cells]
         if missing:
             needs = f"cells that are not there, such as {missing[0]}; evaluate them"
+        elif not reference.is_defined:
+            needs = f"a reference ({reference.protocol})"
         elif rule.selection is None:
             needs = "a corruption, and none was evaluated; evaluate some"
         else:
