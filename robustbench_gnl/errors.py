@@ -57,6 +57,10 @@ class StoreError(GnlbenchError):
     exit_code = 5
 
 
+class GnlbenchWarning(UserWarning):
+    """Something was assumed that a caller in Python should know of."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`"; did you mean 'fog'?"` for the nearest known name, `""` when none is near."""
     close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)

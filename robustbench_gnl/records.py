@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 import corruptions
+from robustbench_gnl.errors import UsageError, did_you_mean
 
 N_CALIBRATION_BINS = 15
 BLOCK_SIZE = 512
@@ -40,6 +41,32 @@ class Condition:
 
 
 CLEAN = Condition("clean", 0)
+
+
+def parse_conditions(text: str) -> tuple[Condition, ...]:
+    """`clean`, `fog/3`, or `fog` for its five severities.
+
+    Raises:
+        UsageError: It is no condition.
+    """
+    name, slash, severity = text.partition("/")
+    if name == CLEAN.corruption and not slash:
+        return (CLEAN,)
+    known = corruptions.names("all")
+    if name not in known:
+        raise UsageError(
+            f"expected a condition such as clean, fog or fog/3, got {text!r}"
+            f"{did_you_mean(name, known)}",
+            condition=text,
+        )
+    if not slash:
+        return conditions_of((name,), corruptions.SEVERITIES)
+    if severity not in map(str, corruptions.SEVERITIES):
+        raise UsageError(
+            f"expected a severity from 1 to 5 in the condition {text!r}, got {severity!r}",
+            condition=text,
+        )
+    return (Condition(name, int(severity)),)
 
 
 def conditions_of(names: tuple[str, ...], severities: tuple[int, ...]) -> tuple[Condition, ...]:
@@ -166,9 +193,17 @@ def state_dict_sha256(state_dict: Mapping[str, Any]) -> str:
     import torch
 
     digest = hashlib.sha256()
-    for key, tensor in state_dict.items():
-        digest.update(key.encode())
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
+    for key, value in state_dict.items():
+        digest.update(key.encode(errors="surrogateescape"))
+        if not isinstance(value, torch.Tensor):  # what quantised layers and extra states hold
+            digest.update(repr(value).encode(errors="backslashreplace"))
+            continue
+        tensor = value.detach().cpu()
+        if tensor.is_quantized:
+            tensor = tensor.dequantize()
+        if tensor.layout != torch.strided:
+            tensor = tensor.to_dense()
+        flat = tensor.resolve_conj().resolve_neg().contiguous().reshape(-1)
         digest.update(flat.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 

@@ -14,7 +14,7 @@ ENGINE = PACKAGE.parent / "corruptions"
 
 # Whom each layer may import, besides itself and what stands below it.
 MIDDLE = {"reports", "statistics", "store", "evaluation", "models", "data"}
-BASE = {"metrics", "contents", "records", "reference"}
+BASE = {"metrics", "contents", "normalisation", "records", "reference"}
 ALLOWED = {
     "cli": MIDDLE | BASE | {"errors"},
     "evaluation": {"data"} | BASE | {"errors"},
@@ -27,6 +27,7 @@ ALLOWED = {
     "contents": {"records", "errors"},
     "reference": {"records", "errors"},
     "records": {"errors"},
+    "normalisation": {"errors"},
     "errors": set(),
 }
 

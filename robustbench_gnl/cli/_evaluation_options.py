@@ -16,6 +16,7 @@ from robustbench_gnl.cli._conditions import parse_corruptions, parse_severities
 from robustbench_gnl.cli._options import MOST_WORKERS
 from robustbench_gnl.cli._request import DataRequest, ModelRequest, Settings, pair_models
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.normalisation import INSIDE, given_normalisation
 
 MODEL, DATA, WORK = "Model", "Data", "Work"
 
@@ -55,8 +56,9 @@ class EvaluationOptions:
     mean: Annotated[
         str | None,
         typer.Option(
-            metavar="R,G,B",
-            help="Of the pixels in [0, 1]; default: the model's.",
+            metavar="R,G,B|none",
+            help="Subtracted from pixels in [0, 1]; default: the model's. none: the network "
+            "normalises inside.",
             rich_help_panel=MODEL,
         ),
     ] = None
@@ -197,9 +199,10 @@ class EvaluationOptions:
         Raises:
             UsageError: No model, no weights, or numbers of the two that do not match.
         """
+        mean, std = _normalisation(self.mean, self.std)
         return pair_models(
             self.model or [], self.ckpt or [], pretrained=self.pretrained, ema=self.ema,
-            best=self.best, mean=_three(self.mean, "--mean"), std=_three(self.std, "--std"),
+            best=self.best, mean=mean, std=std,
         )  # fmt: skip
 
     def data_request(self, context: typer.Context) -> DataRequest:
@@ -276,6 +279,21 @@ def with_evaluation_options(command: Callable[..., None]) -> Callable[..., None]
 def _was_typed(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
+
+
+def _normalisation(
+    mean: str | None, std: str | None
+) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+    """What `--mean` and `--std` say.
+
+    Raises:
+        UsageError: They are not three numbers each, or the one word that `--mean` takes.
+    """
+    if mean is None or mean.strip().lower() != INSIDE:
+        return _three(mean, "--mean"), _three(std, "--std")
+    if std is not None:
+        raise UsageError(f"leave out --std beside --mean {INSIDE}; got {std!r}")
+    return given_normalisation(INSIDE, None) or (None, None)
 
 
 def _three(text: str | None, option: str) -> tuple[float, ...] | None:

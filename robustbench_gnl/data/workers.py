@@ -17,9 +17,10 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import ParamSpec, TypeVar, cast
 
-from robustbench_gnl.errors import DataError
+from robustbench_gnl.errors import DataError, GnlbenchError, UsageError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -73,6 +74,10 @@ def start_workers(n_workers: int, *, engine: str | None = None) -> Executor:
     """
     if n_workers == 0:
         return InlineExecutor()
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        # A worker that runs the caller's script again, which has no main guard: the process that
+        # started it says so.
+        os._exit(1)
     method = "forkserver" if sys.platform.startswith("linux") else "spawn"
     context = multiprocessing.get_context(method)
     if method == "forkserver":
@@ -94,6 +99,7 @@ def submit(
 
     Raises:
         DataError: A worker process died: the pool takes no more tasks.
+        UsageError: It died since the calling script has no main guard.
     """
     try:
         return executor.submit(fn, *args, **kwargs)
@@ -106,6 +112,7 @@ def result_of(future: Future[T]) -> T:
 
     Raises:
         DataError: A worker process died (out of memory, most often); also what it raised.
+        UsageError: It died since the calling script has no main guard.
     """
     try:
         return future.result()
@@ -113,11 +120,28 @@ def result_of(future: Future[T]) -> T:
         raise _worker_died() from error
 
 
-def _worker_died() -> DataError:
+def _worker_died() -> GnlbenchError:
+    if _lacks_main_guard():
+        return UsageError(
+            "a worker process ended before its work: it runs this script again, which would "
+            "start workers of its own. Put what the script does under "
+            '`if __name__ == "__main__":`, or give workers=0'
+        )
     return DataError(
         "a worker process died, most likely for lack of memory; "
         "repeat the command with fewer --workers: finished pieces are kept"
     )
+
+
+def _lacks_main_guard() -> bool:
+    """Whether the running script would do all its work again in a worker, which imports it."""
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    if script is None or getattr(sys.modules["__main__"], "__spec__", None) is not None:
+        return False  # a notebook, or `python -m`
+    try:
+        return "__name__" not in Path(script).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
 
 
 def _end_with_a_dead_worker(

@@ -1,6 +1,6 @@
 """Judging a network: any module, any source; no database, no registry of models."""
 
-from robustbench_gnl.evaluation.api import IMAGENET_MEAN, IMAGENET_STD, evaluate
+from robustbench_gnl.evaluation.api import evaluate
 from robustbench_gnl.evaluation.device import PRECISIONS, check_precision, resolve_device
 from robustbench_gnl.evaluation.environment import environment
 from robustbench_gnl.evaluation.lanes import default_batch_size, keep_freed_memory
@@ -12,8 +12,6 @@ from robustbench_gnl.evaluation.loop import (
 from robustbench_gnl.evaluation.network import Network
 
 __all__ = [
-    "IMAGENET_MEAN",
-    "IMAGENET_STD",
     "PRECISIONS",
     "Judged",
     "Network",

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import torch
 from torch import nn
 
-from robustbench_gnl.data import CROP, Layout, Source, check_trees, open_sample, open_source
+from robustbench_gnl.data import CROP, Layout, Source, check_trees
 from robustbench_gnl.data import start_workers as open_workers
-from robustbench_gnl.errors import UsageError
+from robustbench_gnl.errors import GnlbenchWarning, UsageError
+from robustbench_gnl.evaluation import arguments
 from robustbench_gnl.evaluation.device import check_precision, resolve_device
 from robustbench_gnl.evaluation.environment import environment
 from robustbench_gnl.evaluation.lanes import default_batch_size
 from robustbench_gnl.evaluation.loop import Judged, evaluate_pieces
+from robustbench_gnl.evaluation.module_digest import module_sha256
 from robustbench_gnl.evaluation.network import Network
+from robustbench_gnl.evaluation.own_normalisation import own_normalisation
 from robustbench_gnl.metrics import cells_of
-from robustbench_gnl.records import (
-    BLOCK_SIZE,
-    CLEAN,
-    COMMON_CONDITIONS,
-    Condition,
-    Model,
-    Piece,
-    Run,
-    state_dict_sha256,
-)
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from robustbench_gnl.normalisation import ChannelValues, given_normalisation
+from robustbench_gnl.records import BLOCK_SIZE, Condition, Model, Piece, Run
 
 
 def evaluate(
@@ -37,11 +31,11 @@ def evaluate(
     source: Source | Path | str,
     *,
     name: str | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    conditions: Sequence[Condition] | None = None,
+    mean: Sequence[float] | float | str | None = None,
+    std: Sequence[float] | float | None = None,
+    conditions: Iterable[Condition | str] | Condition | str | None = None,
     limit: int | None = None,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     precision: str = "fp32",
     input_size: int = CROP,
     batch_size: int | None = None,
@@ -55,10 +49,12 @@ def evaluate(
         model: Takes (N, 3, S, S) float images, normalised; returns logits (N, classes). It is
             moved to the device and keeps its training mode.
         source: A folder (an ImageNet-C tree or clean class folders), `"sample"`, or a `Source`.
-        mean: Subtracted from pixels in [0, 1]. Default: what the model says of itself, as
-            timm's do in `pretrained_cfg`, else ImageNet's.
-        std: Then divided by; likewise.
-        conditions: Default: clean where the source has it, and the 75 common conditions.
+        mean: Subtracted from pixels in [0, 1]; three numbers or one. Default: what the model
+            states of itself, as timm's do in `pretrained_cfg` (wrappers are looked through), else
+            ImageNet's, with a warning. `"none"`: the model normalises inside.
+        std: Then divided by; goes with `mean`.
+        conditions: `Condition`s or their names: `"clean"`, `"fog/3"`, or `"fog"` for all five
+            severities. Default: clean where the source has it, and the 75 common conditions.
         limit: Only the first images of the sorted keys.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         precision: `fp32`, `bf16` or `fp16`.
@@ -72,38 +68,51 @@ def evaluate(
 
     Raises:
         GnlbenchError: One of its kinds, for the data, the model or the request.
+
+    Warns:
+        GnlbenchWarning: The normalisation or the order of the classes had to be assumed.
     """
-    source = _as_source(source).first(limit)
-    wanted = tuple(conditions) if conditions is not None else _default_conditions(source)
-    unknown = [condition for condition in wanted if not source.has(condition)]
-    if unknown:
-        raise UsageError(f"{source.root} has no images for {', '.join(map(str, unknown[:3]))}")
-    resolved = resolve_device(device)
+    arguments.checked_model(model)
+    name = arguments.checked_name(name, model)
+    if limit is not None:
+        arguments.checked_number("limit", limit, 1)
+    if batch_size is not None:
+        arguments.checked_number("batch_size", batch_size, 1)
+    arguments.checked_number("block_size", block_size, 1)
+    arguments.checked_number("workers", workers, 0)
+    input_size = arguments.checked_input_size(input_size)
+    given = given_normalisation(mean, std)
     check_precision(precision)
-    own_mean, own_std = own_normalisation(model)
-    mean, std = mean or own_mean, std or own_std
+    if not callable(on_piece):
+        raise UsageError(f"expected a function of a piece as on_piece, got {on_piece!r}")
+    resolved = resolve_device(arguments.checked_device(device))
+    opened = arguments.checked_source(source).first(limit)
+    wanted = arguments.checked_conditions(conditions, opened)
+    means, stds = given or _assumed(model)
     created_at = _now()
-    network = Network(model, mean=mean, std=std, device=resolved, precision=precision)
+    network = Network(model, mean=means, std=stds, device=resolved, precision=precision)
     pieces: list[Piece] = []
 
     def keep(piece: Piece) -> None:
         pieces.append(piece)
         on_piece(piece)
 
-    with network, open_workers(workers, engine=source.engine) as executor:
+    with network, open_workers(workers, engine=opened.engine) as executor:
         n_classes = network.check(input_size)
-        image_set = source.image_set(n_classes)
-        record = describe(model, name or type(model).__name__, n_classes, mean, std)
+        image_set = opened.image_set(n_classes)
+        if (note := opened.labels(n_classes).note) is not None:
+            _warn(note)
+        record = describe(model, name, n_classes, means, stds)
         layout = Layout(image_set.n_images, block_size, batch_size or default_batch_size(resolved))
-        check_trees(source, wanted)
+        check_trees(opened, wanted)
         evaluate_pieces(
-            [Judged(network, image_set, keep)], source, wanted, layout, executor,
+            [Judged(network, image_set, keep)], opened, wanted, layout, executor,
             n_workers=workers, input_size=input_size,
         )  # fmt: skip
     return Run(
         id="",
         model=record,
-        protocol=source.protocol(image_set, input_size=input_size, precision=precision),
+        protocol=opened.protocol(image_set, input_size=input_size, precision=precision),
         block_size=block_size,
         created_at=created_at,
         finished_at=_now(),
@@ -114,36 +123,30 @@ def evaluate(
 
 
 def describe(
-    module: nn.Module, name: str, n_classes: int, mean: Sequence[float], std: Sequence[float]
+    module: nn.Module, name: str, n_classes: int, mean: ChannelValues, std: ChannelValues
 ) -> Model:
-    """The record of a module in memory; its weights are known by their sha256."""
+    """The record of a module in memory."""
     return Model(
         name=name,
-        checkpoint_sha256=state_dict_sha256(module.state_dict()),
+        checkpoint_sha256=module_sha256(module),
         weights="module",
         n_params=sum(parameter.numel() for parameter in module.parameters()),
         n_classes=n_classes,
-        mean=tuple(map(float, mean)),
-        std=tuple(map(float, std)),
+        mean=mean,
+        std=std,
     )
 
 
-def own_normalisation(model: nn.Module) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The mean and std that the model carries, ImageNet's where it carries none."""
-    config = getattr(model, "pretrained_cfg", None) or {}
-    mean, std = config.get("mean", IMAGENET_MEAN), config.get("std", IMAGENET_STD)
-    return tuple(map(float, mean)), tuple(map(float, std))
+def _assumed(model: nn.Module) -> tuple[ChannelValues, ChannelValues]:
+    mean, std, note = own_normalisation(model)
+    if note is not None:
+        _warn(note)
+    return mean, std
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, GnlbenchWarning, stacklevel=4)
 
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _as_source(source: Source | Path | str) -> Source:
-    if isinstance(source, Source):
-        return source
-    return open_sample() if str(source) == "sample" else open_source(Path(source))
-
-
-def _default_conditions(source: Source) -> tuple[Condition, ...]:
-    return tuple(c for c in (CLEAN, *COMMON_CONDITIONS) if source.has(c))

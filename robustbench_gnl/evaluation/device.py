@@ -44,7 +44,7 @@ def resolve_device(name: str) -> torch.device:
 
 def check_precision(name: str) -> str:
     """Raises UsageError when there is no such precision."""
-    if name not in PRECISIONS:
+    if not isinstance(name, str) or name not in PRECISIONS:
         raise UsageError(f"unknown precision {name!r}; expected one of {', '.join(PRECISIONS)}")
     return name
 

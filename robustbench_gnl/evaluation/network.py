@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robustbench_gnl.errors import ModelError, UsageError
-from robustbench_gnl.evaluation.device import full_fp32, inference
+from robustbench_gnl.evaluation.device import PRECISIONS, full_fp32, inference
 
 Corrupting = Callable[[Tensor], Tensor]
 """Clean images in, corrupted ones out: uint8 (N, 3, S, S) on the device."""
@@ -36,12 +36,23 @@ class Network:
         self.device = device
         self.precision = precision
         self._module = module
+        self._n_classes: int | None = None
         self._training = {part: part.training for part in module.modules()}
         self._mean = torch.tensor(mean, device=device).view(1, 3, 1, 1)
         self._std = torch.tensor(std, device=device).view(1, 3, 1, 1)
 
     def __enter__(self) -> Network:
-        self._module.eval().to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        try:
+            self._module.eval().to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        except torch.OutOfMemoryError as error:
+            raise UsageError(
+                f"the network does not fit into the memory of {self.device}; use another device"
+            ) from error
+        except (RuntimeError, TypeError, AttributeError) as error:  # weights without data, ...
+            raise ModelError(
+                f"the network cannot be moved to {self.device} ({_first_line(error)}); give one "
+                "whose weights are loaded"
+            ) from error
         return self
 
     def __exit__(
@@ -58,23 +69,39 @@ class Network:
 
         Raises:
             UsageError: The batch does not fit into the device's memory.
+            ModelError: The network fails, or what comes out are not logits of these images.
         """
         try:
-            pixels = torch.from_numpy(images).to(self.device, non_blocking=True)
-            # (N, S, S, 3) seen as (N, 3, S, S) is channels-last already: nothing is moved.
-            pixels = pixels.permute(0, 3, 1, 2)
-            if left_to_do is not None:
-                pixels = left_to_do(pixels)
-            batch = pixels.to(torch.float32, memory_format=torch.channels_last)
-            with inference(self.device, self.precision):
-                batch = batch.div_(255).sub_(self._mean).div_(self._std)
-                output: Tensor = self._module(batch)
+            output = self._forward(images, left_to_do)
         except torch.OutOfMemoryError as error:
             raise UsageError(
                 f"{len(images)} images at a time do not fit into the memory of {self.device}; "
                 f"repeat the command with --batch-size {max(1, len(images) // 2)} or less",
                 batch_size=len(images),
             ) from error
+        except Exception as error:  # the network is the user's, and may raise anything
+            raise ModelError(
+                f"the network failed on {len(images)} images ({_described(error)}); it must take "
+                "normalised images of shape (N, 3, S, S), whatever N"
+            ) from error
+        logits = check_logits(output, len(images))
+        if self._n_classes is not None and logits.shape[1] != self._n_classes:
+            raise ModelError(
+                f"expected {self._n_classes} logits an image, as for the first one, got "
+                f"{logits.shape[1]}; give a classifier whose number of classes is fixed"
+            )
+        return logits
+
+    def _forward(self, images: NDArray[np.uint8], left_to_do: Corrupting | None = None) -> object:
+        pixels = torch.from_numpy(images).to(self.device, non_blocking=True)
+        # (N, S, S, 3) seen as (N, 3, S, S) is channels-last already: nothing is moved.
+        pixels = pixels.permute(0, 3, 1, 2)
+        if left_to_do is not None:
+            pixels = left_to_do(pixels)
+        batch = pixels.to(torch.float32, memory_format=torch.channels_last)
+        with inference(self.device, self.precision):
+            batch = batch.div_(255).sub_(self._mean).div_(self._std)
+            output: object = self._module(batch)
         return output
 
     def check(self, input_size: int, preferred_size: int | None = None) -> int:
@@ -85,27 +112,68 @@ class Network:
             preferred_size: What the network was made for, named when this one is refused.
 
         Raises:
-            UsageError: The network does not take the size.
-            ModelError: What comes out are not logits.
+            UsageError: The network does not take the size, or not this precision.
+            ModelError: The network fails, or what comes out are not logits.
         """
         try:
             blank = np.zeros((1, input_size, input_size, 3), np.uint8)
             with full_fp32():
-                output = self.logits(blank)
+                output = self._forward(blank)
         except (RuntimeError, AssertionError, ValueError, MemoryError) as error:
+            self._check_precision(error)
             raise UsageError(
                 f"the network does not take {input_size} x {input_size} images "
                 f"({_first_line(error)}); give its own size with --input-size "
                 f"{preferred_size or 'N'}, which resamples the images and names the protocol so",
                 input_size=input_size,
             ) from error
-        if not isinstance(output, Tensor) or output.ndim != 2:
-            shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        except Exception as error:  # the network is the user's, and may raise anything
             raise ModelError(
-                f"expected logits of shape (N, classes) from the network, got {shape}; "
-                "give a classifier, with its head"
-            )
-        return int(output.shape[1])
+                f"the network failed on a blank image ({_described(error)}); it must take one "
+                "tensor of normalised images, (N, 3, S, S), and return logits, (N, classes)"
+            ) from error
+        self._n_classes = int(check_logits(output, 1).shape[1])
+        return self._n_classes
+
+    def _check_precision(self, error: Exception) -> None:
+        """Raises UsageError where the network's weights are not of the precision of the images."""
+        others = {
+            parameter.dtype
+            for parameter in self._module.parameters()
+            if parameter.is_floating_point() and parameter.dtype != torch.float32
+        }
+        if self.precision != "fp32" or not others:
+            return
+        named = {dtype: name for name, dtype in PRECISIONS.items()}
+        (found, *_) = sorted(others, key=str)
+        way = f"give --precision {named[found]}, or " if found in named else ""
+        raise UsageError(
+            f"the network's weights are {found}, and it does not take float32 images "
+            f"({_first_line(error)}); {way}turn it into fp32 with model.float()",
+            precision=self.precision,
+        ) from error
+
+
+def check_logits(output: object, n_images: int) -> Tensor:
+    """Refuse what are no logits of `n_images` images.
+
+    Raises:
+        ModelError: It is no dense floating-point tensor of shape (N, classes).
+    """
+    if not isinstance(output, Tensor):
+        got = type(output).__name__
+    elif output.layout != torch.strided:
+        got = f"a tensor of layout {output.layout}"
+    elif not output.is_floating_point():
+        got = f"numbers of type {output.dtype}"
+    elif output.ndim != 2 or output.shape[0] != n_images or output.shape[1] == 0:
+        got = f"the shape {tuple(output.shape)}"
+    else:
+        return output
+    raise ModelError(
+        f"expected logits of shape (N, classes), here N = {n_images}, from the network, got {got}; "
+        "give a classifier, with its head"
+    )
 
 
 def check_finite(logits: Tensor, condition: object, first_key: str) -> None:
@@ -118,6 +186,11 @@ def check_finite(logits: Tensor, condition: object, first_key: str) -> None:
             "does this: try --precision fp32 and look at the weights",
             condition=condition,
         )
+
+
+def _described(error: Exception) -> str:
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
 
 
 def _first_line(error: Exception) -> str:
