@@ -23,7 +23,7 @@ def evaluate_plan(plan: Plan, store: Store, command: str) -> list[Run]:
     from robustbench_gnl.data import BadImageError, check_trees
 
     for candidate in plan.candidates:
-        candidate.find_stored(store, plan.source, rerun=plan.settings.rerun)
+        candidate.find_stored(store, plan.source, plan.conditions, rerun=plan.settings.rerun)
     todo = [each for each in plan.candidates if _lacks(each, plan)]
     if todo:
         check_trees(plan.source, plan.conditions)

@@ -13,7 +13,7 @@ from robustbench_gnl.cli._output import counted, say
 from robustbench_gnl.cli._progress import EvaluationProgress
 from robustbench_gnl.cli._request import DataRequest, ModelRequest, Settings, open_requested
 from robustbench_gnl.contents import Contents
-from robustbench_gnl.errors import UsageError
+from robustbench_gnl.errors import DataError, UsageError
 from robustbench_gnl.records import BLOCK_SIZE, Condition, ImageSet, Model, Piece, Protocol, Run
 
 if TYPE_CHECKING:
@@ -37,23 +37,42 @@ class Candidate:
     tags: tuple[str, ...] = ()
     is_finished: bool = False
 
-    def find_stored(self, store: Store, source: Source, *, rerun: bool) -> None:
+    def find_stored(
+        self, store: Store, source: Source, conditions: Sequence[Condition], *, rerun: bool
+    ) -> None:
         """Take up the newest run of this model under this protocol that read these very files,
-        unless a new one is asked for."""
+        unless a new one is asked for.
+
+        A run of other files that has everything is left alone, and a new one begun.
+
+        Raises:
+            DataError: A run of other files would have to go on with these.
+        """
+        others: list[tuple[Run, str]] = []
         for run in [] if rerun else store.find_runs(self.model, self.protocol):
             stored = store.stored_pieces(run.id)
             difference = difference_from(source, run, stored)
-            if difference is not None:
+            if difference is None:
+                self.run_id, self.block_size, self.tags = run.id, run.block_size, run.tags
+                self.is_finished = run.finished_at is not None
+                self.stored = stored
+                break
+            n_blocks = -(-source.n_images // run.block_size)
+            if any((b, c) not in stored for c in conditions for b in range(n_blocks)):
+                others.append((run, difference))
+            else:
                 say(
                     f"Note: run {run.id} of this model and protocol read other files of the same "
-                    f"names (the first difference found: {difference}); it stays as it is, and "
-                    "does not answer for these"
+                    f"names (the first difference found: {difference}); it does not answer for these"
                 )
-                continue
-            self.run_id, self.block_size, self.tags = run.id, run.block_size, run.tags
-            self.is_finished = run.finished_at is not None
-            self.stored = stored
-            return
+        if self.run_id is None and others:
+            run, difference = others[0]
+            raise DataError(
+                f"the images of {source.root} changed since run {run.id} began, or are others of "
+                f"the same names (the first difference found: {difference}); put them back to go "
+                "on with it, or begin anew with --rerun",
+                path=source.root,
+            )
 
 
 def difference_from(

@@ -301,7 +301,7 @@ def _evaluate(
                 "would not be comparable; give the files of the baseline, or evaluate it on these"
             )
         with open_store(db) as store:
-            candidate.find_stored(store, plan.source, rerun=plan.settings.rerun)
+            candidate.find_stored(store, plan.source, plan.conditions, rerun=plan.settings.rerun)
         stored = (condition for _, condition in candidate.stored)
         has_cells(tuple(dict.fromkeys([*plan.conditions, *stored])))
 

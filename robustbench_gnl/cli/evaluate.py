@@ -95,7 +95,7 @@ def carry_out(
                 from robustbench_gnl.cli._estimate import describe_plan
 
                 for candidate in plan.candidates:
-                    candidate.find_stored(store, plan.source, rerun=settings.rerun)
+                    candidate.find_stored(store, plan.source, plan.conditions, rerun=settings.rerun)
                 describe_plan(plan)
                 return []
             return evaluate_plan(plan, store, typed_command(db, store.name))

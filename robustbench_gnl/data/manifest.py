@@ -51,7 +51,7 @@ def read_manifest(root: Path) -> Manifest | None:
     path = root / MANIFEST_NAME
     try:
         mode = path.stat().st_mode
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise _not_a_manifest(path, error.strerror or error) from error

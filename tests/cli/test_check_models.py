@@ -80,7 +80,7 @@ def test_another_protocol_is_refused_before_any_image_is_read(
     options = ("check", *model, *options, "--db", tmp_path / "s.sqlite")
     assert "seed: 0 and 1" in gnlbench(*options, "--seed", "1", check=2).stderr
     assert not (tmp_path / "s.sqlite").exists()
-    assert "it is empty" in gnlbench(*options, check=3).stderr
+    assert "read other image files" in gnlbench(*options, check=2).stderr
     assert gnlbench("runs", "list", "--db", tmp_path / "s.sqlite").stdout == ""
 
 
