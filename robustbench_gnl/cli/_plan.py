@@ -63,14 +63,15 @@ class Candidate:
             else:
                 say(
                     f"Note: run {run.id} of this model and protocol read other files of the same "
-                    f"names (the first difference found: {difference}); it does not answer for these"
+                    f"names (the first difference found: {difference}); it does not answer for "
+                    "these"
                 )
         if self.run_id is None and others:
             run, difference = others[0]
             raise DataError(
-                f"the images of {source.root} changed since run {run.id} began, or are others of "
-                f"the same names (the first difference found: {difference}); put them back to go "
-                "on with it, or begin anew with --rerun",
+                f"the images of {source.root} changed since this run began, or are others of the "
+                f"same names (run {run.id}, the first difference found: {difference}); put them "
+                "back, or begin anew with --rerun",
                 path=source.root,
             )
 
