@@ -32,8 +32,6 @@ def reading_engine(location: Location) -> Engine | None:
     """An engine that leaves a file as it is; None where there is no file."""
     if location.path is None:
         return _server_engine(location)
-    if location.path.is_dir():
-        raise _is_a_folder(location.name)
     if not location.path.exists():
         return None
     return _file_engine(_reader(location.path, location.name))
@@ -166,8 +164,6 @@ def _connect_immutable(path: Path, name: str) -> sqlite3.Connection:
 
 
 def _make_writable(path: Path, name: str) -> None:
-    if path.is_dir():
-        raise _is_a_folder(name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -181,10 +177,3 @@ def _make_writable(path: Path, name: str) -> None:
         if place.exists() and not os.access(place, os.W_OK):
             # SQLite would find out at the first write, after the work is done.
             raise refusal("SQLITE_READONLY", name, f"no permission to write {place}")
-
-
-def _is_a_folder(name: str) -> StoreError:
-    return StoreError(
-        f"the store {name} is a folder: expected a file; did you mean {name}/gnlbench.sqlite?",
-        location=name,
-    )
