@@ -35,6 +35,8 @@ class Candidate:
     stored: dict[tuple[int, Condition], str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     is_finished: bool = False
+    known: tuple[str, ...] = ()
+    """The runs of this model under this protocol that were there when this command began."""
 
     def find_stored(self, store: Store, *, rerun: bool) -> None:
         """Take up the newest run of this model under this protocol, unless a new one is asked."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import datetime
 
 import corruptions
 from robustbench_gnl.errors import StoreError
 from robustbench_gnl.records import N_CALIBRATION_BINS, Condition, ImageSet, Model, Piece, Protocol
 
+RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -71,6 +73,21 @@ def check_model(model: Model, image_set: ImageSet) -> None:
         raise StoreError(
             f"expected labels from 0 to {model.n_classes - 1}, as the model has "
             f"{model.n_classes} classes; got {worst}"
+        )
+
+
+def check_time(value: str | None, name: str) -> None:
+    """Refuse what is no UTC time in ISO 8601."""
+    if value is None and name == "finished_at":
+        return
+    try:
+        parsed = datetime.fromisoformat(value or "")
+    except ValueError:
+        parsed = None
+    offset = parsed.utcoffset() if parsed else None
+    if offset is None or offset.total_seconds() != 0:
+        raise StoreError(
+            f"expected {name} as a UTC time such as 2026-11-23T14:25:30+00:00, got {value!r}"
         )
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from datetime import datetime
 from typing import Any, TypeVar
 
 from robustbench_gnl.errors import StoreError
@@ -20,7 +18,7 @@ from robustbench_gnl.records import (
     Piece,
     Protocol,
 )
-from robustbench_gnl.store.checks import check_model, check_piece, check_run
+from robustbench_gnl.store.checks import RUN_ID, check_model, check_piece, check_run, check_time
 from robustbench_gnl.store.stored import RunHead, StoredRun
 from robustbench_gnl.store.typed import build, take
 
@@ -33,7 +31,6 @@ _DOCUMENT_TYPES: dict[str, Any] = {
     "image_set": Mapping,
     "pieces": list,
 }
-_RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 
 
 def to_document(stored: StoredRun) -> dict[str, Any]:
@@ -80,7 +77,7 @@ def check_stored(stored: StoredRun) -> None:
     """Refuse a run that no store of ours could hold."""
     head = stored.head
     # The id becomes the name of a lock file.
-    if not _RUN_ID.fullmatch(head.id):
+    if not RUN_ID.fullmatch(head.id):
         raise StoreError(
             f"expected a run id such as 20261123-142530-a1b2c3, got {head.id!r}", run_id=head.id
         )
@@ -115,21 +112,6 @@ def _check_text(text: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         raise StoreError(f"a store refuses text that is no Unicode: {text!r}") from error
-
-
-def check_time(value: str | None, name: str) -> None:
-    """Refuse what is no UTC time in ISO 8601."""
-    if value is None and name == "finished_at":
-        return
-    try:
-        parsed = datetime.fromisoformat(value or "")
-    except ValueError:
-        parsed = None
-    offset = parsed.utcoffset() if parsed else None
-    if offset is None or offset.total_seconds() != 0:
-        raise StoreError(
-            f"expected {name} as a UTC time such as 2026-11-23T14:25:30+00:00, got {value!r}"
-        )
 
 
 def _with_fingerprint(record: Model | Protocol | ImageSet) -> dict[str, Any]:
