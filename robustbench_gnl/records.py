@@ -18,6 +18,8 @@ import corruptions
 N_CALIBRATION_BINS = 15
 BLOCK_SIZE = 512
 """Images a block, unless a run says otherwise."""
+CLOCK_WHEN_BEGUN = "clock_when_begun"
+"""Of a run's environment: what the clock said, where the newest run before it was begun later."""
 SCHEMA_VERSION = 1
 """Version of the JSON that commands print and exchange."""
 

@@ -10,7 +10,15 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from robustbench_gnl.errors import StoreError
-from robustbench_gnl.records import Condition, ImageSet, Model, Piece, Protocol, Run
+from robustbench_gnl.records import (
+    CLOCK_WHEN_BEGUN,
+    Condition,
+    ImageSet,
+    Model,
+    Piece,
+    Protocol,
+    Run,
+)
 from robustbench_gnl.store import cache, changes, queries
 from robustbench_gnl.store.checks import check_piece
 from robustbench_gnl.store.connect import WRITES, write_back
@@ -413,7 +421,7 @@ def _new_head(
     clock, created_at = changes.now(), changes.next_created_at(connection)
     here = dict(environment or {})
     if clock < created_at:  # It was set back, or that of another host was ahead.
-        here["clock_when_begun"] = clock
+        here[CLOCK_WHEN_BEGUN] = clock
     return RunHead(
         id=changes.new_run_id(connection, created_at),
         block_size=block_size,

@@ -37,9 +37,8 @@ def test_a_clock_set_back_makes_no_run_older(store: Store, monkeypatch: pytest.M
     found = store.find_run(make_model(), make_protocol(make_image_set()))
     assert found is not None
     assert found.id == second
-    for runs in (store.runs(), store.runs()[::-1][::-1]):
-        (board,) = boards(runs)
-        assert [row["run_id"] for row in board.rows if row["kind"] == "run"] == [second]
+    (board,) = boards(store.runs())
+    assert [row["run_id"] for row in board.rows if row["kind"] == "run"] == [second]
     run = store.run(second)
     assert (run.created_at, run.finished_at) == (LATE, LATE), "not before the one before it"
     assert run.environment["clock_when_begun"] == EARLY
