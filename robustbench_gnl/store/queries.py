@@ -14,6 +14,7 @@ import corruptions
 from robustbench_gnl.errors import StoreError, UsageError, did_you_mean
 from robustbench_gnl.records import CLEAN, Cell, Condition, ImageSet, Model, Piece, Protocol, Run
 from robustbench_gnl.store import schema
+from robustbench_gnl.store.bounds import is_too_deep
 from robustbench_gnl.store.checks import RUN_ID, n_blocks_of
 from robustbench_gnl.store.faults import decoding, decoding_run
 from robustbench_gnl.store.pack import unpack_image_set, unpack_model, unpack_piece, unpack_protocol
@@ -298,6 +299,8 @@ def _run(row: Any, tags: list[Any], cells: list[Any]) -> Run:
         head = build(RunHead, values, "run")
         if not all(isinstance(reason, str) for reason in head.skipped.values()):
             raise StoreError("a skipped image has no reason in words")
+        if is_too_deep(head.environment):
+            raise StoreError("its environment is nested too deep")
         for cell in cells:
             _check_cell(cell)
         cells.sort(key=lambda cell: (_POSITION[cell[0]], cell[1]))

@@ -20,7 +20,8 @@ from robustbench_gnl.records import (
     Run,
 )
 from robustbench_gnl.store import cache, changes, queries
-from robustbench_gnl.store.checks import check_piece
+from robustbench_gnl.store.bounds import check_environment
+from robustbench_gnl.store.checks import check_piece, check_tag
 from robustbench_gnl.store.connect import WRITES, write_back
 from robustbench_gnl.store.documents import check_stored, from_document, to_document
 from robustbench_gnl.store.faults import store_errors
@@ -261,7 +262,14 @@ class Store:
                 )
 
     def add_tags(self, run_id: str, tags: Iterable[str]) -> None:
-        """Add tags to a run; those it has already stay."""
+        """Add tags to a run; those it has already stay.
+
+        Raises:
+            StoreError: One of them looks like a run id, or is not what a database can hold.
+        """
+        tags = tuple(tags)
+        for tag in tags:
+            check_tag(tag)
         with self._writing() as connection:
             changes.insert_tags(connection, run_id, tags)
 
@@ -285,6 +293,7 @@ class Store:
 
     def note_resumed(self, run_id: str, environment: Mapping[str, Any]) -> None:
         """Note the environment in which a run goes on, beside that in which it began."""
+        check_environment(environment)
         with self._writing() as connection:
             changes.append_environment(connection, run_id, environment)
 
