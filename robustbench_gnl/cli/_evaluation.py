@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from robustbench_gnl.cli._output import say
 from robustbench_gnl.cli._plan import Candidate, Plan
 from robustbench_gnl.cli._progress import EvaluationProgress
+from robustbench_gnl.cli._tags import say_what_tags_mean
 from robustbench_gnl.errors import DataError, GnlbenchError, StoreError
 from robustbench_gnl.metrics import is_near_chance
 from robustbench_gnl.records import Model, Piece, Run
@@ -46,19 +47,8 @@ def evaluate_plan(plan: Plan, store: Store, command: str) -> list[Run]:
         if candidate in todo or not candidate.is_finished:
             store.finish_run(run_id)
         runs.append(store.run(run_id))
-    _say_what_tags_mean(plan.settings.tags, runs, store)
+    say_what_tags_mean(plan.settings.tags, {run.id for run in runs}, store)
     return runs
-
-
-def _say_what_tags_mean(tags: Sequence[str], runs: Sequence[Run], store: Store) -> None:
-    """A tag means the newest run that has it; nobody should find that out at the next gate."""
-    for tag in tags:
-        ids = store.tagged(tag)
-        if len(ids) > 1:
-            others = [id for id in ids if id not in {run.id for run in runs}]
-            was = f", no longer {others[0]}" if others and ids[0] not in others else ""
-            means = f"means the newest, {ids[0]}{was}"
-            say(f"Note: the tag {tag!r} is that of {len(ids)} runs and {means}")
 
 
 def _evaluate(todo: Sequence[Candidate], plan: Plan, store: Store, command: str) -> None:

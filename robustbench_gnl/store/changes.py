@@ -118,7 +118,7 @@ def insert_tags(connection: Connection, run_id: str, tags: Iterable[str]) -> Non
         connection.execute(insert(table), rows)
 
 
-def remove_tags(connection: Connection, run_id: str, tags: Iterable[str]) -> None:
+def delete_tags(connection: Connection, run_id: str, tags: Iterable[str]) -> None:
     table = schema.tags
     key = run_key(connection, run_id, lock=True)
     connection.execute(delete(table).where(table.c.run == key, table.c.tag.in_([*tags])))

@@ -215,6 +215,13 @@ def named_run_ids(connection: Connection, selector: str) -> list[str]:
     raise no_such_run(connection, selector)
 
 
+def id_that_begins(connection: Connection, word: str) -> str | None:
+    """The newest run whose id begins with a word; None where none does, or the word is empty."""
+    found = connection.execute(_newest(select(_runs.c.id))).scalars()
+    begun = (id for id in found if isinstance(id, str) and word and id.startswith(word))
+    return next(begun, None)
+
+
 def tagged_run_ids(connection: Connection, tag: str) -> list[str]:
     """The runs that have a tag, the newest first."""
     tagged = select(_tags.c.run).where(_tags.c.tag == tag)

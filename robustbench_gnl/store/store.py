@@ -146,6 +146,11 @@ class Store:
         with self._reading() as connection:
             return queries.tagged_run_ids(connection, tag)
 
+    def begins_id(self, word: str) -> str | None:
+        """A run whose id begins with a word, which then goes before a tag; None if none does."""
+        with self._reading() as connection:
+            return queries.id_that_begins(connection, word)
+
     def find_run(self, model: Model, protocol: Protocol) -> Run | None:
         """The newest run of this model under this protocol."""
         with self._reading() as connection:
@@ -267,16 +272,22 @@ class Store:
         Raises:
             StoreError: One of them looks like a run id, or is not what a database can hold.
         """
-        tags = tuple(tags)
-        for tag in tags:
+        self.change_tags(run_id, add=tags)
+
+    def change_tags(
+        self, run_id: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()
+    ) -> None:
+        """Remove tags from a run and add others, at once; those that it lacks are no matter.
+
+        Raises:
+            StoreError: One to be added looks like a run id, or is not what a database can hold.
+        """
+        added = tuple(add)
+        for tag in added:
             check_tag(tag)
         with self._writing() as connection:
-            changes.insert_tags(connection, run_id, tags)
-
-    def remove_tags(self, run_id: str, tags: Iterable[str]) -> None:
-        """Remove tags from a run; those it does not have are no matter."""
-        with self._writing() as connection:
-            changes.remove_tags(connection, run_id, tags)
+            changes.delete_tags(connection, run_id, remove)
+            changes.insert_tags(connection, run_id, added)
 
     def add_piece(self, run_id: str, piece: Piece) -> None:
         """Commit one piece.

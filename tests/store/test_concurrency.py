@@ -271,7 +271,7 @@ def test_a_run_deleted_while_it_is_used_is_told(tmp_path: Path):
             lambda: store.image_set(fingerprint),
             lambda: store.add_piece(run_id, replace(piece, condition=Condition("fog", 2))),
             lambda: store.add_tags(run_id, ["paper"]),
-            lambda: store.remove_tags(run_id, ["paper"]),
+            lambda: store.change_tags(run_id, remove=["paper"]),
             lambda: store.note_resumed(run_id, {}),
             lambda: store.finish_run(run_id),
             lambda: store.delete_run(run_id),
