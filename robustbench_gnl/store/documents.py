@@ -77,11 +77,11 @@ def parse_document(content: bytes) -> Any:
 
 
 def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise StoreError(f"expected every key of an object once, got {shown(twice)} twice")
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise StoreError(f"expected every key of an object once, got {shown(key)} twice")
+        found[key] = value
     return found
 
 

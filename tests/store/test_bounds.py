@@ -13,7 +13,7 @@ import pytest
 from robustbench_gnl.errors import StoreError
 from robustbench_gnl.records import CLEAN, Condition, ImageSet
 from robustbench_gnl.store import bounds as b
-from robustbench_gnl.store import open_store
+from robustbench_gnl.store import documents, open_store
 from robustbench_gnl.store.documents import from_document, parse_document, to_document
 from tests.store.samples import fill, make_image_set, make_model, make_protocol
 
@@ -201,6 +201,13 @@ def test_what_is_at_the_bounds_is_accepted_and_travels(document: dict[str, Any],
 def test_a_key_stands_once_in_an_object():
     with pytest.raises(StoreError, match="every key of an object once, got 'a' twice"):
         parse_document(b'{"run": [{"a": 1, "b": 2, "a": 3}]}')
+
+
+def test_a_document_larger_than_any_run_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(documents, "MOST_BYTES", 2**20)
+    assert parse_document(b"1" + b" " * (2**20 - 1)) == 1
+    with pytest.raises(ValueError, match="more than 1 MiB"):
+        parse_document(b"1" + b" " * 2**20)
 
 
 def test_a_store_refuses_what_an_import_refuses():
