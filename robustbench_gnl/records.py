@@ -19,6 +19,8 @@ from robustbench_gnl.errors import UsageError, did_you_mean
 N_CALIBRATION_BINS = 15
 BLOCK_SIZE = 512
 """Images a block, unless a run says otherwise."""
+CLOCK_WHEN_BEGUN = "clock_when_begun"
+"""Of a run's environment: what the clock said, where the newest run before it was begun later."""
 IMAGENET = "imagenet-1k"
 """The label set of ImageNet's 1,000 classes; with a suffix, a mapping of own folders onto them."""
 SCHEMA_VERSION = 1

@@ -18,8 +18,10 @@ from corruptions import CorruptionError, EngineUnavailableError
 from robustbench_gnl.errors import GnlbenchError, UsageError
 
 EXIT_FAULT = 70
-EXIT_OUTPUT = 5  # a disk is full, though it is not the store's
+EXIT_OUTPUT = 5  # a disk is full, or memory, though it is not the store's
 OUTPUT_FAILS = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EBADF)
+OUT_OF_MEMORY = ("failed to map segment", "cannot allocate memory")
+"""What the loader of the operating system says of a library that does not fit."""
 EXIT_INTERRUPTED = 130
 
 
@@ -48,6 +50,7 @@ def error_boundary() -> Iterator[None]:
     except (typer.Exit, typer.Abort):
         raise
     except OSError as error:
+        _fail_if_short(error)
         if error.errno not in OUTPUT_FAILS or error.filename is not None:
             _fault(error)
         _fail(
@@ -57,7 +60,34 @@ def error_boundary() -> Iterator[None]:
     except Exception as error:
         if _is_of_the_command_line(error):
             raise
+        _fail_if_short(error)
         _fault(error)
+
+
+def _fail_if_short(error: Exception) -> None:
+    """End the command where the machine gives it no more files or memory, which is no fault of
+    the program, wherever it happens: a library that cannot be loaded is short of memory too."""
+    cause: BaseException | None = error
+    while cause is not None:
+        number = getattr(cause, "errno", None)
+        if number in (errno.EMFILE, errno.ENFILE):
+            _fail(
+                "too many open files: this process may open no more; raise the limit "
+                "(`ulimit -n 256`), or end other programs",
+                EXIT_OUTPUT,
+            )
+        words = str(cause).lower() if isinstance(cause, ImportError) else ""
+        if (
+            isinstance(cause, MemoryError)
+            or number == errno.ENOMEM
+            or any(sign in words for sign in OUT_OF_MEMORY)
+        ):
+            _fail(
+                "not enough memory: end other programs, raise the limit of this one, or give it "
+                "less to read at once",
+                EXIT_OUTPUT,
+            )
+        cause = cause.__cause__ or cause.__context__
 
 
 def _is_of_the_command_line(error: Exception) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from robustbench_gnl.cli._output import say
 from robustbench_gnl.cli._plan import Candidate, Plan
 from robustbench_gnl.cli._progress import EvaluationProgress
-from robustbench_gnl.errors import DataError, GnlbenchError
+from robustbench_gnl.cli._tags import say_what_tags_mean
+from robustbench_gnl.errors import DataError, GnlbenchError, StoreError
 from robustbench_gnl.metrics import is_near_chance
 from robustbench_gnl.records import Model, Piece, Run
 
@@ -27,17 +28,13 @@ def evaluate_plan(plan: Plan, store: Store, command: str) -> list[Run]:
     todo = [each for each in plan.candidates if _lacks(each, plan)]
     if todo:
         check_trees(plan.source, plan.conditions)
-        begun = [each for each in todo if each.run_id is None]
         try:
             _evaluate(todo, plan, store, command)
-        except GnlbenchError as error:
-            _forget_empty_runs(begun, store)
-            if isinstance(error, BadImageError):
-                raise DataError(
-                    f"{error}, or leave such images out of every cell with --skip-bad-images",
-                    path=error.path,
-                ) from error
-            raise
+        except BadImageError as error:
+            raise DataError(
+                f"{error}, or leave such images out of every cell with --skip-bad-images",
+                path=error.path,
+            ) from error
     else:
         say("Everything that was asked for is stored already; --rerun evaluates anew")
     runs = []
@@ -48,29 +45,17 @@ def evaluate_plan(plan: Plan, store: Store, command: str) -> list[Run]:
         if candidate in todo or not candidate.is_finished:
             store.finish_run(run_id)
         runs.append(store.run(run_id))
-    _say_what_tags_mean(plan.settings.tags, runs, store)
+    say_what_tags_mean(plan.settings.tags, {run.id for run in runs}, store)
     return runs
-
-
-def _say_what_tags_mean(tags: Sequence[str], runs: Sequence[Run], store: Store) -> None:
-    """A tag means the newest run that has it; nobody should find that out at the next gate."""
-    for tag in tags:
-        ids = store.tagged(tag)
-        if len(ids) > 1:
-            others = [id for id in ids if id not in {run.id for run in runs}]
-            was = f", no longer {others[0]}" if others and ids[0] not in others else ""
-            means = f"means the newest, {ids[0]}{was}"
-            say(f"Note: the tag {tag!r} is that of {len(ids)} runs and {means}")
 
 
 def _evaluate(todo: Sequence[Candidate], plan: Plan, store: Store, command: str) -> None:
     from robustbench_gnl.evaluation import evaluate_pieces
 
-    n_images = plan.n_images_left()
     with ExitStack() as locks:
         for candidate in todo:
             _begin_or_resume(candidate, plan, store, command, locks)
-        with EvaluationProgress(n_images, label="starting") as progress:
+        with EvaluationProgress(plan.n_images_left(), label="starting") as progress:
             evaluate_pieces(
                 plan.judged(partial(_store_piece, store)),
                 plan.source,
@@ -91,16 +76,19 @@ def _begin_or_resume(
 
     here = environment(candidate.network.device, command)
     if candidate.run_id is None:
-        candidate.run_id = store.create_run(
-            candidate.model,
-            candidate.protocol,
-            candidate.image_set,
-            block_size=candidate.block_size,
-            tags=plan.settings.tags,
-            environment=here,
-            skipped=plan.source.skipped,
+        candidate.run_id = locks.enter_context(
+            store.begin_run(
+                candidate.model,
+                candidate.protocol,
+                candidate.image_set,
+                known=None if plan.settings.rerun else candidate.known,
+                block_size=candidate.block_size,
+                tags=plan.settings.tags,
+                environment=here,
+                skipped=plan.source.skipped,
+            )
         )
-        locks.enter_context(store.lock_run(candidate.run_id))
+        locks.enter_context(_forgotten_if_empty(candidate.run_id, store))
         return
     locks.enter_context(store.lock_run(candidate.run_id))
     # Another process may have worked on it until the lock was ours.
@@ -109,11 +97,18 @@ def _begin_or_resume(
     say(f"Resuming run {candidate.run_id}: {len(candidate.stored)} pieces are stored")
 
 
-def _forget_empty_runs(begun: Sequence[Candidate], store: Store) -> None:
-    """A run that failed before its first piece says nothing: leave no trace of it."""
-    for candidate in begun:
-        if candidate.run_id is not None and not store.stored_pieces(candidate.run_id):
-            store.delete_run(candidate.run_id)
+@contextmanager
+def _forgotten_if_empty(run_id: str, store: Store) -> Iterator[None]:
+    """A run that failed before its first piece says nothing: leave no trace of it, while its lock
+    keeps others from going on with it."""
+    try:
+        yield
+    except GnlbenchError:
+        # What failed is the news, be it that the run is gone.
+        with suppress(StoreError):
+            if not store.stored_pieces(run_id):
+                store.delete_run(run_id)
+        raise
 
 
 def _lacks(candidate: Candidate, plan: Plan) -> bool:

@@ -15,6 +15,7 @@ from corruptions import ENGINES
 from robustbench_gnl.cli._conditions import parse_corruptions, parse_severities
 from robustbench_gnl.cli._options import MOST_WORKERS
 from robustbench_gnl.cli._request import DataRequest, ModelRequest, Settings, pair_models
+from robustbench_gnl.cli._tags import check_tags
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.normalisation import INSIDE, given_normalisation
 
@@ -229,10 +230,9 @@ class EvaluationOptions:
         """How to work.
 
         Raises:
-            UsageError: A tag without a name.
+            UsageError: A tag without a name, or one that no store takes.
         """
-        if self.tag and not all(name.strip() for name in self.tag):
-            raise UsageError("a tag needs a name, such as --tag release-1.2")
+        check_tags(self.tag or ())
         return Settings(
             device=self.device,
             precision=self.precision,

@@ -14,6 +14,7 @@ from robustbench_gnl.cli._output import no_runs_in, say
 from robustbench_gnl.cli._run_files import read_runs
 from robustbench_gnl.contents import Contents, pieces_contents
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.records import CLOCK_WHEN_BEGUN
 
 if TYPE_CHECKING:
     from robustbench_gnl.records import Condition, Run
@@ -58,7 +59,8 @@ def given_runs(selectors: Sequence[str], db: str) -> list[GivenRun]:
                     selector=selector,
                 )
             store = store or stack.enter_context(open_store(db))
-            found.append(_from_store(store, selector))
+            with store.at_one_moment():  # Another process may be writing or deleting it.
+                found.append(_from_store(store, selector))
     return found
 
 
@@ -126,8 +128,9 @@ def names_of(runs: Sequence[Run]) -> list[str]:
 
 def seconds_of(run: Run) -> float:
     """How long a run took. Batches that are judged at the same time each count their own
-    seconds, so the clock may say less; it says more where the run was interrupted."""
-    if run.finished_at is None:
+    seconds, so the clock may say less; it says more where the run was interrupted, and nothing
+    where it was set back."""
+    if run.finished_at is None or CLOCK_WHEN_BEGUN in run.environment:
         return run.seconds
     ends = [datetime.fromisoformat(time) for time in (run.created_at, run.finished_at)]
     return min(run.seconds, max(1.0, (ends[1] - ends[0]).total_seconds()))

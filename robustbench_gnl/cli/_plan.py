@@ -36,6 +36,8 @@ class Candidate:
     stored: dict[tuple[int, Condition], Contents] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     is_finished: bool = False
+    known: tuple[str, ...] = ()
+    """The runs of this model under this protocol that were there when this command began."""
 
     def find_stored(
         self, store: Store, source: Source, conditions: Sequence[Condition], *, rerun: bool
@@ -48,9 +50,11 @@ class Candidate:
         Raises:
             DataError: A run of other files would have to go on with these.
         """
+        # Before any is looked at: what appears later is of another process.
+        self.known = tuple(store.run_ids_of(self.model, self.protocol))
         others: list[tuple[Run, str]] = []
-        for run in [] if rerun else store.find_runs(self.model, self.protocol):
-            stored = store.stored_pieces(run.id)
+        for run_id in () if rerun else self.known:
+            run, stored = store.run(run_id), store.stored_pieces(run_id)
             difference = difference_from(source, run, stored)
             if difference is None:
                 self.run_id, self.block_size, self.tags = run.id, run.block_size, run.tags

@@ -91,7 +91,7 @@ def _computed(
     if evidence is None:
         evidence = evidence_of(store.pieces(run.id), run.protocol.n_images)
     return bootstrap(
-        evidence,
+        evidence.only(run.cells),  # Another process may have added cells since the run was read.
         n_resamples=N_RESAMPLES if n_resamples is None else n_resamples,
         seed=SEED if seed is None else seed,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -25,13 +24,15 @@ _STREAM = re.compile(r"/dev/(stdout|stderr|fd/[0-9]+)|/proc/self/fd/[0-9]+")
 def read_runs(path: Path, stack: ExitStack) -> Iterator[StoredRun]:
     """The runs of a file; what it is shows in its first bytes, not in its name."""
     from robustbench_gnl.store import open_store
-    from robustbench_gnl.store.documents import from_document
+    from robustbench_gnl.store.documents import MOST_BYTES, from_document, parse_document
 
     try:
         with path.open("rb") as file:  # Once: what a pipe gave, it does not give again.
             start = file.read(len(SQLITE_MAGIC))
             is_store = start == SQLITE_MAGIC
-            document = None if is_store else json.loads(start + file.read())
+            document = None
+            if not is_store:
+                document = parse_document(start + file.read(MOST_BYTES))
             store_path = path
             if is_store and not path.is_file():
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="gnlbench-"))
@@ -47,12 +48,18 @@ def read_runs(path: Path, stack: ExitStack) -> Iterator[StoredRun]:
             f"{path} {what}; expected a file that `gnlbench runs export RUN -o FILE` wrote",
             path=path,
         ) from error
+    except StoreError as error:
+        raise _of_file(path, error) from error
     if is_store:
         return stack.enter_context(open_store(str(store_path))).stored_runs()
     try:
         return iter([from_document(document)])
     except StoreError as error:
-        raise StoreError(f"{path}: {error}", **{**error.values, "path": path}) from error
+        raise _of_file(path, error) from error
+
+
+def _of_file(path: Path, error: StoreError) -> StoreError:
+    return StoreError(f"{path}: {error}", **{**error.values, "path": path})
 
 
 def write_whole(path: Path, text: str, *, option: str = "--output") -> None:

@@ -25,6 +25,12 @@ from robustbench_gnl.cli._options import (
 from robustbench_gnl.cli._output import no_runs_in, print_json, print_parts, say
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.cli._run_files import read_runs, write_whole
+from robustbench_gnl.cli._tags import (
+    check_free,
+    check_tags,
+    say_what_is_left,
+    say_what_tags_mean,
+)
 from robustbench_gnl.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +40,7 @@ if TYPE_CHECKING:
 runs_app = typer.Typer(
     no_args_is_help=True,
     help=(
-        "List, show, delete, export and import the stored runs.\n\n"
+        "List, show, tag, delete, export and import the stored runs.\n\n"
         "RUN is a run id, the start of one, a tag (its newest run), or the name of a model "
         "(its newest finished run).\n\n"
         "Example: `gnlbench runs list`"
@@ -88,16 +94,18 @@ def show_run(
     level: LevelOption = DEFAULT_LEVEL,
     ci: IntervalsOption = True,
 ) -> None:
-    from robustbench_gnl.cli._details import details_of
+    from robustbench_gnl.cli._details import details_of, stored_evidence
     from robustbench_gnl.reports import render_run, run_document, run_table
     from robustbench_gnl.reports.run_facts import fact_lines, run_facts
     from robustbench_gnl.store import open_store
 
     divisor = chosen_reference(reference)
     with open_store(db) as store:
-        found = store.resolve(run)
-        n_pieces = len(store.stored_pieces(found.id))
-        details = details_of(store, found, db, divisor, level=level)
+        with store.at_one_moment():  # Another process may be writing or deleting it.
+            found = store.resolve(run)
+            n_pieces = len(store.stored_pieces(found.id))
+            read = stored_evidence(store, found)
+        details = details_of(store, found, db, divisor, level=level, read=read)
     if format is Format.json:
         print_json({**run_document(found, divisor, details), **run_facts(found, n_pieces)})
     elif format is Format.table:
@@ -105,6 +113,47 @@ def show_run(
         typer.echo("\n".join(fact_lines(found, n_pieces)))
     else:
         typer.echo(render_run(found, format.value, divisor, details, intervals=ci))
+
+
+@runs_app.command(
+    "tag",
+    help="Add tags to a run, or remove some. A tag means the newest run that has it, wherever a "
+    "command takes a RUN.\n\n"
+    "Example: `gnlbench runs tag 20261123-142530-a1b2c3 baseline --remove candidate`",
+)
+def tag_run(
+    run: RunArgument,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME...", help="Tags to add.", show_default=False),
+    ] = None,
+    remove: Annotated[
+        list[str] | None,
+        typer.Option("--remove", metavar="NAME", help="A tag to remove; repeatable."),
+    ] = None,
+    db: StoreOption = str(DEFAULT_STORE),
+) -> None:
+    from robustbench_gnl.store import open_store
+
+    added, removed = list(dict.fromkeys(names or [])), list(dict.fromkeys(remove or []))
+    if not (added or removed):
+        raise UsageError("expected a tag to add, or one to remove with --remove")
+    if both := [name for name in added if name in removed]:
+        raise UsageError(f"the tag {both[0]!r} is both to be added and to be removed")
+    check_tags(added)
+    with open_store(db) as store:
+        found = store.resolve(run)
+        check_free(added, store)
+    if missing := [name for name in removed if name not in found.tags]:
+        has = f"its tags are {', '.join(found.tags)}" if found.tags else "it has no tags"
+        raise UsageError(f"run {found.id} has no tag {missing[0]!r}: {has}", run_id=found.id)
+    with open_store(db, write=True) as store:
+        store.change_tags(found.id, add=added, remove=removed)
+        tags = store.run(found.id).tags
+        listed = f"has the tags {', '.join(tags)}" if tags else "has no tags"
+        say(f"Run {found.id} ({found.model.name}) {listed}.")
+        say_what_tags_mean(added, {found.id}, store)
+        say_what_is_left(removed, store)
 
 
 @runs_app.command(

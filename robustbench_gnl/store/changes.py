@@ -13,7 +13,8 @@ from sqlalchemy import Connection, Table, Text, delete, func, insert, literal, s
 from robustbench_gnl.contents import cell_digests
 from robustbench_gnl.errors import StoreError
 from robustbench_gnl.records import Condition, Piece
-from robustbench_gnl.store import schema
+from robustbench_gnl.store import queries, schema
+from robustbench_gnl.store.checks import check_time
 from robustbench_gnl.store.faults import decoding_run
 from robustbench_gnl.store.pack import (
     pack_image_set,
@@ -31,6 +32,16 @@ _SUMMED = ("n_images", "n_top1", "n_top5", "negative_log_likelihood_sum", "secon
 def now() -> str:
     """UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def next_created_at(connection: Connection) -> str:
+    """Now, but never before the newest run, whatever the clock says: a new run is the newest."""
+    newest = queries.newest_created_at(connection)
+    try:
+        check_time(newest, "created_at")
+    except StoreError:  # An empty store, or a damaged run, which is no reason to begin none.
+        newest = None
+    return max(now(), newest or "")
 
 
 def new_run_id(connection: Connection, created_at: str) -> str:
@@ -108,6 +119,12 @@ def insert_tags(connection: Connection, run_id: str, tags: Iterable[str]) -> Non
         connection.execute(insert(table), rows)
 
 
+def delete_tags(connection: Connection, run_id: str, tags: Iterable[str]) -> None:
+    table = schema.tags
+    key = run_key(connection, run_id, lock=True)
+    connection.execute(delete(table).where(table.c.run == key, table.c.tag.in_([*tags])))
+
+
 def insert_piece(connection: Connection, run_id: str, piece: Piece) -> None:
     """Write a checked piece and the sums of its cell.
 
@@ -136,10 +153,12 @@ def insert_piece(connection: Connection, run_id: str, piece: Piece) -> None:
 
 
 def set_finished(connection: Connection, run_id: str) -> None:
-    key = run_key(connection, run_id)
-    connection.execute(
-        update(schema.runs).where(schema.runs.c.key == key).values(finished_at=now())
-    )
+    """Never before the run began, though the clock may have been set back since."""
+    runs = schema.runs
+    key = run_key(connection, run_id, lock=True)
+    begun = connection.execute(select(runs.c.created_at).where(runs.c.key == key)).scalar_one()
+    finished_at = max(now(), str(begun))
+    connection.execute(update(runs).where(runs.c.key == key).values(finished_at=finished_at))
 
 
 def remove_run(connection: Connection, run_id: str) -> None:

@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import datetime, timedelta
 
 import corruptions
 from robustbench_gnl.errors import StoreError
 from robustbench_gnl.records import N_CALIBRATION_BINS, Condition, ImageSet, Model, Piece, Protocol
+from robustbench_gnl.store.bounds import (
+    LEAST_STD,
+    MOST_CLASSES,
+    MOST_IMAGES,
+    MOST_LOSS,
+    MOST_MEAN,
+    MOST_PARAMS,
+    MOST_SECONDS,
+    MOST_STD,
+    MOST_TAG,
+    check_range,
+    check_text,
+)
+from robustbench_gnl.store.typed import shown
 
+RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
+_ROUNDING = 1e-5
+"""What a confidence may lie outside its bin: some versions added them up in float32."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -21,6 +39,11 @@ def check_run(protocol: Protocol, image_set: ImageSet, block_size: int) -> None:
     """Refuse a run whose protocol and images do not belong together."""
     if block_size < 1:
         raise StoreError(f"expected a block size of at least 1, got {block_size}")
+    check_range(block_size, "a block size", 1, MOST_IMAGES)
+    check_range(image_set.n_images, "a number of images", 0, MOST_IMAGES)
+    check_range(protocol.skipped_images, "a number of skipped images", 0, MOST_IMAGES)
+    if protocol.jpeg_quality is not None:
+        check_range(protocol.jpeg_quality, "a JPEG quality", 1, 100)
     if image_set.n_images < 1 or len(image_set.labels) != image_set.n_images:
         raise StoreError(
             f"expected an image set with one label an image, got {image_set.n_images} keys "
@@ -33,8 +56,9 @@ def check_run(protocol: Protocol, image_set: ImageSet, block_size: int) -> None:
         )
     for before, after in zip(image_set.keys, image_set.keys[1:], strict=False):
         if before >= after:  # The bits of a piece follow the keys.
+            what = "holds a key twice" if before == after else "is not sorted"
             raise StoreError(
-                f"the image set {image_set.name!r} is not sorted: {after!r} follows {before!r}"
+                f"the image set {image_set.name!r} {what}: {after!r} follows {before!r}"
             )
     if protocol.image_set != image_set.fingerprint:
         raise StoreError(
@@ -53,7 +77,7 @@ def check_model(model: Model, image_set: ImageSet) -> None:
     if not _SHA256.fullmatch(model.checkpoint_sha256):
         raise StoreError(
             "expected the sha256 of the checkpoint as 64 hexadecimal digits, "
-            f"got {model.checkpoint_sha256!r}"
+            f"got {shown(model.checkpoint_sha256)}"
         )
     for name in ("mean", "std"):
         values = getattr(model, name)
@@ -61,17 +85,59 @@ def check_model(model: Model, image_set: ImageSet) -> None:
             raise StoreError(f"expected three finite numbers as {name}, got {values}")
     if min(model.std) <= 0:
         raise StoreError(f"expected numbers above 0 as std, got {model.std}")
+    for mean, std in zip(model.mean, model.std, strict=True):
+        check_range(mean, "a mean", -MOST_MEAN, MOST_MEAN)
+        check_range(std, "a std", LEAST_STD, MOST_STD)
     if model.n_params < 0 or model.n_classes < 1:
         raise StoreError(
             f"expected at least 0 parameters and 1 class, got {model.n_params} "
             f"and {model.n_classes}"
         )
+    check_range(model.n_params, "a number of parameters", 0, MOST_PARAMS)
+    check_range(model.n_classes, "a number of classes", 1, MOST_CLASSES)
     worst = next((n for n in image_set.labels if not 0 <= n < model.n_classes), None)
     if worst is not None:
         raise StoreError(
             f"expected labels from 0 to {model.n_classes - 1}, as the model has "
             f"{model.n_classes} classes; got {worst}"
         )
+
+
+def check_time(value: str | None, name: str) -> None:
+    """Refuse what is no UTC time in ISO 8601."""
+    if value is None and name == "finished_at":
+        return
+    try:
+        parsed = datetime.fromisoformat(value or "")
+    except ValueError:
+        parsed = None
+    # Written in one way only: the order of runs is that of these texts.
+    if (
+        parsed is None
+        or parsed.utcoffset() != timedelta(0)
+        or value != parsed.isoformat(timespec="seconds")
+    ):
+        raise StoreError(
+            f"expected {name} as a UTC time such as 2026-11-23T14:25:30+00:00, got {shown(value)}"
+        )
+
+
+def tag_fault(tag: str) -> str | None:
+    """What is wrong with a tag, in words; None for a good one."""
+    if RUN_ID.fullmatch(tag):
+        return f"expected a tag that does not look like a run id, got {tag!r}"
+    try:
+        check_text(tag, "a tag", MOST_TAG, may_be_empty=False)
+    except StoreError as error:
+        return str(error)
+    return None
+
+
+def check_tag(tag: str) -> None:
+    """Refuse a tag that would never be found, or that not every database can hold."""
+    fault = tag_fault(tag)
+    if fault is not None:
+        raise StoreError(fault)
 
 
 def check_condition(condition: Condition) -> None:
@@ -81,7 +147,7 @@ def check_condition(condition: Condition) -> None:
     if not known or not (condition.is_clean or name in corruptions.names("all")):
         raise StoreError(
             f"expected `clean` at severity 0, or one of {', '.join(corruptions.names('all'))} "
-            f"at severity 1 to 5, got {name!r} at severity {severity}"
+            f"at severity 1 to 5, got {shown(name)} at severity {severity}"
         )
 
 
@@ -104,9 +170,18 @@ def check_piece(piece: Piece, protocol: Protocol, block_size: int) -> None:
         value = getattr(piece, name)
         if not (math.isfinite(value) and value >= 0):
             raise _refusal(piece, f"expected a finite {name} of at least 0, got {value}")
+    most = {
+        "negative_log_likelihood_sum": MOST_LOSS * piece.n_images,
+        "seconds": MOST_SECONDS,
+    }
+    for name, limit in most.items():
+        if getattr(piece, name) > limit:
+            raise _refusal(
+                piece, f"expected a {name} of at most {limit:g}, got {getattr(piece, name):g}"
+            )
     if not _SHA256.fullmatch(piece.digest):
         raise _refusal(
-            piece, f"expected a sha256 digest of 64 hexadecimal digits, got {piece.digest!r}"
+            piece, f"expected a sha256 digest of 64 hexadecimal digits, got {shown(piece.digest)}"
         )
     if piece.made_from is not None and not _SHA256.fullmatch(piece.made_from):
         raise _refusal(piece, f"expected a sha256 digest as made_from, got {piece.made_from!r}")
@@ -146,6 +221,14 @@ def _check_calibration(piece: Piece) -> None:
         )
     if any(not (math.isfinite(value) and value >= 0) for value in bins.confidence_sum):
         raise _refusal(piece, "expected finite confidence sums of at least 0")
+    for b, (n, total) in enumerate(zip(bins.n_images, bins.confidence_sum, strict=True)):
+        low, high = n * b / N_CALIBRATION_BINS, n * (b + 1) / N_CALIBRATION_BINS
+        if not low - n * _ROUNDING <= total <= high + n * _ROUNDING:
+            raise _refusal(
+                piece,
+                f"expected a confidence sum from {low:g} to {high:g} in calibration bin {b} "
+                f"with {n} images, got {total:g}",
+            )
 
 
 def _refusal(piece: Piece, reason: str) -> StoreError:

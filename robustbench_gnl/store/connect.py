@@ -6,15 +6,19 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from robustbench_gnl.errors import StoreError
 from robustbench_gnl.store.faults import BUSY_SECONDS, refusal, sqlite_code
 from robustbench_gnl.store.location import EXPECTED, Location
+
+WRITE_BACK_SECONDS = 0.5
+"""How long closing a store waits for readers and writers that are in its way."""
 
 WRITES = "gnlbench_writes"
 """Execution option of a connection whose transaction writes."""
@@ -32,8 +36,6 @@ def reading_engine(location: Location) -> Engine | None:
     """An engine that leaves a file as it is; None where there is no file."""
     if location.path is None:
         return _server_engine(location)
-    if location.path.is_dir():
-        raise _is_a_folder(location.name)
     if not location.path.exists():
         return None
     return _file_engine(_reader(location.path, location.name))
@@ -166,8 +168,6 @@ def _connect_immutable(path: Path, name: str) -> sqlite3.Connection:
 
 
 def _make_writable(path: Path, name: str) -> None:
-    if path.is_dir():
-        raise _is_a_folder(name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -183,8 +183,14 @@ def _make_writable(path: Path, name: str) -> None:
             raise refusal("SQLITE_READONLY", name, f"no permission to write {place}")
 
 
-def _is_a_folder(name: str) -> StoreError:
-    return StoreError(
-        f"the store {name} is a folder: expected a file; did you mean {name}/gnlbench.sqlite?",
-        location=name,
-    )
+def write_back(engine: Engine) -> None:
+    """Bring what the log of a SQLite file holds into the file itself, so that the file alone,
+    copied, is the whole store. SQLite does so by itself when the last process closes it.
+
+    It is no error where a reader or writer is in the way: nothing is lost, and the next one to
+    close the store does it.
+    """
+    with suppress(SQLAlchemyError, sqlite3.Error), closing(engine.raw_connection()) as connection:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {round(1000 * WRITE_BACK_SECONDS)}")
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from datetime import datetime
 from typing import Any, TypeVar
 
 from robustbench_gnl.errors import StoreError
@@ -20,10 +19,26 @@ from robustbench_gnl.records import (
     Piece,
     Protocol,
 )
-from robustbench_gnl.store.checks import check_model, check_piece, check_run
+from robustbench_gnl.store.bounds import (
+    MOST_KEY,
+    MOST_REASON,
+    MOST_TAGS,
+    check_environment,
+    check_text,
+)
+from robustbench_gnl.store.checks import (
+    RUN_ID,
+    check_model,
+    check_piece,
+    check_run,
+    check_tag,
+    check_time,
+)
 from robustbench_gnl.store.stored import RunHead, StoredRun
-from robustbench_gnl.store.typed import build, take
+from robustbench_gnl.store.typed import build, shown, take
 
+MOST_BYTES = 2**29
+"""Of a document: a run of 50,000 images with all cells has 12 MB."""
 _Record = TypeVar("_Record", Model, Protocol, ImageSet)
 _DOCUMENT_TYPES: dict[str, Any] = {
     "schema_version": int,
@@ -33,7 +48,6 @@ _DOCUMENT_TYPES: dict[str, Any] = {
     "image_set": Mapping,
     "pieces": list,
 }
-_RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 
 
 def to_document(stored: StoredRun) -> dict[str, Any]:
@@ -49,6 +63,28 @@ def to_document(stored: StoredRun) -> dict[str, Any]:
     }
 
 
+def parse_document(content: bytes) -> Any:
+    """The JSON of a document, as `from_document` takes it.
+
+    Raises:
+        StoreError: An object in it has a key twice, of which JSON libraries drop one in silence.
+        ValueError: It is no JSON, or larger than any run.
+        RecursionError: It is nested too deep.
+    """
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"more than {MOST_BYTES // 2**20} MiB")
+    return json.loads(content, object_pairs_hook=_without_repeated_keys)
+
+
+def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise StoreError(f"expected every key of an object once, got {shown(key)} twice")
+        found[key] = value
+    return found
+
+
 def from_document(document: Any) -> StoredRun:
     """Read a document and check that nothing in it contradicts anything else.
 
@@ -58,7 +94,7 @@ def from_document(document: Any) -> StoredRun:
     version = document.get("schema_version") if isinstance(document, Mapping) else None
     if version != SCHEMA_VERSION:
         raise StoreError(
-            f"expected a run exported with schema_version {SCHEMA_VERSION}, got {version!r}; "
+            f"expected a run exported with schema_version {SCHEMA_VERSION}, got {shown(version)}; "
             "write one with `gnlbench runs export RUN -o FILE`",
             schema_version=version,
         )
@@ -80,19 +116,20 @@ def check_stored(stored: StoredRun) -> None:
     """Refuse a run that no store of ours could hold."""
     head = stored.head
     # The id becomes the name of a lock file.
-    if not _RUN_ID.fullmatch(head.id):
+    if not RUN_ID.fullmatch(head.id):
         raise StoreError(
-            f"expected a run id such as 20261123-142530-a1b2c3, got {head.id!r}", run_id=head.id
+            f"expected a run id such as 20261123-142530-a1b2c3, got {shown(head.id)}",
+            run_id=head.id,
         )
     for name in ("created_at", "finished_at"):
         check_time(getattr(head, name), name)
-    if not all(isinstance(reason, str) for reason in head.skipped.values()):
-        raise StoreError(f"expected a reason in words for every skipped image of run {head.id}")
-    if not all(head.tags):
-        raise StoreError(f"expected tags with at least one letter in run {head.id}")
-    for text in (*head.tags, *_texts(stored.model), *_texts(stored.protocol)):
-        _check_text(text)
-    _check_text(stored.image_set.name)
+    if head.finished_at is not None and head.finished_at < head.created_at:
+        raise StoreError(
+            f"expected run {head.id} to finish after it began at {head.created_at}, "
+            f"got finished_at {head.finished_at}"
+        )
+    check_environment(head.environment)
+    _check_texts(stored)
     check_run(stored.protocol, stored.image_set, head.block_size)
     check_model(stored.model, stored.image_set)
     seen = set()
@@ -105,31 +142,29 @@ def check_stored(stored: StoredRun) -> None:
         seen.add((piece.condition, piece.block))
 
 
-def _texts(record: Model | Protocol) -> list[str]:
-    values = (getattr(record, field.name) for field in fields(record))
-    return [value for value in values if isinstance(value, str)]
-
-
-def _check_text(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise StoreError(f"a store refuses text that is no Unicode: {text!r}") from error
-
-
-def check_time(value: str | None, name: str) -> None:
-    """Refuse what is no UTC time in ISO 8601."""
-    if value is None and name == "finished_at":
-        return
-    try:
-        parsed = datetime.fromisoformat(value or "")
-    except ValueError:
-        parsed = None
-    offset = parsed.utcoffset() if parsed else None
-    if offset is None or offset.total_seconds() != 0:
-        raise StoreError(
-            f"expected {name} as a UTC time such as 2026-11-23T14:25:30+00:00, got {value!r}"
-        )
+def _check_texts(stored: StoredRun) -> None:
+    head = stored.head
+    if len(head.tags) > MOST_TAGS:
+        raise StoreError(f"expected at most {MOST_TAGS:,} tags, got {len(head.tags):,}")
+    if not all(head.tags):
+        raise StoreError(f"expected tags with at least one letter in run {head.id}")
+    for tag in head.tags:
+        check_tag(tag)
+    for key, reason in head.skipped.items():
+        if not isinstance(reason, str):
+            raise StoreError(f"expected a reason in words for every skipped image of run {head.id}")
+        for text, most in ((key, MOST_KEY), (reason, MOST_REASON)):
+            if len(text) > most or "\0" in text:  # Stored escaped, so it may be no Unicode.
+                check_text(text, "what is said of a skipped image", most)
+    for what, record in (("model", stored.model), ("protocol", stored.protocol)):
+        for field in fields(record):
+            value = getattr(record, field.name)
+            if isinstance(value, str):
+                check_text(value, f"{what}.{field.name}", may_be_empty=field.name != "name")
+    check_text(stored.image_set.name, "image_set.name")
+    check_text(stored.image_set.label_set, "image_set.label_set")
+    for key in stored.image_set.keys:
+        check_text(key, "an image key", MOST_KEY)
 
 
 def _with_fingerprint(record: Model | Protocol | ImageSet) -> dict[str, Any]:
@@ -149,7 +184,7 @@ def _checked(kind: type[_Record], value: Mapping[str, Any], where: str) -> _Reco
         raise StoreError(f"the {where} of the document is damaged: {error}") from error
     if computed != stated:
         raise StoreError(
-            f"the {where} has the fingerprint {computed}, the document states {stated!r}: "
+            f"the {where} has the fingerprint {computed}, the document states {shown(stated)}: "
             "it was changed after it was written",
             stated=stated,
             computed=computed,

@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 from robustbench_gnl.store import schema, versions
 from robustbench_gnl.store.connect import WRITES, memory_engine, reading_engine, writing_engine
 from robustbench_gnl.store.faults import store_errors
+from robustbench_gnl.store.inspection import check_file
 from robustbench_gnl.store.location import Location, parse_location
 from robustbench_gnl.store.store import Store
 
@@ -22,6 +23,7 @@ def open_store(location: str, *, write: bool = False) -> Store:
     """
     place = parse_location(location)
     with store_errors(place.name):
+        check_file(place)
         return _open_for_writing(place) if write else _open_for_reading(place)
 
 

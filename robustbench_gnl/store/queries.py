@@ -17,7 +17,8 @@ from robustbench_gnl.contents import Contents, cell_digests, pieces_contents
 from robustbench_gnl.errors import StoreError, UsageError, did_you_mean
 from robustbench_gnl.records import CLEAN, Cell, Condition, ImageSet, Model, Piece, Protocol, Run
 from robustbench_gnl.store import schema
-from robustbench_gnl.store.checks import n_blocks_of
+from robustbench_gnl.store.bounds import is_too_deep
+from robustbench_gnl.store.checks import RUN_ID, n_blocks_of
 from robustbench_gnl.store.faults import decoding, decoding_run
 from robustbench_gnl.store.pack import unpack_image_set, unpack_model, unpack_piece, unpack_protocol
 from robustbench_gnl.store.stored import RunHead, StoredRun
@@ -68,9 +69,15 @@ def load_runs(
 
 
 def load_run(connection: Connection, run_id: str) -> Run:
+    """The run of an id that was found in this store.
+
+    Raises:
+        StoreError: It is not there any more.
+        UsageError: It is no id.
+    """
     found = load_runs(connection, _runs.c.id == run_id)
     if not found:
-        raise no_such_run(connection, run_id)
+        raise _missing(connection, run_id)
     return found[0]
 
 
@@ -84,12 +91,26 @@ def find_run_ids(connection: Connection, model: Model, protocol: Protocol) -> li
     return [*connection.execute(query).scalars()]
 
 
+def newest_created_at(connection: Connection) -> str | None:
+    """When the newest run was begun; None in an empty store."""
+    found = connection.execute(_newest(select(_runs.c.created_at), limit=1)).scalar()
+    return found if isinstance(found, str) else None
+
+
 def run_key(connection: Connection, run_id: str, *, lock: bool = False) -> int:
-    """The key of a run in other tables. `lock` makes other writers of the run wait."""
+    """The key, in other tables, of a run whose id was found in this store.
+
+    Args:
+        lock: Make other writers of the run wait.
+
+    Raises:
+        StoreError: It is not there any more.
+        UsageError: It is no id.
+    """
     query = select(_runs.c.key).where(_runs.c.id == run_id)
     key: int | None = connection.execute(query.with_for_update() if lock else query).scalar()
     if key is None:
-        raise no_such_run(connection, run_id)
+        raise _missing(connection, run_id)
     return key
 
 
@@ -149,7 +170,11 @@ def load_image_set(connection: Connection, fingerprint: str) -> ImageSet:
     with decoding(f"image set {fingerprint}"):
         row = connection.execute(query).mappings().first()
     if row is None:
-        raise StoreError(f"the store holds no image set {fingerprint}", fingerprint=fingerprint)
+        raise StoreError(
+            f"the store holds no image set {fingerprint}: another process has deleted its last run",
+            fingerprint=fingerprint,
+            reason="deleted",
+        )
     with decoding(f"image set {fingerprint}"):
         return unpack_image_set(dict(row))
 
@@ -220,10 +245,30 @@ def named_run_ids(connection: Connection, selector: str) -> list[str]:
     raise no_such_run(connection, selector)
 
 
+def id_that_begins(connection: Connection, word: str) -> str | None:
+    """The newest run whose id begins with a word; None where none does, or the word is empty."""
+    found = connection.execute(_newest(select(_runs.c.id))).scalars()
+    begun = (id for id in found if isinstance(id, str) and word and id.startswith(word))
+    return next(begun, None)
+
+
 def tagged_run_ids(connection: Connection, tag: str) -> list[str]:
     """The runs that have a tag, the newest first."""
     tagged = select(_tags.c.run).where(_tags.c.tag == tag)
     return [*connection.execute(_newest(select(_runs.c.id), _runs.c.key.in_(tagged))).scalars()]
+
+
+def _missing(connection: Connection, run_id: str) -> StoreError | UsageError:
+    """The error for an id that names no run. A whole id was found in this store before, so that
+    no word of a user is to blame."""
+    if not RUN_ID.fullmatch(run_id):
+        return no_such_run(connection, run_id)
+    return StoreError(
+        f"run {run_id} is not in the store: if it was there a moment ago, another process has "
+        "deleted it; `gnlbench runs list` shows what is there",
+        run_id=run_id,
+        reason="deleted",
+    )
 
 
 def no_such_run(connection: Connection, selector: str) -> UsageError:
@@ -253,6 +298,9 @@ def no_such_run(connection: Connection, selector: str) -> UsageError:
 def _newest(
     query: Select[Any], *where: ColumnElement[bool], limit: int | None = None
 ) -> Select[Any]:
+    """The newest run first: the one begun last by `created_at`, of the same second the one that
+    came into the store last. `changes.next_created_at` keeps a clock set back from making a new
+    run older than those before it; an imported run keeps its own time."""
     return query.where(*where).order_by(_runs.c.created_at.desc(), _runs.c.key.desc()).limit(limit)
 
 
@@ -314,6 +362,8 @@ def _run(row: Any, tags: list[Any], cells: list[Any]) -> Run:
         head = build(RunHead, values, "run")
         if not all(isinstance(reason, str) for reason in head.skipped.values()):
             raise StoreError("a skipped image has no reason in words")
+        if is_too_deep(head.environment):
+            raise StoreError("its environment is nested too deep")
         for cell in cells:
             _check_cell(cell)
         cells.sort(key=lambda cell: (_POSITION[cell[0]], cell[1]))

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from robustbench_gnl.contents import Contents
 from robustbench_gnl.errors import StoreError
-from robustbench_gnl.records import Condition, ImageSet, Model, Piece, Protocol, Run
+from robustbench_gnl.records import (
+    CLOCK_WHEN_BEGUN,
+    Condition,
+    ImageSet,
+    Model,
+    Piece,
+    Protocol,
+    Run,
+)
 from robustbench_gnl.store import cache, changes, queries
-from robustbench_gnl.store.checks import check_piece
-from robustbench_gnl.store.connect import WRITES
+from robustbench_gnl.store.bounds import check_environment
+from robustbench_gnl.store.checks import check_piece, check_tag
+from robustbench_gnl.store.connect import WRITES, write_back
 from robustbench_gnl.store.documents import check_stored, from_document, to_document
 from robustbench_gnl.store.faults import store_errors
 from robustbench_gnl.store.location import Location
@@ -41,6 +50,9 @@ class Store:
         self.exists = exists
         """False: nothing was there to be read, and an empty store stands for it."""
         self._checked_against: dict[str, tuple[Protocol, int]] = {}
+        self._locked: set[str] = set()
+        """Runs that this store has the lock on."""
+        self._moment: Connection | None = None
 
     @property
     def name(self) -> str:
@@ -59,9 +71,34 @@ class Store:
         self.close()
 
     def close(self) -> None:
+        """Let go of the database; the main file of SQLite then holds everything, unless another
+        process is in the way."""
+        if self._writable and self._location.path is not None:
+            write_back(self._engine)
         self._engine.dispose()
 
     # Reading
+
+    @contextmanager
+    def at_one_moment(self) -> Iterator[None]:
+        """Every reading inside sees the store as the first one did, whatever is written, deleted
+        or tagged meanwhile."""
+        if self._moment is not None:
+            yield
+            return
+        options = {"isolation_level": "REPEATABLE READ"}  # as a transaction of SQLite is anyway
+        with (
+            store_errors(self._location.name),
+            self._engine.connect().execution_options(
+                **({} if self._engine.dialect.name == "sqlite" else options)
+            ) as connection,
+            connection.begin(),
+        ):
+            self._moment = connection
+            try:
+                yield
+            finally:
+                self._moment = None
 
     def runs(self, *, limit: int | None = None) -> list[Run]:
         """The runs, newest first, with their complete cells."""
@@ -69,10 +106,11 @@ class Store:
             return queries.load_runs(connection, limit=limit)
 
     def run(self, run_id: str) -> Run:
-        """The run of this id.
+        """The run of an id that was found in this store.
 
         Raises:
-            UsageError: There is none.
+            StoreError: It is not there any more.
+            UsageError: It is no id.
         """
         with self._reading() as connection:
             return queries.load_run(connection, run_id)
@@ -109,11 +147,15 @@ class Store:
         with self._reading() as connection:
             return queries.tagged_run_ids(connection, tag)
 
-    def find_runs(self, model: Model, protocol: Protocol) -> list[Run]:
-        """The runs of this model under this protocol, the newest first."""
+    def begins_id(self, word: str) -> str | None:
+        """A run whose id begins with a word, which then goes before a tag; None if none does."""
         with self._reading() as connection:
-            found = queries.find_run_ids(connection, model, protocol)
-            return [queries.load_run(connection, run_id) for run_id in found]
+            return queries.id_that_begins(connection, word)
+
+    def run_ids_of(self, model: Model, protocol: Protocol) -> list[str]:
+        """The ids of the runs of this model under this protocol, the newest first."""
+        with self._reading() as connection:
+            return queries.find_run_ids(connection, model, protocol)
 
     def stored_pieces(self, run_id: str) -> dict[tuple[int, Condition], Contents]:
         """What each (block, condition) that is stored was read from: a resumed run skips these."""
@@ -164,25 +206,83 @@ class Store:
     ) -> str:
         """Begin a run without pieces, and return its id."""
         with self._writing() as connection:
-            created_at = changes.now()
-            head = RunHead(
-                id=changes.new_run_id(connection, created_at),
-                block_size=block_size,
-                created_at=created_at,
-                finished_at=None,
-                tags=tuple(tags),
-                environment=dict(environment or {}),
-                skipped=dict(skipped or {}),
-            )
-            stored = StoredRun(head, model, protocol, image_set, pieces=())
-            check_stored(stored)
-            changes.insert_run(connection, stored)
+            head = _new_head(connection, block_size, tags, environment, skipped)
+            changes.insert_run(connection, _checked(head, model, protocol, image_set))
         return head.id
 
+    @contextmanager
+    def begin_run(
+        self,
+        model: Model,
+        protocol: Protocol,
+        image_set: ImageSet,
+        *,
+        known: Collection[str] | None,
+        block_size: int,
+        tags: Iterable[str] = (),
+        environment: Mapping[str, Any] | None = None,
+        skipped: Mapping[str, str] | None = None,
+    ) -> Iterator[str]:
+        """Begin a run without pieces, and hold its lock from before others can see it.
+
+        Of processes that begin the same evaluation at once, one does; the others are refused.
+
+        Args:
+            known: The runs of this model under this protocol that the caller has seen and does
+                not go on with; None: whatever there is, this is to be another run.
+
+        Raises:
+            StoreError: Another process has begun such a run meanwhile.
+        """
+        with ExitStack() as locks:
+            with self._writing() as connection:
+                if known is not None:
+                    self._check_none_begun(connection, model, protocol, known)
+                head = _new_head(connection, block_size, tags, environment, skipped)
+                changes.insert_run(connection, _checked(head, model, protocol, image_set))
+                locks.enter_context(self._lock(head.id))
+            yield head.id
+
+    def _check_none_begun(
+        self, connection: Connection, model: Model, protocol: Protocol, known: Collection[str]
+    ) -> None:
+        if connection.dialect.name == "postgresql":  # SQLite lets one transaction write at a time.
+            key = {"key": f"gnlbench {model.fingerprint} {protocol.fingerprint}"}
+            lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
+            connection.execute(lock, key)
+        begun = [id for id in queries.find_run_ids(connection, model, protocol) if id not in known]
+        if begun:
+            with self._lock(begun[0]):  # Refused while the other process works on it.
+                raise StoreError(
+                    f"run {begun[0]} of the same model under the same protocol was begun by "
+                    "another process at the same time; run the same command again, which goes "
+                    "on from it",
+                    run_id=begun[0],
+                    reason="busy",
+                )
+
     def add_tags(self, run_id: str, tags: Iterable[str]) -> None:
-        """Add tags to a run; those it has already stay."""
+        """Add tags to a run; those it has already stay.
+
+        Raises:
+            StoreError: One of them looks like a run id, or is not what a database can hold.
+        """
+        self.change_tags(run_id, add=tags)
+
+    def change_tags(
+        self, run_id: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()
+    ) -> None:
+        """Remove tags from a run and add others, at once; those that it lacks are no matter.
+
+        Raises:
+            StoreError: One to be added looks like a run id, or is not what a database can hold.
+        """
+        added = tuple(add)
+        for tag in added:
+            check_tag(tag)
         with self._writing() as connection:
-            changes.insert_tags(connection, run_id, tags)
+            changes.delete_tags(connection, run_id, remove)
+            changes.insert_tags(connection, run_id, added)
 
     def add_piece(self, run_id: str, piece: Piece) -> None:
         """Commit one piece.
@@ -199,6 +299,7 @@ class Store:
 
     def note_resumed(self, run_id: str, environment: Mapping[str, Any]) -> None:
         """Note the environment in which a run goes on, beside that in which it began."""
+        check_environment(environment)
         with self._writing() as connection:
             changes.append_environment(connection, run_id, environment)
 
@@ -221,9 +322,9 @@ class Store:
         """Remove a run and its pieces.
 
         Raises:
-            StoreError: A process is writing it.
+            StoreError: A process is writing it, unless it is this one, which holds its lock.
         """
-        with self.lock_run(run_id):
+        with nullcontext() if run_id in self._locked else self.lock_run(run_id):
             with self._writing() as connection:
                 changes.remove_run(connection, run_id)
             if self._location.path is not None:
@@ -234,16 +335,31 @@ class Store:
         """Keep other processes from writing the run. The lock dies with this process.
 
         Raises:
-            StoreError: Another process has it.
+            StoreError: Another process has it, or has deleted the run.
         """
         self._check_writable()
+        self._check_there(run_id)
+        with self._lock(run_id):
+            self._check_there(run_id)  # It may have been deleted until the lock was ours.
+            yield
+
+    def _check_there(self, run_id: str) -> None:
         with self._reading() as connection:
             queries.run_key(connection, run_id)
-        with (
-            store_errors(self._location.name),
-            run_lock(self._engine, self._location, run_id),
-        ):
+
+    @contextmanager
+    def _lock(self, run_id: str) -> Iterator[None]:
+        # What goes wrong while the lock is held is not the store's: only its ends are told as such.
+        lock = ExitStack()
+        with store_errors(self._location.name):
+            lock.enter_context(run_lock(self._engine, self._location, run_id))
+        self._locked.add(run_id)
+        try:
             yield
+        finally:
+            self._locked.discard(run_id)
+            with store_errors(self._location.name):
+                lock.close()
 
     # Between stores
 
@@ -284,6 +400,10 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
+        if self._moment is not None:
+            with store_errors(self._location.name):
+                yield self._moment
+            return
         with store_errors(self._location.name), self._engine.begin() as connection:
             yield connection
 
@@ -304,3 +424,31 @@ class Store:
                 "expected `open_store(..., write=True)`",
                 location=self._location.name,
             )
+
+
+def _new_head(
+    connection: Connection,
+    block_size: int,
+    tags: Iterable[str],
+    environment: Mapping[str, Any] | None,
+    skipped: Mapping[str, str] | None,
+) -> RunHead:
+    clock, created_at = changes.now(), changes.next_created_at(connection)
+    here = dict(environment or {})
+    if clock < created_at:  # It was set back, or that of another host was ahead.
+        here[CLOCK_WHEN_BEGUN] = clock
+    return RunHead(
+        id=changes.new_run_id(connection, created_at),
+        block_size=block_size,
+        created_at=created_at,
+        finished_at=None,
+        tags=tuple(tags),
+        environment=here,
+        skipped=dict(skipped or {}),
+    )
+
+
+def _checked(head: RunHead, model: Model, protocol: Protocol, image_set: ImageSet) -> StoredRun:
+    stored = StoredRun(head, model, protocol, image_set, pieces=())
+    check_stored(stored)
+    return stored

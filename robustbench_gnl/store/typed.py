@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import sys
 import types
 from collections.abc import Hashable, Mapping
@@ -12,6 +13,15 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from robustbench_gnl.errors import StoreError
 
 _Record = TypeVar("_Record")
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
+
+
+def shown(value: Any) -> str:
+    """A value as messages show it: short, whatever its length, and however deep it is nested."""
+    return _SHORT.repr(value)
 
 
 def build(kind: type[_Record], value: Any, where: str) -> _Record:
@@ -31,7 +41,7 @@ def take(value: Any, hints: Mapping[str, Any], where: str) -> dict[str, Any]:
         raise StoreError(f"expected an object in {where}, got {type(value).__name__}")
     if value.keys() != hints.keys():
         missing = ", ".join(sorted(hints.keys() - value.keys())) or "none"
-        unknown = ", ".join(sorted(map(str, value.keys() - hints.keys()))) or "none"
+        unknown = ", ".join(sorted(map(str, value.keys() - hints.keys())))[:200] or "none"
         raise StoreError(
             f"{where} does not have the entries it should: missing {missing}; unknown {unknown}"
         )
@@ -39,7 +49,7 @@ def take(value: Any, hints: Mapping[str, Any], where: str) -> dict[str, Any]:
         if not _fits(value[name], hint):
             raise StoreError(
                 f"expected {getattr(hint, '__name__', hint)} in {where}.{name}, "
-                f"got {str(value[name])[:80]!r}"
+                f"got {shown(value[name])}"
             )
     return dict(value)
 

@@ -6,6 +6,8 @@ there is something to migrate.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,68 @@ disk: 0002 adds a cache, and what 0003 adds to cells is computed from their piec
 WITH_CACHE = frozenset({"0002", "0003"})
 WITH_CONTENTS = frozenset({"0003"})
 
+_REVISION = re.compile(r"[0-9]{4}")
 _SCRIPTS = Path(__file__).parent / "migrations"
+
+
+_OUR_TABLES = frozenset({"image_sets", "protocols", "runs", "tags", "pieces", "cells"})
+"""Those of the first revision, which every later one has too."""
+
+REVISION_QUERY = "SELECT version_num FROM alembic_version"
+
+
+def is_store(tables: Collection[str]) -> bool:
+    """Whether these are the tables of a store. Alembic's own makes none: many programs have it,
+    and some of them a table `runs` too."""
+    return {"alembic_version", *_OUR_TABLES} <= set(tables)
+
+
+def check_tables(tables: Collection[str], where: str, *, is_shared: bool = False) -> bool:
+    """Whether these are the tables of a store; False for a database that holds none yet.
+
+    Args:
+        is_shared: A server's database may be shared with others, a file is one program's.
+
+    Raises:
+        StoreError: The database is another program's.
+    """
+    if is_store(tables):
+        return True
+    if tables and ("alembic_version" in tables or not is_shared):
+        names = [name for name in sorted(tables) if name != "alembic_version"]
+        listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        raise foreign(f"its tables: {listed or 'alembic_version'}", where)
+    return False
+
+
+def check_revision(revisions: Sequence[object], where: str) -> str:
+    """The revision that the table of Alembic holds.
+
+    Raises:
+        StoreError: It is another program's, or a newer gnlbench's.
+    """
+    revision = str(revisions[0]) if len(revisions) == 1 else ""
+    if not _REVISION.fullmatch(revision):
+        raise foreign(f"its schema: {', '.join(map(str, revisions)) or 'none'}", where)
+    if revision not in REVISIONS:
+        raise StoreError(
+            f"the store {where} was written by a newer gnlbench: it has schema {revision!r}, "
+            f"this one knows up to {REVISIONS[-1]!r}; upgrade with `pip install -U gnlbench`, "
+            "or name another store with --db",
+            location=where,
+            reason="newer",
+        )
+    return revision
+
+
+def foreign(what: str, where: str) -> StoreError:
+    """The error for a database of another program."""
+    return StoreError(
+        f"the store {where} is a database of another program ({what}); nothing was changed; "
+        "name another one with --db",
+        location=where,
+        reason="foreign",
+    )
 
 
 def revision_of(connection: Connection, where: str) -> str | None:
@@ -32,26 +95,9 @@ def revision_of(connection: Connection, where: str) -> str | None:
         StoreError: The database is another program's, or a newer gnlbench's.
     """
     tables = inspect(connection).get_table_names()
-    if "alembic_version" not in tables:
-        # A server's database may be shared with others, a file is one program's.
-        if tables and connection.dialect.name == "sqlite":
-            raise StoreError(
-                f"the store {where} is a database of another program (its tables: "
-                f"{', '.join(sorted(tables)[:5])}); name another file with --db",
-                location=where,
-                reason="foreign",
-            )
+    if not check_tables(tables, where, is_shared=connection.dialect.name != "sqlite"):
         return None
-    revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    if revision is not None and revision not in REVISIONS:
-        raise StoreError(
-            f"the store {where} was written by a newer gnlbench: it has schema {revision!r}, "
-            f"this one knows up to {REVISIONS[-1]!r}; upgrade with `pip install -U gnlbench`, "
-            "or name another store with --db",
-            location=where,
-            reason="newer",
-        )
-    return str(revision) if revision is not None else None
+    return check_revision(connection.execute(text(REVISION_QUERY)).scalars().all(), where)
 
 
 def is_current(revision: str | None) -> bool:

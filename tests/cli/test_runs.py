@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -11,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from typer.testing import CliRunner, Result
 import robustbench_gnl.cli.runs
 from robustbench_gnl.cli import app
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition
-from robustbench_gnl.store import open_store
+from robustbench_gnl.store import Store, open_store
 from tests.store.samples import fill, make_model, make_piece
 
 ROOT = Path(__file__).parents[2]
@@ -282,7 +284,7 @@ def test_a_file_that_cannot_be_written_is_told(call: Call, run_id: str):
     assert "cannot be written" in result.stderr
 
 
-@pytest.mark.parametrize("command", ["", "list", "show", "delete", "export", "import"])
+@pytest.mark.parametrize("command", ["", "list", "show", "tag", "delete", "export", "import"])
 def test_every_help_has_an_example(call: Call, command: str):
     result = call(*command.split(), "--help")
     assert result.exit_code == 0
@@ -408,3 +410,205 @@ def test_a_damaged_run_can_be_deleted(call: Call, run_id: str):
     result = call("delete", run_id, "--yes")
     assert (result.exit_code, result.stderr) == (0, f"Deleted run {run_id}.\n")
     assert call("list").exit_code == 0
+
+
+def test_tags_are_added_and_removed(call: Call, run_id: str):
+    done = call("tag", run_id, "gate", "v2", "--remove", "v1", "--remove", "paper")
+    assert (done.exit_code, done.stdout) == (0, ""), done.stderr
+    assert f"Run {run_id} (resnet50) has the tags gate, v2." in done.stderr
+    assert "the tag 'v1' is that of no run any more" in done.stderr
+    assert call("show", "gate").exit_code == 0
+    assert call("show", "paper").exit_code == 2
+    again = call("tag", "gate", "gate")  # by a tag, and one that it has
+    assert (again.exit_code, again.stderr) == (
+        0,
+        f"Run {run_id} (resnet50) has the tags gate, v2.\n",
+    )
+    none = call("tag", run_id, "--remove", "gate", "--remove", "v2")
+    assert f"Run {run_id} (resnet50) has no tags." in none.stderr
+
+
+def test_what_a_tag_means_is_said(call: Call, run_id: str):
+    with open_store("results/gnlbench.sqlite", write=True) as store:
+        newer = fill(store, (CLEAN,), model=make_model("vit"))
+    done = call("tag", newer, "paper")
+    assert (
+        f"Note: the tag 'paper' is that of 2 runs and means the newest, {newer}, no longer {run_id}"
+        in done.stderr
+    )
+    done = call("tag", run_id, "paper")
+    assert f"and means the newest, {newer}\n" in done.stderr, "the older run does not win it back"
+    done = call("tag", newer, "--remove", "paper")
+    assert f"Note: the tag 'paper' now means {run_id}" in done.stderr
+    assert json.loads(call("show", "paper", "-f", "json").stdout)["run_id"] == run_id
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "expected a tag to add, or one to remove with --remove"),
+        (["a", "--remove", "a"], "the tag 'a' is both to be added and to be removed"),
+        ([""], "a tag needs a name"),
+        (["  "], "a tag needs a name"),
+        (["x" * 201], "a tag of at most 200 characters, got 201"),
+        (["a\0b"], "NUL character"),
+        (["caf\udce9"], "no Unicode"),
+        (["20261123-142530-a1b2c3"], "does not look like a run id"),
+        (["20"], "which would go on meaning that run"),
+        (["release/1"], "would look for a file 'release/1'"),
+        (["run.json"], "would look for a file 'run.json'"),
+        (["--remove", "none"], "has no tag 'none': its tags are paper, v1"),
+    ],
+)
+def test_a_tag_that_would_not_be_found_is_refused(
+    call: Call, run_id: str, words: list[str], sentence: str
+):
+    done = call("tag", run_id, *words)
+    assert (done.exit_code, done.stdout) == (2, ""), done.stderr
+    assert sentence in done.stderr
+    with open_store("results/gnlbench.sqlite") as store:
+        assert store.run(run_id).tags == ("paper", "v1")
+
+
+def test_tagging_needs_a_run_and_a_store_that_can_be_written(
+    call: Call, run_id: str, monkeypatch: pytest.MonkeyPatch
+):
+    assert call("tag", "nobody", "a").exit_code == 2
+    monkeypatch.setattr(os, "access", lambda place, mode: False)
+    done = call("tag", run_id, "a")
+    assert done.exit_code == 5
+    assert "is read-only" in done.stderr
+
+
+def _deleting(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """Another process deletes all runs right after a store has answered."""
+    answer = getattr(Store, method)
+
+    def and_delete(self: Store, *arguments: object, **options: object):
+        found = answer(self, *arguments, **options)
+        with open_store("results/gnlbench.sqlite", write=True) as store:
+            for run in queries_of(store):
+                store.delete_run(run)
+        return found
+
+    def queries_of(store: Store) -> list[str]:
+        with store._reading() as connection:
+            return [*connection.exec_driver_sql("SELECT id FROM runs").scalars()]
+
+    monkeypatch.setattr(Store, method, and_delete)
+
+
+@pytest.mark.parametrize(
+    ("command", "method", "code"),
+    [
+        (["show", "paper"], "resolve", 0),  # as it was when it was found
+        (["tag", "paper", "new"], "resolve", 5),
+        (["delete", "paper", "--yes"], "resolve_id", 5),
+        (["export", "paper"], "resolve_id", 5),
+    ],
+)
+def test_a_run_deleted_meanwhile_is_told(
+    call: Call,
+    run_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+    method: str,
+    code: int,
+):
+    _deleting(monkeypatch, method)
+    done = call(*command)
+    assert done.exit_code == code, done.stderr
+    if code:
+        assert done.stdout == ""
+        assert f"run {run_id} is not in the store" in done.stderr
+        assert "another process has deleted it" in done.stderr
+        assert "did you mean" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [["compare", "base", "other"], ["explain", "base"]])
+def test_a_run_deleted_while_it_is_read_is_read_as_it_was(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+):
+    with open_store("results/gnlbench.sqlite", write=True) as store:
+        for name in ("base", "other"):
+            fill(store, (CLEAN, FOG), model=make_model(name, name))
+    expected = CliRunner().invoke(app, command)
+    assert expected.exit_code == 0, expected.stderr
+    named = Store.named
+
+    def and_delete(self: Store, selector: str) -> list[str]:
+        ids = named(self, selector)
+        with open_store("results/gnlbench.sqlite", write=True) as other:
+            other.delete_run(ids[0])
+        return ids
+
+    monkeypatch.setattr(Store, "named", and_delete)
+    done = CliRunner().invoke(app, command)
+    assert (done.exit_code, done.stdout) == (0, expected.stdout), done.stderr
+    assert call("show", "base").exit_code == 2
+
+
+@pytest.mark.parametrize("n_files", [6, 7, 8])
+def test_few_open_files_are_no_fault_of_the_program(call: Call, run_id: str, n_files: int):
+    script = f'ulimit -n {n_files}; exec "$0" -m robustbench_gnl runs show "$1"'
+    done = subprocess.run(
+        ["sh", "-c", script, sys.executable, run_id],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode in (0, 5), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (MemoryError(), "not enough memory"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "not enough memory"),
+        (ImportError("libx.so: failed to map segment from shared object"), "not enough memory"),
+        (OSError(errno.EMFILE, "Too many open files", "numpy/__init__.py"), "too many open files"),
+    ],
+)
+def test_what_the_machine_is_short_of_is_said(
+    call: Call, monkeypatch: pytest.MonkeyPatch, error: Exception, sentence: str
+):
+    def fails(*_arguments: object, **_options: object) -> None:
+        raise ValueError("a library gives up") from error
+
+    monkeypatch.setattr(Store, "runs", fails)
+    done = call("list")
+    assert (done.exit_code, done.stdout) == (5, "")
+    assert done.stderr.startswith(f"Error: {sentence}")
+
+
+def test_a_foreign_database_is_not_changed_by_any_command(call: Call, run_id: str, tmp_path: Path):
+    call("export", run_id, "-o", "run.json")
+    with closing(sqlite3.connect("photos.sqlite")) as connection:
+        connection.executescript("CREATE TABLE photos (id INTEGER);")
+    before = (Path("photos.sqlite").read_bytes(), os.stat("photos.sqlite").st_mtime_ns)
+    files = set(tmp_path.iterdir())
+    commands = (
+        ["runs", "list"], ["runs", "show", run_id], ["runs", "export", run_id], ["runs", "cite"],
+        ["runs", "tag", run_id, "a"], ["runs", "delete", run_id, "--yes"],
+        ["runs", "import", "run.json"], ["leaderboard", "--ci"], ["explain", run_id], ["plan"],
+        ["compare", run_id, "x"], ["check", run_id, "--baseline", "x", "--fail-on", "mCE:+1"],
+    )  # fmt: skip
+    for command in commands:
+        done = CliRunner().invoke(app, [*command, "--db", "photos.sqlite"])
+        assert done.exit_code == 5, (command, done.stderr)
+        assert "is a database of another program" in done.stderr
+    done = call("import", "photos.sqlite")
+    assert done.exit_code == 5
+    after = (Path("photos.sqlite").read_bytes(), os.stat("photos.sqlite").st_mtime_ns)
+    assert after == before
+    assert set(tmp_path.iterdir()) == files
+
+
+def test_the_main_file_alone_is_a_copy_after_every_command(call: Call, run_id: str):
+    """Also while another program reads the store."""
+    with open_store("results/gnlbench.sqlite") as reader:
+        reader.runs()
+        assert call("tag", run_id, "fresh").exit_code == 0
+        shutil.copy("results/gnlbench.sqlite", "copy.sqlite")
+    assert call("show", "fresh", "--db", "copy.sqlite").exit_code == 0

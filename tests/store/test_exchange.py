@@ -29,7 +29,9 @@ from tests.store.samples import (
 )
 
 FOG = Condition("fog", 3)
-words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+words = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12
+)
 
 
 @settings(max_examples=10)

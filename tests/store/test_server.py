@@ -10,7 +10,7 @@ import pytest
 from robustbench_gnl.errors import StoreError
 from robustbench_gnl.records import CLEAN, Condition
 from robustbench_gnl.store import Store, open_store
-from tests.store.samples import fill, make_piece
+from tests.store.samples import fill, make_image_set, make_model, make_piece, make_protocol
 
 FOG = Condition("fog", 3)
 
@@ -46,3 +46,21 @@ def test_a_lock_on_a_server_keeps_others_out(server: Store):
         pass
     with server.lock_run(run_id):
         pass
+
+
+def test_one_process_begins_a_run_on_a_server(server: Store):
+    images = make_image_set()
+    what = (make_model(), make_protocol(images), images)
+    with open_store(os.environ["GNLBENCH_TEST_POSTGRES"], write=True) as other:
+        with (
+            server.begin_run(*what, known=(), block_size=8) as run_id,
+            pytest.raises(StoreError, match=f"run {run_id} is being written"),
+            other.begin_run(*what, known=(), block_size=8),
+        ):
+            pass
+        with server.at_one_moment():
+            assert server.run(run_id).id == run_id
+            other.delete_run(run_id)
+            assert server.stored_pieces(run_id) == {}
+        with pytest.raises(StoreError, match="another process has deleted it"):
+            server.run(run_id)

@@ -118,14 +118,13 @@ def test_a_refused_piece_leaves_nothing(store: Store):
 
 def test_the_newest_run_of_model_and_protocol_is_found(store: Store):
     protocol = make_protocol(make_image_set())
-    assert store.find_runs(make_model(), protocol) == []
+    assert store.run_ids_of(make_model(), protocol) == []
     first = fill(store, ())
     second = fill(store, ())
     fill(store, (), model=make_model("vit"))
-    found = store.find_runs(make_model(), protocol)
-    assert [run.id for run in found] == [second, first]
-    assert store.find_runs(make_model(checkpoint="other"), protocol) == []
-    assert store.find_runs(make_model(), replace(protocol, precision="bf16")) == []
+    assert store.run_ids_of(make_model(), protocol) == [second, first]
+    assert store.run_ids_of(make_model(checkpoint="other"), protocol) == []
+    assert store.run_ids_of(make_model(), replace(protocol, precision="bf16")) == []
     assert [run.id for run in store.runs(limit=2)][1] == second
 
 

@@ -1,0 +1,79 @@
+"""Names that people give to runs: which are refused, and what they mean afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from robustbench_gnl.cli._output import say
+from robustbench_gnl.errors import UsageError
+
+if TYPE_CHECKING:
+    from robustbench_gnl.store import Store
+
+
+def check_tags(tags: Iterable[str]) -> None:
+    """Refuse tags that no store takes, before any work is done.
+
+    Raises:
+        UsageError: One is blank, too long, no text that a database can hold, or like a run id.
+    """
+    from robustbench_gnl.store.checks import tag_fault
+
+    for tag in tags:
+        if not tag.strip():
+            raise UsageError("a tag needs a name, such as release-1.2")
+        fault = tag_fault(tag)
+        if fault is not None:
+            raise UsageError(f"{fault}; name a tag such as release-1.2", tag=tag)
+
+
+def check_free(tags: Iterable[str], store: Store) -> None:
+    """Refuse tags that commands would take for something else.
+
+    Raises:
+        UsageError: A run's id begins so, or it looks like the name of a file.
+    """
+    for tag in tags:
+        run_id = store.begins_id(tag)
+        if run_id is not None:
+            raise UsageError(
+                f"the id of run {run_id} begins with {tag!r}, which would go on meaning that run; "
+                "name another tag",
+                tag=tag,
+            )
+        if "/" in tag or tag.endswith(".json"):
+            raise UsageError(
+                f"commands that take a RUN would look for a file {tag!r}; "
+                "name a tag without / and .json",
+                tag=tag,
+            )
+
+
+def say_what_tags_mean(tags: Sequence[str], run_ids: Collection[str], store: Store) -> None:
+    """A tag means the newest run that has it; nobody should find that out at the next gate.
+
+    Args:
+        run_ids: The runs that have just been given these tags.
+    """
+    for tag in tags:
+        ids = store.tagged(tag)
+        if len(ids) > 1:
+            others = [id for id in ids if id not in run_ids]
+            was = f", no longer {others[0]}" if others and ids[0] not in others else ""
+            means = f"means the newest, {ids[0]}{was}"
+            say(f"Note: the tag {tag!r} is that of {len(ids)} runs and {means}")
+        run_id = store.begins_id(tag)
+        if run_id is not None and store.named(tag) == [run_id]:
+            say(
+                f"Warning: {tag!r} names run {run_id}, whose id begins so, rather than the runs "
+                "with this tag; use another one"
+            )
+
+
+def say_what_is_left(tags: Sequence[str], store: Store) -> None:
+    """What tags mean that were taken from a run."""
+    for tag in tags:
+        ids = store.tagged(tag)
+        means = f"now means {ids[0]}" if ids else "is that of no run any more"
+        say(f"Note: the tag {tag!r} {means}")
