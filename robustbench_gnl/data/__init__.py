@@ -1,7 +1,7 @@
 """Where images come from: sources, labels, pixels, and the workers that make them."""
 
 from robustbench_gnl.data.labels import IMAGENET, imagenet_labels, labels_of_folders
-from robustbench_gnl.data.opening import SOURCE_KINDS, check_trees, open_source
+from robustbench_gnl.data.opening import SOURCE_KINDS, check_trees, open_clean, open_source
 from robustbench_gnl.data.pixels import (
     CROP,
     RELEASE_JPEG_QUALITY,
@@ -48,6 +48,7 @@ __all__ = [
     "jpeg_step",
     "labels_of_folders",
     "locked",
+    "open_clean",
     "open_sample",
     "open_source",
     "read_image",

@@ -12,10 +12,12 @@ import io
 import os
 import stat
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +37,7 @@ TIFF_BITS_PER_SAMPLE, TIFF_PHOTOMETRIC_INTERPRETATION = 258, 262
 LARGEST_FILE = 10**9
 """Bytes. The largest image of ImageNet has 15 MB; a file is read whole."""
 LARGEST_IMAGE = 2 * 89_478_485
-"""Pixels. Above it Pillow refuses to decode; here it holds whatever Pillow's own limit is set to."""
+"""Pixels: the number above which Pillow refuses to decode, whatever its own limit is set to."""
 
 Pixels = NDArray[np.uint8]
 
@@ -93,7 +95,7 @@ def read_image(
         # Pillow warns of odd metadata, which move no pixel, with lines of its own source.
         with (
             warnings.catch_warnings(action="ignore"),
-            Image.open(io.BytesIO(content), formats=_formats_here()) as image,
+            Image.open(io.BytesIO(content), formats=formats_here()) as image,
         ):
             problem = size_problem(image.size, minimum_side)
             if problem is None:
@@ -115,33 +117,44 @@ def _content_of(path: Path) -> bytes:
         BadImageError: It is no such file, cannot be read, or changes meanwhile.
     """
     try:
-        with open(path, "rb", opener=_open_at_once) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise _bad_image(path, "it is no regular file")
-            if status.st_size > LARGEST_FILE:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > LARGEST_FILE:
                 raise _bad_image(
                     path,
-                    f"it has {status.st_size / 1e9:,.1f} GB, more than the "
-                    f"{LARGEST_FILE / 1e9:,.0f} GB that an image file may have",
+                    f"it has {size / 1e9:,.1f} GB, more than the {LARGEST_FILE / 1e9:,.0f} GB "
+                    "that an image file may have",
                 )
-            content = file.read(status.st_size + 1)
+            content = file.read(size + 1)
     except (OSError, MemoryError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error) or "not enough memory"
         raise BadImageError(f"cannot read {path}: {reason}", path=path, reason=reason) from error
-    if len(content) != status.st_size:
+    if len(content) != size:
         raise _bad_image(path, "it changed while it was read")
     return content
 
 
+@contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """A regular file, opened for reading.
+
+    Raises:
+        BadImageError: It is a device, a FIFO or a socket, for whose writer nobody waits here.
+        OSError: It cannot be opened.
+    """
+    with open(path, "rb", opener=_open_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise _bad_image(path, "it is no regular file")
+        yield file
+
+
 def _open_at_once(path: str, flags: int) -> int:
-    """A file descriptor, without waiting for the writer of a FIFO."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 @cache
-def _formats_here() -> tuple[str, ...]:
-    """Those of the formats that this build of Pillow has."""
+def formats_here() -> tuple[str, ...]:
+    """Those of the formats that this build of Pillow has; nothing else is ever opened."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
@@ -182,16 +195,14 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 def _full_range(grey: NDArray[np.uint16], image: Image.Image) -> NDArray[np.uint16]:
     """The greys of a TIFF of more than 8 bits over all 16 bits, with 0 as black."""
     tags = image.tag_v2  # type: ignore[attr-defined]
-    if tags.get(TIFF_BITS_PER_SAMPLE) == (12,):
-        grey = grey << 4
-    if tags.get(TIFF_PHOTOMETRIC_INTERPRETATION) == 0:  # white is zero
-        grey = 65535 - grey
-    return grey
+    scaled = grey << 4 if tags.get(TIFF_BITS_PER_SAMPLE) == (12,) else grey
+    white_is_zero = tags.get(TIFF_PHOTOMETRIC_INTERPRETATION) == 0
+    return (65535 - scaled if white_is_zero else scaled).astype(np.uint16)
 
 
 def _reason_of(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
-        *formats, last = _formats_here()
+        *formats, last = formats_here()
         return f"it is no image that Pillow knows as {', '.join(formats)} or {last}"
     if isinstance(error, MemoryError):
         return "there is not enough memory to decode it"

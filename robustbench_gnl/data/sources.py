@@ -37,6 +37,7 @@ class Source:
     clean_files: Mapping[str, str] | None = None
     """As `files`, for a clean tree beside a released one (its suffixes may differ)."""
     skipped: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def n_images(self) -> int:

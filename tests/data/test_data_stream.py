@@ -187,7 +187,7 @@ class WatchingExecutor(InlineExecutor):
 
 
 def test_at_most_two_blocks_of_crops_are_in_memory(tmp_path: Path) -> None:
-    source = open_source(make_clean_tree(tmp_path / "val", 3, 4, size=(60, 50)))
+    source = open_source(make_clean_tree(tmp_path / "val", 3, 4))
     executor = WatchingExecutor()
     alive = []
     conditions = (CLEAN, Condition("pixelate", 1))
