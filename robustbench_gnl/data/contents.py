@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 import corruptions
-from robustbench_gnl.data.listing import is_image_name, subfolders
+from robustbench_gnl.data.listing import is_folder, is_image_name, subfolders
 
 MOST_ENTRIES = 2000  # looked at in one folder
 
@@ -32,11 +32,7 @@ def look_into(folder: Path) -> Content:
             for entry in islice(entries, MOST_ENTRIES):
                 if entry.name.startswith("."):
                     continue
-                try:
-                    is_folder = entry.is_dir()
-                except OSError:  # a link that goes round in a circle
-                    continue
-                if is_folder:
+                if is_folder(entry):
                     content.folders.append(entry.name)
                 elif is_image_name(entry.name):
                     content.images.append(entry.name)
@@ -71,14 +67,16 @@ def corruption_folders(root: Path, folders: Sequence[str]) -> dict[str, Path]:
 
 
 def has_image(folder: Path) -> bool:
+    """Whether a folder holds a file that is listed as an image."""
     try:
         with os.scandir(folder) as entries:
-            return any(is_image_name(entry.name) and entry.is_file() for entry in entries)
+            return any(is_image_name(entry.name) and not is_folder(entry) for entry in entries)
     except OSError:
         return False
 
 
 def is_class_name(folder: str) -> bool:
+    """Whether a folder is named for a class by WordNet id or number."""
     return re.fullmatch(r"n\d{8}|\d+", folder) is not None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from robustbench_gnl.errors import DataError
@@ -35,7 +35,7 @@ def subfolders(folder: Path) -> list[str]:
     """
     try:
         with os.scandir(folder) as entries:
-            return sorted(e.name for e in entries if _is(e.is_dir) and not e.name.startswith("."))
+            return sorted(e.name for e in entries if is_folder(e) and not e.name.startswith("."))
     except NotADirectoryError:
         raise DataError(
             f"{folder} is a file; expected a folder of class folders", path=folder
@@ -65,7 +65,7 @@ def image_files(folder: Path) -> list[str]:
             return sorted(
                 entry.name
                 for entry in entries
-                if is_image_name(entry.name) and not _is(entry.is_dir)
+                if is_image_name(entry.name) and not is_folder(entry)
             )
     except OSError as error:
         raise DataError(f"cannot read {folder}: {error.strerror}", path=folder) from error
@@ -101,10 +101,10 @@ def list_images(folder: Path, class_folders: Sequence[str]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _is(kind: Callable[[], bool]) -> bool:
-    """Whether an entry is of a kind; a link that leads nowhere or round in a circle is not."""
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder; a link that leads nowhere or round in a circle is not."""
     try:
-        return kind()
+        return entry.is_dir()
     except OSError:
         return False
 

@@ -85,7 +85,7 @@ def open_clean(root: Path, *, recipe: Recipe | None = None, insisted: bool = Fal
 
 
 def _made_by_gnlbench(root: Path) -> bool:
-    return root.is_dir() and read_manifest(root) is not None
+    return os.path.isdir(root) and read_manifest(root) is not None
 
 
 def _clean_tree(

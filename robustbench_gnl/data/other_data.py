@@ -97,7 +97,8 @@ def has_videos(root: Path) -> bool:
 
 def loose_images(folder: Path, content: Content) -> str:
     n_images = len(content.images)
-    number = f"at least {n_images}" if n_images == MOST_ENTRIES else str(n_images)
+    number = f"{'at least ' if n_images == MOST_ENTRIES else ''}{n_images} image"
+    number += "" if n_images == 1 else "s"
     advice = "sort the images into their classes"
     if re.match(r"ILSVRC2012_val_\d{8}", content.images[0]):
         advice += (
@@ -107,17 +108,20 @@ def loose_images(folder: Path, content: Content) -> str:
     if folder.name.lower() == "test" or "_test_" in content.images[0]:
         advice = "the test images of ImageNet have no public labels: give the validation images"
     return (
-        f"{folder} holds {number} images and no class folders; expected one folder a class, "
+        f"{folder} holds {number} and no class folders; expected one folder a class, "
         f"named by WordNet id (such as n01440764): {advice}"
     )
 
 
 def no_images(folder: Path, content: Content) -> list[str]:
     """Why class folders have no images: they lie deeper, or are called something else."""
+    severities = _severities_in(folder)
+    if _are_of_imagenet_c(severities):
+        return [_one_corruption(folder, severities)]
     for name in content.folders[:5]:
         inside = look_into(folder / name)
         if not is_class_name(name) or inside.images:
-            continue
+            return []
         deeper = [n for n in inside.folders if has_image(folder / name / n)]
         if deeper:
             return [
@@ -169,13 +173,20 @@ def refuse_part_of_a_tree(root: Path, insist: str = "", *, only_clean: bool = Fa
             + (insist if is_severity else ""),
             path=root,
         )
-    if severities:
-        raise DataError(
-            f"{root} holds the severities {some(severities)} of one corruption, whose images are "
-            f"corrupted already; rename {place.name} to the name of its corruption (such as fog), "
-            "and give the folder above it",
-            path=root,
-        )
+    if _are_of_imagenet_c(severities):
+        raise DataError(_one_corruption(root, severities), path=root)
+
+
+def _are_of_imagenet_c(severities: list[str]) -> bool:
+    return bool(severities) and all(re.fullmatch("[1-5]", name) for name in severities)
+
+
+def _one_corruption(folder: Path, severities: list[str]) -> str:
+    return (
+        f"{folder} holds the severities {some(severities)} of one corruption, whose images are "
+        f"corrupted already; rename {folder.resolve().name} to the name of its corruption (such as "
+        "fog), and give the folder above it"
+    )
 
 
 def _severities_in(folder: Path) -> list[str]:

@@ -6,6 +6,7 @@ of entries it looks at.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,7 +51,7 @@ def find_tree_or_classes(
         DataError: The folder is missing, several folders may be meant, or it is data that
             cannot be evaluated.
     """
-    if root.is_file() and is_archive(root.name):
+    if os.path.isfile(root) and is_archive(root.name):
         raise DataError(
             f"{root} is a file; expected a folder: unpack the archive, and give the folder",
             path=root,
@@ -80,7 +81,9 @@ def find_tree_or_classes(
             path=root,
         )
     if search.reasons:
-        raise DataError(search.reasons[0], path=root)
+        reason = search.reasons[0]
+        about_root = reason.startswith(f"{root} ")
+        raise DataError(reason if about_root else f"{root} holds no data: {reason}", path=root)
     if not classes:
         raise DataError(
             f"{root} is not laid out as ImageNet-C: expected folders such as "
@@ -121,9 +124,8 @@ def _search(root: Path, *, tree: bool, classes: bool) -> _Search:
         elif (reason := files_not_read(folder, content)) is not None:
             search.reasons.append(reason)
         elif content.images and not content.folders:
-            (val if folder.name.lower() in VALIDATION else others).append(
-                loose_images(folder, content)
-            )
+            below = {part.lower() for part in folder.relative_to(root).parts}
+            (val if below & VALIDATION else others).append(loose_images(folder, content))
         else:
             others += no_images(folder, content)
     search.reasons += val
@@ -137,12 +139,17 @@ def _search(root: Path, *, tree: bool, classes: bool) -> _Search:
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, Content]]:
-    """Folders level by level with what lies in them; none below class folders and data."""
-    level = [root]
+    """Folders level by level with what lies in them; none below class folders and data, and none
+    twice where links lead to it."""
+    level, seen = [root], set()
     n_looked_into = 0
     for _ in range(DEEPEST + 1):
         below: list[Path] = []
         for folder in level:
+            place = os.path.realpath(folder)
+            if place in seen:
+                continue
+            seen.add(place)
             n_looked_into += 1
             if n_looked_into > MOST_FOLDERS:
                 return
