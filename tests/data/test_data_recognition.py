@@ -219,9 +219,15 @@ def test_names_in_other_letters_are_those_of_the_corruptions(tmp_path: Path) -> 
     assert open_source(root).trees[Condition("fog", 1)] == root / "fog" / "1"
 
 
+def test_the_search_has_a_depth(tmp_path: Path) -> None:
+    make_clean_tree(tmp_path / "a" / "b" / "c" / "d" / "val", 1, 1)
+
+    with pytest.raises(DataError, match="holds no images"):
+        open_source(tmp_path)
+    assert open_source(tmp_path / "a").notes
+
+
 def test_the_search_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_clean_tree(tmp_path / "a" / "b" / "c" / "d" / "val", 1, 1)  # too deep
-    (tmp_path / "a" / "round").symlink_to(tmp_path)
     for index in range(300):
         (tmp_path / f"x{index}").mkdir()
     looked_into: list[Path] = []
@@ -234,7 +240,15 @@ def test_the_search_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(recognition, "look_into", counting)
     with pytest.raises(DataError, match="holds no images"):
         open_source(tmp_path)
-    assert len(looked_into) <= recognition.MOST_FOLDERS
+    assert len(looked_into) == recognition.MOST_FOLDERS
+
+
+def test_a_folder_is_found_once_where_links_lead_back(tmp_path: Path) -> None:
+    val = make_clean_tree(tmp_path / "val", 1, 1)
+    (tmp_path / "a_link_to_val").symlink_to(val)
+    (tmp_path / "round").symlink_to(tmp_path)
+
+    assert open_source(tmp_path).root.resolve() == val
 
 
 # Other data sets, and what is not read
