@@ -35,6 +35,11 @@ THREE_D = frozenset({
 })  # fmt: skip
 """The folders of ImageNet-3DCC (Kar et al. 2022)."""
 OTHER_SUITES = {"ImageNet-C-bar": C_BAR, "ImageNet-3DCC": THREE_D}
+PERTURBATION = (
+    r"(brightness|gaussian_blur|gaussian_noise|motion_blur|rotate|scale|shear|shot_noise|snow"
+    r"|spatter|speckle_noise|tilt|translate|zoom_blur)(_[1-3])?"
+)
+"""How ImageNet-P calls its folders."""
 
 INSTEAD = (
     "gnlbench evaluates the corruptions of ImageNet-C only: give the root of ImageNet-C, or clean "
@@ -46,7 +51,7 @@ def other_data_set(folder: Path, content: Content) -> str | None:
     """Which data set lies there that cannot be evaluated, and what to do; None for others."""
     for suite, names in OTHER_SUITES.items():
         there = [name for name in content.folders if name in names]
-        if there and not any(has_image(folder / name) for name in there):
+        if any(_severities_in(folder / name) for name in there):
             return f"{folder} is {suite} ({some(there)}), with other corruptions; {INSTEAD}"
     if has_videos(folder):
         return (
@@ -85,17 +90,27 @@ def is_archive(name: str) -> bool:
 
 
 def has_videos(root: Path) -> bool:
-    """Whether these are folders of ImageNet-P, <perturbation>/<class>/*.mp4, or one of them."""
-    for name in look_into(root).folders[:2]:
-        inside = look_into(root / name)
-        if inside.folders:
-            inside = look_into(root / name / inside.folders[0])
-        if inside.others and all(other.endswith(".mp4") for other in inside.others):
-            return True
+    """Whether this is ImageNet-P, <perturbation>/<class>/*.mp4, or one of its perturbations."""
+    places = [root / name for name in look_into(root).folders if _is_perturbation(name)]
+    for place in [root, *places] if _is_perturbation(root.name) else places:
+        for name in look_into(place).folders[:1]:
+            others = look_into(place / name).others
+            if is_class_name(name) and others and all(file.endswith(".mp4") for file in others):
+                return True
     return False
 
 
+def _is_perturbation(folder: str) -> bool:
+    return re.fullmatch(PERTURBATION, folder) is not None
+
+
+def is_of_another_suite(folder: str) -> bool:
+    """Whether a folder is called like a corruption of another suite."""
+    return any(folder in names for names in OTHER_SUITES.values())
+
+
 def loose_images(folder: Path, content: Content) -> str:
+    """That images lie in one folder without classes, and how to sort them."""
     n_images = len(content.images)
     number = f"{'at least ' if n_images == MOST_ENTRIES else ''}{n_images} image"
     number += "" if n_images == 1 else "s"

@@ -25,6 +25,7 @@ from robustbench_gnl.data.other_data import (
     files_not_read,
     has_videos,
     is_archive,
+    is_of_another_suite,
     loose_images,
     no_images,
     other_data_set,
@@ -155,15 +156,17 @@ def _walk(root: Path) -> Iterator[tuple[Path, Content]]:
                 return
             content = look_into(folder)
             yield folder, content
-            if other_data_set(folder, content) is not None:
-                continue
             if folder != root and (
                 _is_train(folder)
                 or _holds_tree(folder, content.folders)
                 or _is_sure_to_hold_classes(folder, content.folders)
             ):
                 continue
-            below += [folder / name for name in content.folders if not is_class_name(name)]
+            below += [
+                folder / name
+                for name in content.folders
+                if not is_class_name(name) and not is_of_another_suite(name)
+            ]
         level = below
 
 

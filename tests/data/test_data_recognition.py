@@ -283,6 +283,14 @@ def test_what_cannot_be_evaluated_is_named(tmp_path: Path, kind: str) -> None:
         assert str(tmp_path) in str(caught.value)
 
 
+def test_data_beside_other_data_is_found(tmp_path: Path) -> None:
+    val = make_clean_tree(tmp_path / "val", 1, 1)
+    others = ["perlin_noise/3.2/n01440764/a.JPEG", "snow_2/n01440764/a.mp4", "flash/notes.txt"]
+    make_empty_files(tmp_path, [*others, "a.tar", "labels.npy", "videos/holiday/a.mp4"])
+
+    assert open_source(tmp_path).root == val
+
+
 @pytest.mark.parametrize("part", ["blue_noise_sample", "blue_noise_sample/3.0"])
 def test_a_part_of_another_suite_is_named(tmp_path: Path, part: str) -> None:
     make_clean_tree(tmp_path / "blue_noise_sample" / "3.0", 2, 1)
