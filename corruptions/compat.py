@@ -56,8 +56,9 @@ def corrupt(
                 f"got {corruption_number!r}"
             )
         corruption_name = ALL[number]
-    if isinstance(image, np.ndarray) and (image.ndim == 2 or image.shape[2:] == (1,)):
-        image = np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
+    is_grey = isinstance(image, np.ndarray) and (image.ndim == 2 or image.shape[2:] == (1,))
+    if is_grey and not np.ma.is_masked(image):
+        image = np.repeat(np.asarray(image).reshape(*image.shape[:2], 1), 3, axis=2)
     if seed is None:
         seed = secrets.randbits(64)
     return engine.corrupt(image, corruption_name, severity, seed=seed, key=key)

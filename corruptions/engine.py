@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from corruptions.errors import CorruptionError, UnknownCorruptionError
 from corruptions.registry import check_severity, group_of
-from corruptions.requests import as_integer, check_image
+from corruptions.requests import as_integer, checked_image
 from corruptions.seeding import image_seed
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def corrupt(
     """Corrupt one image.
 
     Args:
-        image: uint8 of shape (H, W, 3), RGB, both sides at least 32 pixels. Left unchanged.
+        image: uint8 of shape (H, W, 3), RGB, both sides at least 32 pixels. Left unchanged; an
+            array of a subclass (a memory map, a masked array without a mask) is taken as plain.
         name: One of `names("all")`.
         severity: 1 (mild) to 5 (strong).
         seed: The experiment's seed.
@@ -52,18 +53,15 @@ def corrupt(
     group_of(name)
     severity = check_severity(severity)
     _check_engine(engine)
-    check_image(image)
+    image = checked_image(image)
     own_seed = image_seed(seed, key, name, severity)
     if engine == "imagecorruptions":
         from corruptions import package
 
         return package.corrupt(image, name, severity, own_seed)
-    import numpy as np
-
     from corruptions.families import function
 
-    # Compiled code is made anew for arrays that are read-only or not contiguous: copy those.
-    return function(name)(np.require(image, requirements=("C", "W")), severity, own_seed)
+    return function(name)(image, severity, own_seed)
 
 
 def jpeg_round_trip(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
@@ -78,7 +76,7 @@ def jpeg_round_trip(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]
         InvalidImageError: The array is not such an image.
         CorruptionError: The quality is not an integer from 1 to 100.
     """
-    check_image(image)
+    image = checked_image(image)
     checked = as_integer(quality)
     if checked is None or not 1 <= checked <= 100:
         raise CorruptionError(f"expected a JPEG quality from 1 to 100, got {quality!r}")

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from corruptions.errors import CorruptionError, InvalidImageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MINIMUM_SIDE = 32  # pixels; below it snow and frost have no meaning
 
 
-def check_image(image: Any) -> None:
-    """Raises InvalidImageError unless this is a uint8 array (H, W, 3) of 32 pixels and more."""
+def checked_image(image: Any) -> NDArray[np.uint8]:
+    """The image as a plain array, contiguous and writable, which compiled code is made for; a
+    copy only where it is not one already, so it must not be written to.
+
+    Raises:
+        InvalidImageError: It is no uint8 array (H, W, 3) of 32 pixels and more, or parts of it
+            are masked.
+    """
     import numpy as np
 
     if not isinstance(image, np.ndarray):
         raise InvalidImageError(
-            f"expected a numpy array of dtype uint8 and shape (H, W, 3), got {type(image).__name__}"
+            "expected a numpy array of dtype uint8 and shape (H, W, 3), got "
+            f"{type(image).__name__}{_conversion_of(image)}"
+        )
+    if np.ma.is_masked(image):
+        raise InvalidImageError(
+            "expected an array without masked values; fill them: numpy.ma.filled(image, 0)"
         )
     if image.dtype != np.uint8:
         holes = image.dtype.kind == "f" and bool(np.isnan(image).any())
@@ -37,6 +52,16 @@ def check_image(image: Any) -> None:
     if image.ndim != 3 or image.shape[2] != 3:
         raise InvalidImageError(f"expected shape (H, W, 3), got {image.shape}")
     check_sides(image.shape[:2])
+    return np.require(np.asarray(image), requirements=("C", "W"))
+
+
+def _conversion_of(image: Any) -> str:
+    """How to make an array of what other libraries call an image."""
+    if hasattr(image, "convert") and hasattr(image, "mode"):  # Pillow's
+        return '; convert it: numpy.asarray(image.convert("RGB"))'
+    if hasattr(image, "permute") and hasattr(image, "numpy"):  # torch's
+        return "; convert it: image.permute(1, 2, 0).cpu().numpy() for (3, H, W)"
+    return ""
 
 
 def check_sides(sides: Sequence[int]) -> None:

@@ -53,21 +53,26 @@ def corrupt_batch(images: Tensor, name: str, severity: int, *, seeds: Sequence[i
         raise EngineUnavailableError(
             f"{name} is made image by image: use corruptions.corrupt for it"
         )
-    checked = _check(images, seeds)
+    images, checked = _checked(images, seeds)
     if not checked:
         return images.clone()
     function: BatchCorruption = getattr(import_module(f"corruptions.batch.{MODULES[name]}"), name)
     return function(images, severity, checked)
 
 
-def _check(images: Any, seeds: Any) -> list[int]:
-    """The seeds, where both are what they should be."""
+def _checked(images: Any, seeds: Any) -> tuple[Tensor, list[int]]:
+    """The images as a plain tensor and the seeds, where both are what they should be."""
     import torch
 
     if not isinstance(images, torch.Tensor):
         raise InvalidImageError(
             "expected a torch tensor of dtype uint8 and shape (B, 3, H, W), "
             f"got {type(images).__name__}; torch.from_numpy and permute make one"
+        )
+    if images.layout != torch.strided or images.is_meta:
+        raise InvalidImageError(
+            f"expected a dense tensor with data, got one of layout {images.layout} on "
+            f"{images.device}; make one with images.to_dense(), on a device that holds data"
         )
     if images.dtype != torch.uint8:
         raise InvalidImageError(
@@ -88,4 +93,4 @@ def _check(images: Any, seeds: Any) -> list[int]:
         raise InvalidImageError(
             f"expected one seed an image, got {len(checked)} seeds for {len(images)} images"
         )
-    return checked
+    return images.as_subclass(torch.Tensor), checked

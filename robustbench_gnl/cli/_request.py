@@ -129,6 +129,8 @@ def open_requested(request: DataRequest) -> tuple[Source, tuple[Condition, ...]]
         source = open_sample(recipe)
     else:
         source = _open_folder(Path(request.data), request, recipe)
+        for note in source.notes:
+            say(f"Note: {note}")
         _check_recipe(source, request)
     source = source.first(request.limit)
     asked = conditions_of(request.corruptions, request.severities)

@@ -13,6 +13,7 @@ from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._conditions import parse_corruptions, parse_severities
 from robustbench_gnl.cli._options import EngineOption, SeedOption, WorkersOption
 from robustbench_gnl.cli._output import counted, say
+from robustbench_gnl.errors import UsageError
 from robustbench_gnl.records import conditions_of
 
 HELP = (
@@ -44,6 +45,14 @@ def corrupt(
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="The first N images of the sorted keys.")
     ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--source",
+            metavar="generated",
+            help="`generated`: corrupt images that look corrupted already, or are small.",
+        ),
+    ] = None,
     seed: SeedOption = 0,
     engine: EngineOption = ENGINES[0],
     workers: WorkersOption = None,
@@ -55,14 +64,19 @@ def corrupt(
         begin_tree,
         default_workers,
         locked,
-        open_source,
+        open_clean,
         start_workers,
         write_tree,
     )
 
     conditions = conditions_of(parse_corruptions(corruptions), parse_severities(severities))
     recipe = Recipe(engine=engine, seed=seed, jpeg_quality=jpeg_quality)
-    images = open_source(source, kind="generated", recipe=recipe).first(limit)
+    if kind is not None and kind != "generated":
+        raise UsageError(f"unknown source {kind!r}; expected generated, or leave --source out")
+    images = open_clean(source, recipe=recipe, insisted=kind is not None)
+    for note in images.notes:
+        say(f"Note: {note}")
+    images = images.first(limit)
     begin_tree(images, target)
     n_files = images.n_images * len(conditions)
     say(
@@ -86,7 +100,7 @@ def corrupt(
         f"Wrote {counted(written, 'file')}"
         + (f"; {there:,} were there" if there else "")
         + ". Next: gnlbench eval --model NAME --ckpt FILE "
-        + shlex.join(["--data", str(target), "--clean-data", str(source)])
+        + shlex.join(["--data", str(target), "--clean-data", str(images.root)])
     )
 
 

@@ -3,7 +3,7 @@
 from robustbench_gnl.data.class_map import ClassMap, read_class_map
 from robustbench_gnl.data.digests import check_clean_images, first_difference
 from robustbench_gnl.data.labels import Labels, imagenet_labels, labels_of_folders
-from robustbench_gnl.data.opening import SOURCE_KINDS, check_trees, open_source
+from robustbench_gnl.data.opening import SOURCE_KINDS, check_trees, open_clean, open_source
 from robustbench_gnl.data.pixels import (
     CROP,
     RELEASE_JPEG_QUALITY,
@@ -53,6 +53,7 @@ __all__ = [
     "jpeg_step",
     "labels_of_folders",
     "locked",
+    "open_clean",
     "open_sample",
     "open_source",
     "read_class_map",

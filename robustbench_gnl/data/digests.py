@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from robustbench_gnl.contents import CORRUPTED_HERE, Contents, combined_digest
+from robustbench_gnl.data.pixels import open_regular
 from robustbench_gnl.data.sources import Source
 from robustbench_gnl.data.stream import Layout
 from robustbench_gnl.errors import DataError
@@ -28,9 +28,7 @@ def file_sha256(path: Path) -> bytes:
         DataError: It cannot be read, or is no regular file.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise DataError(f"{path} is not a regular file; expected an image file", path=path)
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}", path=path) from error

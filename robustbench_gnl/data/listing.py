@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from robustbench_gnl.errors import DataError
 from robustbench_gnl.records import image_key
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpeg", ".jpg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-)
+FORMATS = {
+    "JPEG": (".jpeg", ".jpg"),
+    "PNG": (".png",),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp",),
+    "PPM": (".ppm", ".pgm"),
+    "GIF": (),
+    "JPEG2000": (),
+    "AVIF": (),
+}
+"""Pillow's names of the formats that are opened, whatever a file is called, and the suffixes by
+which images are listed. All are decoded in this process: PostScript, for one, would start another
+program. The suffixes are those of torchvision's `ImageFolder`, so that a folder has the same
+images here as in the code that trained the model; the last three formats come under them too."""
+IMAGE_SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 
 
 def subfolders(folder: Path) -> list[str]:
@@ -22,7 +35,7 @@ def subfolders(folder: Path) -> list[str]:
     """
     try:
         with os.scandir(folder) as entries:
-            return sorted(e.name for e in entries if _is(e.is_dir) and not e.name.startswith("."))
+            return sorted(e.name for e in entries if is_folder(e) and not e.name.startswith("."))
     except NotADirectoryError:
         raise DataError(
             f"{folder} is a file; expected a folder of class folders", path=folder
@@ -33,16 +46,26 @@ def subfolders(folder: Path) -> list[str]:
         raise DataError(f"cannot read {folder}: {error}", path=folder) from error
 
 
+def is_image_name(name: str) -> bool:
+    """Whether a file is listed as an image: hidden ones, such as macOS's `._a.jpg`, are not."""
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+
+
 def image_files(folder: Path) -> list[str]:
-    """Names of the files in `folder` whose suffix is that of an image, sorted."""
+    """Names of the files in `folder` whose suffix is that of an image, sorted.
+
+    A link that leads nowhere is among them: left out in silence, it would make the image set
+    smaller. Reading it says what is wrong.
+
+    Raises:
+        DataError: The folder cannot be read.
+    """
     try:
         with os.scandir(folder) as entries:
             return sorted(
                 entry.name
                 for entry in entries
-                if not entry.name.startswith(".")
-                and os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES
-                and _is(entry.is_file)
+                if is_image_name(entry.name) and not is_folder(entry)
             )
     except OSError as error:
         raise DataError(f"cannot read {folder}: {error.strerror}", path=folder) from error
@@ -78,10 +101,10 @@ def list_images(folder: Path, class_folders: Sequence[str]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _is(kind: Callable[[], bool]) -> bool:
-    """Whether an entry is of a kind; a link that leads nowhere or round in a circle is not."""
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder; a link that leads nowhere or round in a circle is not."""
     try:
-        return kind()
+        return entry.is_dir()
     except OSError:
         return False
 

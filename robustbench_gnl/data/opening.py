@@ -1,4 +1,4 @@
-"""From a folder to a source: what it is, is found out from what lies in it."""
+"""From a folder to a source: what it holds is detected from its content."""
 
 from __future__ import annotations
 
@@ -10,102 +10,130 @@ from pathlib import Path
 import corruptions
 from robustbench_gnl.data.class_map import ClassMap
 from robustbench_gnl.data.digests import check_clean_images
+from robustbench_gnl.data.folders import corruption_folders, has_image
+from robustbench_gnl.data.headers import notes_on_clean_images, refuse_small_made_images
 from robustbench_gnl.data.labels import class_folders, imagenet_labels
-from robustbench_gnl.data.listing import image_files, list_images, subfolders
+from robustbench_gnl.data.listing import list_images, subfolders
 from robustbench_gnl.data.manifest import read_manifest
+from robustbench_gnl.data.other_data import notes_on_classes, refuse_part_of_a_tree
 from robustbench_gnl.data.pixels import Recipe
+from robustbench_gnl.data.recognition import find_tree_or_classes
 from robustbench_gnl.data.sources import Source
 from robustbench_gnl.errors import DataError, UsageError
 from robustbench_gnl.records import Condition, ImageSet
 from robustbench_gnl.reference import known_image_sets
 
 SOURCE_KINDS = ("released", "generated")
+INSIST_ON_CLEAN = "; to take them as clean images nevertheless use --source generated"
+INSIST_ON_CLASSES = "; if these are class folders of clean images, use --source generated"
 
 
 def open_source(
-    root: Path,
+    root: Path | str,
     *,
     kind: str | None = None,
-    clean_root: Path | None = None,
+    clean_root: Path | str | None = None,
     recipe: Recipe | None = None,
     class_map: ClassMap | None = None,
 ) -> Source:
-    """Find out from its content what a folder is, and describe it.
+    """Detect what a folder holds, and describe it.
+
+    Where the folder itself holds no data, the folder meant is looked for a few levels below; the
+    source's `notes` say which one is used.
 
     Args:
         root: An ImageNet-C tree (`<corruption>/<severity>/<class>/<image>`), or class folders
             of clean images.
-        kind: `released` or `generated` overrides what is found.
+        kind: `released` or `generated` overrides what is detected.
         clean_root: Class folders of the clean images beside an ImageNet-C tree.
         recipe: How to corrupt clean images on the fly.
         class_map: Which class folder is which class; see `read_class_map`.
 
     Raises:
-        UsageError: The kind is unknown, or clean images were given twice.
-        DataError: The folder is missing, empty, or neither of the two.
+        UsageError: The kind is unknown, clean images were given twice, or an argument is of
+            another type.
+        DataError: The folder is missing, empty, or neither of the two; it is a part of a tree,
+            or another data set.
     """
     if kind is not None and kind not in SOURCE_KINDS:
         raise UsageError(f"unknown source {kind!r}; expected one of {', '.join(SOURCE_KINDS)}")
-    folders = subfolders(root)
-    corruption_folders = _corruption_folders(root, folders)
-    is_tree = bool(corruption_folders) if kind is None else kind == "released"
-    if kind == "generated" and corruption_folders:
-        is_tree = read_manifest(root) is not None  # made beforehand is generated as well
-    if is_tree:
-        if not corruption_folders:
-            raise DataError(
-                f"{root} is not laid out as ImageNet-C: expected folders such as "
-                f"fog/3/n01440764, found {_some(folders)}",
-                path=root,
-            )
-        return _made_tree(root, corruption_folders, clean_root, class_map)
+    root = _as_path("root", root)
+    clean_root = None if clean_root is None else _as_path("clean_root", clean_root)
+    for name, value, type_ in (("recipe", recipe, Recipe), ("class_map", class_map, ClassMap)):
+        if value is not None and not isinstance(value, type_):
+            raise UsageError(f"expected a {type_.__name__} as {name}, got {value!r}")
+    # A tree that gnlbench made is generated as well.
+    takes_trees = kind != "generated" or _made_by_gnlbench(root)
+    root, notes = find_tree_or_classes(root, tree=takes_trees, classes=kind != "released")
+    found = corruption_folders(root, subfolders(root)) if takes_trees else {}
+    if found:
+        source = _made_tree(root, found, class_map)
+        source = replace(source, notes=notes + source.notes)
+        return source if clean_root is None else _with_clean(source, clean_root, kind is not None)
+    source = _clean_tree(
+        root, recipe or Recipe(), class_map, insisted=kind is not None, only_clean=False
+    )
     if clean_root is not None and clean_root.resolve() != root.resolve():
         raise UsageError(
             f"{root} holds clean images already; --clean-data goes beside an ImageNet-C tree only"
         )
-    return _clean_tree(root, folders, recipe or Recipe(), class_map)
+    return replace(source, notes=notes + source.notes)
 
 
-def _corruption_folders(root: Path, folders: Sequence[str]) -> dict[str, Path]:
-    """Corruption name to its folder, also inside the folder of its group (blur/fog/...)."""
-    names = corruptions.names("all")
-    found = {name: root / name for name in folders if name in names}
-    for group in set(folders) & set(corruptions.GROUPS):
-        inside = subfolders(root / group)
-        found.update({name: root / group / name for name in inside if name in names})
-    return found
+def _as_path(name: str, value: object) -> Path:
+    if not isinstance(value, str | Path) or not str(value):
+        raise UsageError(f"expected a folder as {name}, got {value!r}")
+    return Path(value)
+
+
+def open_clean(root: Path, *, recipe: Recipe | None = None, insisted: bool = False) -> Source:
+    """Describe class folders of clean images, to be corrupted.
+
+    Args:
+        root: The class folders, or a folder above them.
+        recipe: How to corrupt them.
+        insisted: Take images that look corrupted, or are small, as clean images nevertheless.
+
+    Raises:
+        DataError: The folder is missing, empty, or holds something else.
+    """
+    root, notes = find_tree_or_classes(root, tree=False)
+    source = _clean_tree(root, recipe or Recipe(), None, insisted=insisted)
+    return replace(source, notes=notes + source.notes)
+
+
+def _made_by_gnlbench(root: Path) -> bool:
+    return os.path.isdir(root) and read_manifest(root) is not None
 
 
 def _clean_tree(
-    root: Path, folders: Sequence[str], recipe: Recipe, class_map: ClassMap | None
+    root: Path,
+    recipe: Recipe,
+    class_map: ClassMap | None,
+    *,
+    insisted: bool,
+    insist: str = INSIST_ON_CLEAN,
+    only_clean: bool = True,
 ) -> Source:
-    loose = image_files(root)
-    if not folders and loose:
-        raise DataError(
-            f"{root} holds {len(loose)} images and no class folders; expected one folder a class, "
-            "named by WordNet id (such as n01440764): sort the images into their classes",
-            path=root,
-        )
-    for nested in ("val", "validation"):
-        if nested in folders and not image_files(root / nested):
-            raise DataError(
-                f"{root} is not a folder of class folders; did you mean {root / nested}?", path=root
-            )
+    if not insisted:
+        refuse_part_of_a_tree(root, insist, only_clean=only_clean)
     folders = class_folders(root, class_map)
+    files = list_images(root, folders)
+    paths = [root / file for file in files.values()]
     return Source(
         kind="generated",
         root=root,
         class_folders=tuple(folders),
-        files=list_images(root, folders),
+        files=files,
         clean_tree=root,
         recipe=recipe,
         class_map=class_map,
+        notes=notes_on_classes(root, files)
+        + notes_on_clean_images(root, paths, insisted=insisted, insist=insist),
     )
 
 
-def _made_tree(
-    root: Path, found: Mapping[str, Path], clean_root: Path | None, class_map: ClassMap | None
-) -> Source:
+def _made_tree(root: Path, found: Mapping[str, Path], class_map: ClassMap | None) -> Source:
     trees = {}
     for name, folder in found.items():
         for severity in corruptions.SEVERITIES:
@@ -113,14 +141,16 @@ def _made_tree(
                 trees[Condition(name, severity)] = folder / str(severity)
     if not trees:
         raise DataError(
-            f"{root} has corruption folders without severities; expected folders such as fog/3",
+            f"{root} has corruption folders without severities; expected folders such as fog/3"
+            + (INSIST_ON_CLASSES if any(map(has_image, found.values())) else ""),
             path=root,
         )
     reference = trees[min(trees)]
     folders = tuple(class_folders(reference, class_map))
     files = list_images(reference, folders)
+    refuse_small_made_images(root, [reference / file for file in files.values()])
     manifest = read_manifest(root)
-    source = Source(
+    return Source(
         kind="generated" if manifest else _released_kind(folders, files),
         root=root,
         class_folders=folders,
@@ -129,8 +159,10 @@ def _made_tree(
         trees=trees,
         manifest=manifest,
         class_map=class_map,
+        notes=tuple(
+            f"{folder} is taken for {name}" for name, folder in found.items() if folder.name != name
+        ),
     )
-    return source if clean_root is None else _with_clean(source, clean_root)
 
 
 def _released_kind(folders: Sequence[str], files: Mapping[str, str]) -> str:
@@ -144,16 +176,22 @@ def _released_kind(folders: Sequence[str], files: Mapping[str, str]) -> str:
     return "released" if fingerprint in published else "released-layout"
 
 
-def _with_clean(source: Source, clean_root: Path) -> Source:
-    clean_files = list_images(clean_root, class_folders(clean_root, source.class_map))
-    missing = [key for key in source.files if key not in clean_files]
+def _with_clean(source: Source, clean_root: Path, insisted: bool) -> Source:
+    root, notes = find_tree_or_classes(clean_root, tree=False)
+    kind = "released" if source.manifest is None else "generated"
+    clean = _clean_tree(
+        root, Recipe(), source.class_map, insisted=insisted,
+        insist=f"; to take them as clean images nevertheless use --source {kind}",
+    )  # fmt: skip
+    missing = [key for key in source.files if key not in clean.files]
     if missing:
         raise DataError(
-            f"{clean_root} lacks {len(missing)} of the {source.n_images} images of {source.root}, "
+            f"{root} lacks {len(missing)} of the {source.n_images} images of {source.root}, "
             f"the first of them {missing[0]}; clean and corrupted images must be the same",
-            path=clean_root,
+            path=root,
         )
-    return replace(source, clean_tree=clean_root, clean_files=clean_files)
+    notes = source.notes + notes + clean.notes
+    return replace(source, clean_tree=root, clean_files=clean.files, notes=notes)
 
 
 def check_trees(source: Source, conditions: Sequence[Condition]) -> None:
@@ -187,7 +225,3 @@ def check_trees(source: Source, conditions: Sequence[Condition]) -> None:
 
 def _image_paths(tree: Path, class_map: ClassMap | None) -> set[str]:
     return set(list_images(tree, class_folders(tree, class_map)).values())
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "") if names else "nothing"

@@ -3,16 +3,12 @@ same ones and the image set is known from the start."""
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from pathlib import Path
 
-from PIL import Image
-
-from robustbench_gnl.data.pixels import CROP, UNREADABLE, reason_of, size_problem
+from robustbench_gnl.data.pixels import CROP, BadImageError, read_image
 from robustbench_gnl.data.sources import Source
 from robustbench_gnl.data.workers import result_of, submit
 from robustbench_gnl.records import CLEAN, Condition
@@ -30,8 +26,8 @@ def find_bad_images(
 ) -> dict[str, str]:
     """Image key to the reason why it must be left out.
 
-    Every file that the conditions would read is decoded once, at an eighth of its size
-    where the format allows it.
+    Every file that the conditions would read is decoded once, by the function that reads it
+    later, and at an eighth of its size where the format allows it.
     """
     keys = tuple(source.files)
     folders = {CLEAN if source.is_made_here(condition) else condition for condition in conditions}
@@ -76,16 +72,7 @@ def why_unusable(paths: Sequence[Path], minimum_side: int) -> list[str | None]:
 
 def _why_unusable(path: Path, minimum_side: int) -> str | None:
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        return f"{path}: {error.strerror or error}"
-    try:
-        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content)) as image:
-            problem = size_problem(image.size, minimum_side)
-            if problem is not None:
-                return f"{path}: {problem}"
-            image.draft("RGB", (1, 1))
-            image.load()
-    except UNREADABLE as error:
-        return f"{path}: {'it is empty' if not content else reason_of(error)}"
+        read_image(path, minimum_side, only_check=True)
+    except BadImageError as error:
+        return f"{path}: {error.reason}"
     return None

@@ -44,6 +44,8 @@ class Source:
     skipped: Mapping[str, str] = field(default_factory=dict)
     class_map: ClassMap | None = None
     """Which class folder is which class, where the user says so."""
+    notes: tuple[str, ...] = ()
+    """What people should know of how the data was found."""
 
     @property
     def n_images(self) -> int:

@@ -87,8 +87,12 @@ def evaluate(
         raise UsageError(f"expected a function of a piece as on_piece, got {on_piece!r}")
     resolved = resolve_device(arguments.checked_device(device))
     opened = arguments.checked_source(source).first(limit)
+    for note in opened.notes:
+        _warn(note)
     wanted = arguments.checked_conditions(conditions, opened)
-    means, stds = given or _assumed(model)
+    means, stds, assumed = (*given, None) if given else own_normalisation(model)
+    if assumed is not None:
+        _warn(assumed)
     created_at = _now()
     network = Network(model, mean=means, std=stds, device=resolved, precision=precision)
     pieces: list[Piece] = []
@@ -100,8 +104,8 @@ def evaluate(
     with network, open_workers(workers, engine=opened.engine) as executor:
         n_classes = network.check(input_size)
         image_set = opened.image_set(n_classes)
-        if (note := opened.labels(n_classes).note) is not None:
-            _warn(note)
+        if (order := opened.labels(n_classes).note) is not None:
+            _warn(order)
         record = describe(model, name, n_classes, means, stds)
         layout = Layout(image_set.n_images, block_size, batch_size or default_batch_size(resolved))
         check_trees(opened, wanted)
@@ -137,15 +141,8 @@ def describe(
     )
 
 
-def _assumed(model: nn.Module) -> tuple[ChannelValues, ChannelValues]:
-    mean, std, note = own_normalisation(model)
-    if note is not None:
-        _warn(note)
-    return mean, std
-
-
 def _warn(message: str) -> None:
-    warnings.warn(message, GnlbenchWarning, stacklevel=4)
+    warnings.warn(message, GnlbenchWarning, stacklevel=3)
 
 
 def _now() -> str:

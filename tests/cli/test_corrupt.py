@@ -18,7 +18,7 @@ from robustbench_gnl.data import open_source as open_tree
 from robustbench_gnl.records import Condition
 from robustbench_gnl.store import open_store
 from tests.cli.conftest import command, environment, gnlbench, gnlbench_json
-from tests.trees import make_clean_tree
+from tests.trees import make_clean_tree, make_released_tree
 
 SOME = ("--corruptions", "gaussian_noise,fog,pixelate", "--severities", "1,4")
 ONE_PROCESS = ("--workers", "0")
@@ -195,6 +195,42 @@ def test_a_file_that_is_no_image_stops_with_its_path(tmp_path: Path) -> None:
 
     assert f"{bad} cannot be used" in done.stderr
     assert "--skip-bad-images" not in done.stderr  # which this command does not have
+
+
+def test_corrupted_images_are_not_corrupted_again(tmp_path: Path) -> None:
+    tree = make_released_tree(tmp_path / "c", 2, 1, severities=(3,))
+    target, part = tmp_path / "t", tree / "fog" / "3"
+    done = gnlbench("corrupt", part, target, *SOME, *ONE_PROCESS, check=3)
+    assert "corrupted already (fog, severity 3)" in done.stderr
+    assert "give the folder of the clean images" in done.stderr
+    assert "clean images were expected" in gnlbench("corrupt", tree, target, check=3).stderr
+    assert not target.exists()
+
+    gnlbench("corrupt", part, target, *SOME, *ONE_PROCESS, "--source", "generated")
+    assert len(content(target)) == 12
+    assert "expected generated" in gnlbench(
+        "corrupt", part, target, "--source", "released", check=2
+    ).stderr  # fmt: skip
+
+
+def test_small_images_are_not_enlarged_in_silence(tmp_path: Path) -> None:
+    small = make_clean_tree(tmp_path / "cifar", 2, 1, size=(32, 32), suffix=".png")
+    done = gnlbench("corrupt", small, tmp_path / "t", *SOME, *ONE_PROCESS, check=3)
+    assert "small images (such as 32 x 32)" in done.stderr
+    insisted = ("--source", "generated")
+    done = gnlbench("corrupt", small, tmp_path / "t", *SOME, *ONE_PROCESS, *insisted)
+    assert "Note: 2 of 2 images" in done.stderr
+
+
+def test_the_validation_images_below_the_folder_are_corrupted(tmp_path: Path) -> None:
+    val = make_clean_tree(tmp_path / "ILSVRC" / "Data" / "CLS-LOC" / "val")
+    make_clean_tree(val.with_name("train"))
+    done = gnlbench("corrupt", tmp_path / "ILSVRC", tmp_path / "t", *SOME, *ONE_PROCESS)
+
+    assert f"Note: {tmp_path / 'ILSVRC'} holds class folders of images in {val}" in done.stderr
+    assert f"--clean-data {val}" in done.stderr
+    gnlbench("corrupt", val, tmp_path / "of_val", *SOME, *ONE_PROCESS)
+    assert content(tmp_path / "t") == content(tmp_path / "of_val")
 
 
 @pytest.mark.parametrize("n_bytes", [0, 1, 900])

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from tests.cli.conftest import gnlbench
+from tests.trees import make_clean_tree
 
 ONE = ("--corruptions", "fog", "--severities", "1", "--workers", "0", "--limit", "2")
 
@@ -322,6 +323,90 @@ def test_a_strip_that_would_fill_the_memory_is_a_bad_image(
     assert "strip.png" in gnlbench("eval", *model, *rest, check=3).stderr
     done = gnlbench("eval", *model, *rest, "--skip-bad-images", "--format", "json")
     assert json.loads(done.stdout)["n_images"] == 20
+
+
+@pytest.mark.parametrize("part", ["fog", "fog/3"])
+def test_a_part_of_a_tree_is_not_corrupted_once_more(
+    model: tuple[object, ...], made_tree: Path, tmp_path: Path, part: str
+) -> None:
+    rest = (*ONE, "--db", tmp_path / "s.sqlite")
+    done = gnlbench("eval", *model, "--data", made_tree / part, *rest, check=3)
+    assert f"give the root of the tree, {made_tree}" in done.stderr
+    assert "corrupted already" in done.stderr
+
+    copied = tmp_path / "copied"
+    shutil.copytree(made_tree / "fog" / "3", copied)  # the names tell nothing any more
+    done = gnlbench("eval", *model, "--data", copied, *rest, check=3)
+    assert "JPEGs of 224 x 224 and quality 85" in done.stderr
+    assert "--source generated" in done.stderr
+    gnlbench("eval", *model, "--data", copied, *rest, "--source", "generated")
+
+
+def test_the_root_of_a_data_set_is_evaluated_with_a_note(
+    model: tuple[object, ...], clean_tree: Path, made_tree: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "ILSVRC"
+    shutil.copytree(clean_tree, root / "Data" / "CLS-LOC" / "val")
+    (root / "Data" / "CLS-LOC" / "train").mkdir()
+    rest = (*ONE, "--db", tmp_path / "s.sqlite", "--format", "json")
+    done = gnlbench("eval", *model, "--data", root, *rest)
+    plain = gnlbench("eval", *model, "--data", clean_tree, *rest)
+    assert f"Note: {root} holds class folders of images in" in done.stderr
+    assert json.loads(done.stdout)["protocol"] == json.loads(plain.stdout)["protocol"]
+    beside = gnlbench("eval", *model, "--data", made_tree, "--clean-data", root, *rest)
+    assert f"Note: {root} holds class folders of images in" in beside.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("perlin_noise/3.2/n01440764/a.JPEG", "ImageNet-C-bar"),
+        ("labels.npy", "CIFAR-10-C"),
+        ("noise.tar", "tar -xf"),
+        ("val/ILSVRC2012_val_00000001.JPEG", "sort the images into their classes"),
+    ],
+)
+def test_data_that_cannot_be_evaluated_is_named(
+    file: str, words: str, model: tuple[object, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "data" / file
+    path.parent.mkdir(parents=True)
+    path.touch()
+    db = ("--db", tmp_path / "s.sqlite")
+    assert words in gnlbench("eval", *model, "--data", tmp_path / "data", *db, check=3).stderr
+
+
+def test_small_images_are_not_enlarged_in_silence(
+    model: tuple[object, ...], tmp_path: Path
+) -> None:
+    root = make_clean_tree(tmp_path / "tiny", 2, 1, size=(64, 64))
+    rest = ("--data", root, *ONE, "--db", tmp_path / "s.sqlite")
+    done = gnlbench("eval", *model, *rest, check=3)
+    assert "small images (such as 64 x 64)" in done.stderr
+    done = gnlbench("eval", *model, *rest, "--source", "generated")
+    assert "Note: 2 of 2 images" in done.stderr
+
+
+def test_files_that_would_hang_or_fill_the_memory_are_bad_images(
+    model: tuple[object, ...], clean_tree: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "val"
+    shutil.copytree(clean_tree, root)
+    folder = min(root.iterdir())
+    os.mkfifo(folder / "a_fifo.JPEG")
+    (folder / "a_link.JPEG").symlink_to("nowhere")
+    (folder / "a_postscript.JPEG").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\nshowpage\n")
+    with (folder / "a_sparse.JPEG").open("wb") as file:
+        file.truncate(400 * 2**30)
+    rest = ("--data", root, "--corruptions", "fog", "--severities", "1", "--workers", "0")
+    rest = (*rest, "--db", tmp_path / "s.sqlite")
+    stopped = gnlbench("eval", *model, *rest, check=3)
+    assert "a_fifo.JPEG cannot be used: it is no regular file" in stopped.stderr
+    assert "--skip-bad-images" in stopped.stderr
+    done = gnlbench("eval", *model, *rest, "--skip-bad-images", "--format", "json")
+    assert json.loads(done.stdout)["n_images"] == 20
+    for name in ("a_fifo", "a_link", "a_postscript", "a_sparse"):
+        assert name in done.stderr
 
 
 def test_weights_that_were_cast_to_integers_are_refused(

@@ -67,6 +67,8 @@ def test_what_is_made_one_by_one_says_so(name: str) -> None:
         (torch.zeros(3, 64, 64, dtype=torch.uint8), [1], r"expected shape \(B, 3, H, W\)"),
         (torch.zeros(1, 3, 64, 31, dtype=torch.uint8), [1], r"at least 32 pixels, got \(64, 31\)"),
         (torch.zeros(2, 3, 64, 64, dtype=torch.uint8), [1], "got 1 seeds for 2 images"),
+        (torch.zeros(1, 3, 64, 64, dtype=torch.uint8).to_sparse(), [1], "a dense tensor"),
+        (torch.zeros(1, 3, 64, 64, dtype=torch.uint8, device="meta"), [1], "holds data"),
     ],
 )
 def test_what_is_no_batch_of_images_is_refused(
@@ -74,6 +76,29 @@ def test_what_is_no_batch_of_images_is_refused(
 ) -> None:
     with pytest.raises(corruptions.InvalidImageError, match=sentence):
         corruptions.corrupt_batch(images, "gaussian_noise", 1, seeds=seeds)
+
+
+class Subclass(torch.Tensor):
+    """As torchvision makes them, to know images from masks."""
+
+
+TENSORS = {
+    "subclass": lambda images: images.as_subclass(Subclass),
+    "parameter": lambda images: torch.nn.Parameter(images, requires_grad=False),
+    "channels last": lambda images: images.contiguous(memory_format=torch.channels_last),
+    "part": lambda images: torch.cat([images, images], 3)[..., : images.shape[3]],
+}
+
+
+@pytest.mark.parametrize("kind", TENSORS)
+def test_however_a_tensor_lies_in_memory_its_pixels_are_the_same(kind: str) -> None:
+    images = images_of(64, 48)
+    given = TENSORS[kind](images.clone())
+    for name in ("gaussian_noise", "fog", "jpeg_compression"):
+        made = corruptions.corrupt_batch(given, name, 2, seeds=[1, 2, 3])
+        assert type(made) is torch.Tensor
+        assert torch.equal(made, corruptions.corrupt_batch(images, name, 2, seeds=[1, 2, 3]))
+    assert torch.equal(torch.Tensor(given), torch.Tensor(images))
 
 
 @pytest.mark.parametrize("seeds", [1, None, ["a"], [1.5]])

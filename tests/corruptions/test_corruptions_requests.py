@@ -7,10 +7,12 @@ from pathlib import Path
 import imagecorruptions
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 import corruptions
-from corruptions import package
+from corruptions import compat, package
 from corruptions.errors import (
     CorruptionError,
     EngineUnavailableError,
@@ -47,6 +49,92 @@ def test_what_is_no_rgb_image_is_refused(what: str) -> None:
 
     with pytest.raises(InvalidImageError, match=sentence):
         corruptions.corrupt(image, "fog", 1)  # type: ignore[arg-type]
+
+
+class Subclass(np.ndarray):
+    """As libraries make them, to carry their own attributes along."""
+
+
+def read_only(image: Pixels) -> Pixels:
+    copy = image.copy()
+    copy.flags.writeable = False
+    return copy
+
+
+def on_disk(image: Pixels, folder: Path) -> np.memmap:
+    (folder / "image").write_bytes(image.tobytes())
+    return np.memmap(folder / "image", np.uint8, "r", shape=image.shape)
+
+
+ARRAYS = {
+    "masked, without a mask": np.ma.array,
+    "masked nowhere": lambda image: np.ma.array(image, mask=np.zeros_like(image, bool)),
+    "subclass": lambda image: image.view(Subclass),
+    "read-only": read_only,
+    "every second pixel": lambda image: np.repeat(np.repeat(image, 2, 0), 2, 1)[::2, ::2],
+    "backwards": lambda image: image[::-1, ::-1, ::-1].copy()[::-1, ::-1, ::-1],
+    "columns first": np.asfortranarray,
+    "channels first": lambda image: image.transpose(2, 0, 1).copy().transpose(1, 2, 0),
+}
+SOME = ("gaussian_noise", "glass_blur", "snow", "pixelate", "jpeg_compression")
+
+
+@pytest.mark.parametrize("kind", [*ARRAYS, "memory map"])
+def test_however_an_array_lies_in_memory_its_pixels_are_the_same(
+    picture: Pixels, kind: str, tmp_path: Path
+) -> None:
+    image = on_disk(picture, tmp_path) if kind == "memory map" else ARRAYS[kind](picture)
+    before = np.array(image)
+    calls = [
+        lambda array, name=name, engine=engine: corruptions.corrupt(array, name, 3, engine=engine)
+        for name in SOME
+        for engine in corruptions.ENGINES
+    ]
+    for call in (*calls, lambda array: corruptions.jpeg_round_trip(array, 50)):
+        made = call(image)
+        assert type(made) is np.ndarray
+        assert np.array_equal(made, call(picture.copy()))
+        assert not np.shares_memory(made, image)
+    assert np.array_equal(np.array(image), before)
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_grey_images_of_subclasses_are_those_of_the_package(picture: Pixels) -> None:
+    grey = picture[..., 0]
+    expected = compat.corrupt(grey, 2, "fog", seed=1)
+
+    for image in (np.matrix(grey), np.ma.array(grey), grey[..., None].view(Subclass)):
+        assert np.array_equal(compat.corrupt(image, 2, "fog", seed=1), expected)
+
+
+NO_ARRAYS = {
+    "masked": (lambda image: np.ma.array(image, mask=image > 99), "without masked values; fill"),
+    "matrix": (lambda image: np.matrix(image[..., 0]), "got a grey image"),
+    "objects": (lambda image: image.astype(object), "got object"),
+    "Pillow": (Image.fromarray, r"got Image; convert it: numpy.asarray\(image.convert"),
+    "torch": (torch.from_numpy, r"got Tensor; convert it: image.permute\(1, 2, 0\)"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+@pytest.mark.parametrize("kind", NO_ARRAYS)
+def test_what_other_libraries_call_an_image_is_refused_with_the_way_on(
+    picture: Pixels, kind: str
+) -> None:
+    make, sentence = NO_ARRAYS[kind]
+
+    for engine in corruptions.ENGINES:
+        with pytest.raises(InvalidImageError, match=sentence):
+            corruptions.corrupt(make(picture), "fog", 1, engine=engine)
+    with pytest.raises(InvalidImageError, match=sentence):
+        corruptions.jpeg_round_trip(make(picture), 50)
+
+
+def test_masked_grey_images_are_refused_by_the_drop_in(picture: Pixels) -> None:
+    grey = np.ma.array(picture[..., 0], mask=picture[..., 0] > 99)
+
+    with pytest.raises(InvalidImageError, match="masked values"):
+        compat.corrupt(grey, 1, "fog")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import os
 import pickle
 import struct
 import zlib
@@ -12,12 +14,15 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from PIL import Image, JpegImagePlugin
+from PIL import EpsImagePlugin, Image, JpegImagePlugin, features
+from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
 import corruptions
 from robustbench_gnl.data import BadImageError, Recipe, clean_crop, jpeg_step
+from robustbench_gnl.data.listing import FORMATS, IMAGE_SUFFIXES
 from robustbench_gnl.data.pixels import corrupt_crops, load_clean, load_made, read_image, resample
+from robustbench_gnl.data.scan import why_unusable
 from robustbench_gnl.errors import DataError
 from robustbench_gnl.records import CLEAN, Condition
 from tests.trees import photo, write_photo
@@ -197,6 +202,259 @@ def test_the_orientation_that_a_camera_noted_is_ignored_as_everyone_does(tmp_pat
 
     turned, plain = load_made([tmp_path / "turned.jpg", tmp_path / "plain.jpg"], 224)[0]
     assert np.array_equal(turned, plain)
+
+
+GREY = np.add.outer(np.arange(260) // 2, np.arange(240) // 2).astype(np.uint16)
+"""Greys from 0 to 249."""
+
+
+def assert_read_as_grey(path: Path) -> None:
+    """The file shows the greys, to one level."""
+    image = np.asarray(read_image(path)[0]).astype(int)
+    assert np.abs(image - GREY[..., None]).max() <= 1
+
+
+def write_tiff(path: Path, bits: int, content: bytes, photometric: int, sample_format: int) -> None:
+    """A grey TIFF as its format describes it: one strip, little-endian."""
+    height, width = GREY.shape
+    tags = [
+        (256, width), (257, height), (258, bits), (259, 1), (262, photometric),
+        (273, 8 + 2 + 10 * 12 + 4), (277, 1), (278, height), (279, len(content)),
+        (339, sample_format),
+    ]  # fmt: skip
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    directory = struct.pack("<H", len(tags)) + entries + struct.pack("<I", 0)
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8) + directory + content)
+
+
+def packed_12_bits(values: np.ndarray) -> bytes:
+    """Two values of 12 bits in three bytes."""
+    a, b = values[:, ::2].astype(int), values[:, 1::2].astype(int)
+    return np.stack([a >> 4, (a & 15) << 4 | b >> 8, b & 255], 2).astype(np.uint8).tobytes()
+
+
+@pytest.mark.parametrize("maxval", [100, 255, 300, 1023, 4095, 65535])
+@pytest.mark.parametrize("kind", ["P2", "P5", "P3", "P6"])
+def test_wide_values_of_portable_maps_are_scaled(tmp_path: Path, kind: str, maxval: int) -> None:
+    values = np.round(GREY[:120, :100] / 255 * maxval).astype(int)
+    shape, expected = values.shape, np.round(values / maxval * 255)
+    if kind in ("P3", "P6"):
+        values = np.repeat(values[..., None], 3, 2)
+    header = f"{kind}\n{shape[1]} {shape[0]}\n{maxval}\n".encode()
+    plain = " ".join(map(str, values.ravel().tolist())).encode()
+    raw = values.astype(">u2" if maxval > 255 else np.uint8).tobytes()
+    path = tmp_path / "a.ppm"
+    path.write_bytes(header + (plain if kind in ("P2", "P3") else raw))
+
+    assert np.abs(np.asarray(read_image(path)[0]) - expected[..., None]).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B"])
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_greys_of_16_bits_are_scaled(tmp_path: Path, mode: str, suffix: str) -> None:
+    values = (GREY * 257).astype(">u2" if mode == "I;16B" else "<u2")
+    image = Image.frombytes(mode, GREY.shape[::-1], values.tobytes())
+    if suffix == ".png" and mode == "I;16B":
+        pytest.skip("Pillow writes no such PNG")
+    image.save(tmp_path / f"a{suffix}")
+
+    assert_read_as_grey(tmp_path / f"a{suffix}")
+
+
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_tiffs_of_16_bits_whose_white_is_zero_are_no_negatives(
+    tmp_path: Path, photometric: int
+) -> None:
+    values = GREY * 257 if photometric else 65535 - GREY * 257
+    write_tiff(tmp_path / "a.tif", 16, values.astype("<u2").tobytes(), photometric, 1)
+
+    assert_read_as_grey(tmp_path / "a.tif")
+
+
+def test_tiffs_of_12_bits_are_scaled(tmp_path: Path) -> None:
+    write_tiff(tmp_path / "a.tif", 12, packed_12_bits(GREY << 4), 1, 1)
+
+    assert_read_as_grey(tmp_path / "a.tif")
+
+
+def test_colours_of_16_bits_are_scaled(tmp_path: Path) -> None:
+    rows = np.repeat((GREY * 257)[..., None], 3, 2).astype(">u2")
+    lines = b"".join(b"\0" + row.tobytes() for row in rows)
+    header = struct.pack(">IIBBBBB", GREY.shape[1], GREY.shape[0], 16, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
+    content = b"".join(png_chunk(*chunk) for chunk in chunks)
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+
+    assert_read_as_grey(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("bits", "dtype", "sample_format", "reason"),
+    [
+        (32, "<f4", 3, "floating-point values, whose range is not known"),
+        (32, "<u4", 1, "32-bit or signed values"),
+        (32, "<i4", 2, "32-bit or signed values"),
+        (16, "<i2", 2, "32-bit or signed values"),
+    ],
+)
+def test_values_of_an_unknown_range_are_refused(
+    tmp_path: Path, bits: int, dtype: str, sample_format: int, reason: str
+) -> None:
+    write_tiff(tmp_path / "a.tif", bits, GREY.astype(dtype).tobytes(), 1, sample_format)
+
+    with pytest.raises(BadImageError, match=f"{reason}.*save it with 8 or 16 bits"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_a_portable_float_map_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.ppm").write_bytes(b"Pf\n8 8\n-1.0\n" + np.zeros((8, 8), "<f4").tobytes())
+
+    with pytest.raises(BadImageError, match="floating-point"):
+        read_image(tmp_path / "a.ppm")
+
+
+def in_format(kind: str, image: Image.Image | None = None, **options: object) -> bytes:
+    content = io.BytesIO()
+    image = image or Image.fromarray(photo(48, 40))
+    image.save(content, kind, **options)  # type: ignore[arg-type]
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("kind", [*FORMATS, "MPO"])
+def test_every_listed_format_is_read_whatever_the_suffix(tmp_path: Path, kind: str) -> None:
+    if not features.check({"AVIF": "avif", "JPEG2000": "jpg_2000"}.get(kind, "zlib")):
+        pytest.skip("this Pillow was built without it")
+    (tmp_path / "a.JPEG").write_bytes(in_format(kind))
+
+    assert read_image(tmp_path / "a.JPEG")[0].size == (48, 40)
+
+
+@pytest.mark.parametrize("kind", ["EPS", "ICO", "TGA", "SGI", "PCX", "DDS"])
+def test_no_other_format_is_opened(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "a.JPEG").write_bytes(in_format(kind))
+
+    with pytest.raises(BadImageError, match="no image that Pillow knows as JPEG, PNG, "):
+        read_image(tmp_path / "a.JPEG")
+
+
+def test_postscript_starts_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "gs"
+    script.write_text(f"#!/bin/sh\ntouch {tmp_path / 'started'}\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    (tmp_path / "a.JPEG").write_bytes(in_format("EPS"))
+
+    with pytest.raises(BadImageError):
+        read_image(tmp_path / "a.JPEG")
+    assert not (tmp_path / "started").exists()
+
+
+def test_the_listed_suffixes_are_those_that_everyone_lists() -> None:
+    assert set(IMG_EXTENSIONS) == IMAGE_SUFFIXES
+    known = Image.registered_extensions()
+    for name, suffixes in FORMATS.items():
+        assert {known[suffix] for suffix in suffixes} <= {name}
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, make) -> None:
+    make(tmp_path / "a.JPEG")
+
+    with pytest.raises(BadImageError, match="it is no regular file"):
+        read_image(tmp_path / "a.JPEG")
+
+
+def test_a_file_of_an_absurd_size_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.JPEG"
+    with path.open("wb") as file:
+        file.truncate(400 * 10**9)
+
+    with pytest.raises(BadImageError, match=r"it has 400\.0 GB, more than the 1 GB"):
+        read_image(path)
+
+
+def test_a_file_that_grows_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_photo(tmp_path / "a.JPEG")
+    fstat = os.fstat
+
+    def and_then_it_grows(descriptor: int) -> os.stat_result:
+        status = fstat(descriptor)
+        with path.open("ab") as file:
+            file.write(b"more")
+        return status
+
+    monkeypatch.setattr(os, "fstat", and_then_it_grows)
+    with pytest.raises(BadImageError, match="it changed while it was read"):
+        read_image(path)
+
+
+def test_the_limit_of_pixels_is_our_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)  # as careless programs do
+    enormous(tmp_path / "a.png")
+
+    with pytest.raises(BadImageError, match="60000 x 60000, more than 178,956,970 pixels"):
+        read_image(tmp_path / "a.png")
+
+
+FUZZED = {
+    "JPEG": {"quality": 80},
+    "progressive JPEG": {"progressive": True, "exif": Image.Exif()},
+    "PNG": {},
+    "WEBP": {},
+    "TIFF": {},
+    "GIF": {},
+    "AVIF": {},
+    "BMP": {},
+    "PPM": {},
+    "JPEG2000": {},
+}
+
+
+@pytest.mark.parametrize("kind", FUZZED)
+def test_whatever_is_wrong_with_a_file_is_a_bad_image_found_by_the_check_too(
+    tmp_path: Path, kind: str
+) -> None:
+    if not features.check({"AVIF": "avif", "JPEG2000": "jpg_2000"}.get(kind, "zlib")):
+        pytest.skip("this Pillow was built without it")
+    original = in_format(kind.split(" ")[-1], **FUZZED[kind])
+    rng = np.random.default_rng(3)
+    path = tmp_path / "a.JPEG"
+    n_bad = 0
+    for _ in range(120):
+        content = bytearray(original)
+        places = rng.integers(0, rng.choice([40, 400, len(content)]), rng.choice([1, 3, 30]))
+        for place in places:
+            content[place % len(content)] = rng.choice([0, 127, 128, 255, rng.integers(256)])
+        path.write_bytes(content)
+        verdicts = []
+        for only_check in (False, True):
+            try:
+                read_image(path, only_check=only_check)
+                verdicts.append(None)
+            except BadImageError as error:
+                verdicts.append(error.reason)
+        assert (verdicts[0] is None) == (verdicts[1] is None), verdicts
+        n_bad += verdicts[0] is not None
+    assert n_bad > 5
+
+
+@pytest.mark.parametrize(
+    "error", [IndexError("x"), TypeError(), struct.error("x"), ZeroDivisionError(), MemoryError()]
+)
+def test_whatever_a_decoder_raises_is_a_bad_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    path = write_photo(tmp_path / "a.JPEG")
+    monkeypatch.setattr(Image.Image, "convert", fail)
+    with pytest.raises(BadImageError, match=r"damaged \(|not enough memory"):
+        read_image(path)
+    assert why_unusable([path], 1)[0]
 
 
 def truncated(path: Path) -> None:

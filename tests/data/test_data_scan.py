@@ -92,7 +92,8 @@ def test_a_good_tree_has_no_bad_images(released_tree: Path, executor: Executor) 
 def test_small_clean_images_are_usable(tmp_path: Path) -> None:
     root = make_clean_tree(tmp_path / "val", 1, 1, size=(40, 50))
 
-    assert find_bad_images(open_source(root), [CLEAN, FOG], start_workers(0), ahead=1) == {}
+    source = open_source(root, kind="generated")
+    assert find_bad_images(source, [CLEAN, FOG], start_workers(0), ahead=1) == {}
 
 
 def test_clean_files_are_looked_at_once_for_all_conditions(

@@ -209,13 +209,6 @@ def test_a_folder_that_is_no_released_tree_is_refused_as_one(clean_tree: Path) -
         open_source(clean_tree, kind="released")
 
 
-def test_the_parent_of_val_hints_at_it(tmp_path: Path) -> None:
-    make_clean_tree(tmp_path / "val", 1, 1)
-
-    with pytest.raises(DataError, match=r"did you mean .*/val\?"):
-        open_source(tmp_path)
-
-
 def test_a_flat_folder_of_images_must_be_sorted_into_classes(tmp_path: Path) -> None:
     make_empty_files(tmp_path, ["a.JPEG", "b.png"])
 
@@ -350,7 +343,7 @@ def test_a_source_without_one_image_is_refused(clean_tree: Path) -> None:
 
 
 def test_clean_images_may_have_other_suffixes_and_be_more(tmp_path: Path) -> None:
-    clean = make_clean_tree(tmp_path / "val", 2, 2, suffix=".png", size=(40, 40))
+    clean = make_clean_tree(tmp_path / "val", 2, 2, suffix=".png")
     root = make_released_tree(tmp_path / "c", 1, 2, severities=(1,))
     source = open_source(root, clean_root=clean)
     keys = tuple(source.files)
@@ -363,7 +356,7 @@ def test_clean_images_may_have_other_suffixes_and_be_more(tmp_path: Path) -> Non
 
 
 def test_clean_images_that_are_missing_are_named(released_tree: Path, tmp_path: Path) -> None:
-    clean = make_clean_tree(tmp_path / "val", 3, 1, size=(40, 40))
+    clean = make_clean_tree(tmp_path / "val", 3, 1)
 
     with pytest.raises(
         DataError, match=r"lacks 3 of the 6 images .* first of them n01440764/.*_1;"

@@ -7,9 +7,10 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from robustbench_gnl.data import (
     open_source,
     start_workers,
 )
-from robustbench_gnl.data.pixels import load_clean, read_image
+from robustbench_gnl.data.pixels import load_clean, open_regular, read_image
 from robustbench_gnl.data.workers import InlineExecutor
 from robustbench_gnl.records import CLEAN, Condition
 from tests.trees import make_clean_tree
@@ -156,13 +157,12 @@ def test_a_clean_image_is_read_once_for_all_its_conditions(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads: Counter[Path] = Counter()
-    read_bytes = Path.read_bytes
 
-    def counting(path: Path) -> bytes:
+    def counting(path: Path) -> AbstractContextManager[BinaryIO]:
         reads[path] += 1
-        return read_bytes(path)
+        return open_regular(path)
 
-    monkeypatch.setattr(Path, "read_bytes", counting)
+    monkeypatch.setattr("robustbench_gnl.data.pixels.open_regular", counting)
     for _ in stream_of(source, start_workers(0), (CLEAN, FOG, SNOW)):
         pass
 
@@ -187,7 +187,7 @@ class WatchingExecutor(InlineExecutor):
 
 
 def test_at_most_two_blocks_of_crops_are_in_memory(tmp_path: Path) -> None:
-    source = open_source(make_clean_tree(tmp_path / "val", 3, 4, size=(60, 50)))
+    source = open_source(make_clean_tree(tmp_path / "val", 3, 4))
     executor = WatchingExecutor()
     alive = []
     conditions = (CLEAN, Condition("pixelate", 1))

@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ import torch
 from torch import nn
 
 import robustbench_gnl
-from robustbench_gnl.data import Source, open_source
+from corruptions import CorruptionError
+from robustbench_gnl.data import Recipe, Source, open_source
 from robustbench_gnl.errors import GnlbenchError, GnlbenchWarning, ModelError, UsageError
 from robustbench_gnl.evaluation.module_digest import module_sha256
 from robustbench_gnl.evaluation.own_normalisation import own_normalisation
@@ -111,6 +113,32 @@ def test_what_is_no_model(source: Source, model: object) -> None:
 def test_what_is_no_source(bad: object) -> None:
     with pytest.raises(GnlbenchError):
         evaluated(bad)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"root": None}, {"root": 5}, {"root": ""}, {"kind": "made"}, {"clean_root": 5},
+        {"recipe": "gnlbench"}, {"class_map": {"cat": 0}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_wrong_argument_of_open_source(source: Source, options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        open_source(**{"root": source.root, **options})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"engine": "fast"}, {"engine": None}, {"seed": "0"}, {"seed": 2**63}, {"seed": True},
+        {"jpeg_quality": 0}, {"jpeg_quality": 101}, {"jpeg_quality": 85.0},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_wrong_recipe(options: dict[str, Any]) -> None:
+    with pytest.raises((UsageError, CorruptionError)):
+        Recipe(**options)
 
 
 @pytest.mark.parametrize(
