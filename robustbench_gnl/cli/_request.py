@@ -22,7 +22,7 @@ NO_DATA = (
 )
 NO_WEIGHTS = (
     "no weights were given; random weights are never evaluated. Give --ckpt FILE (a checkpoint "
-    "or a training folder), or --pretrained for timm's own weights"
+    "or a training folder), or --pretrained for the published weights"
 )
 # What may stand before the colon of a name, besides a module or a file of the user's.
 _SOURCES_OF_NAMES = ("torchvision", "hf-hub", "local-dir")
@@ -116,9 +116,10 @@ def pair_models(
 
 
 def _brings_weights(name: str) -> bool:
-    """Whether it names a function of the user's, `module:function`, which loads its own."""
+    """Whether it names a function of the user's, `FILE.py:FUNCTION`, which loads its own."""
     source, colon, _ = name.partition(":")
-    return bool(colon) and source.lower().replace("_", "-") not in _SOURCES_OF_NAMES
+    is_library = source.lower().replace("_", "-") in _SOURCES_OF_NAMES
+    return name.endswith(".py") or (bool(colon) and not is_library)
 
 
 def _check_is_there(checkpoint: Path) -> None:

@@ -96,9 +96,8 @@ def likely_prefix(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> 
 
 def explain(misfit: Misfit) -> str:
     """The likeliest cause, and what to do about it."""
-    return (
-        _classes(misfit) or _head(misfit) or _channels(misfit) or _origin(misfit) or _name(misfit)
-    )
+    causes = (_classes, _channels, _origin, _head, _parts, _name)
+    return next(said for said in (cause(misfit) for cause in causes) if said)
 
 
 def _classes(misfit: Misfit) -> str:
@@ -151,18 +150,20 @@ def _channels(misfit: Misfit) -> str:
 
 
 def _origin(misfit: Misfit) -> str:
-    if not misfit.unexpected:
-        return ""
     for pattern, said in _ORIGINS:
-        if any(re.search(pattern, key) for key in misfit.checkpoint.state_dict):
+        if any(re.search(pattern, key) for key in misfit.unexpected):
             return said
-    parts = {key.partition(".")[0] for key in misfit.checkpoint.state_dict}
-    if {"backbone", "head"} <= parts <= _MM_PARTS and misfit.missing:
-        return (
-            "They look like a classifier of MMPretrain or OpenMMLab, with backbone and head apart; "
-            "build it with a function of your own (--model FILE.py:FUNCTION)."
-        )
     return ""
+
+
+def _parts(misfit: Misfit) -> str:
+    parts = {key.partition(".")[0] for key in misfit.checkpoint.state_dict}
+    if not {"backbone", "head"} <= parts <= _MM_PARTS or not misfit.missing:
+        return ""
+    return (
+        "They look like a classifier of MMPretrain or OpenMMLab, with backbone and head apart; "
+        "build it with a function of your own (--model FILE.py:FUNCTION)."
+    )
 
 
 def _name(misfit: Misfit) -> str:

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from robustbench_gnl.errors import GnlbenchError, ModelError, UsageError, did_you_mean
 from robustbench_gnl.records import state_dict_sha256
 
+_LIBRARIES = ("torchvision", "hf-hub")
 _FORM = "package.module:FUNCTION or FILE.py:FUNCTION"
 
 
@@ -68,8 +69,7 @@ def build(name: str) -> nn.Module:
     """
     place, _, function_name = name.rpartition(":")
     if not place or not function_name.isidentifier():
-        near = did_you_mean(name.partition(":")[0], ("torchvision", "hf-hub", "local-dir"))
-        raise UsageError(f"Expected {_FORM}, got {name!r}{near}", name=name)
+        raise UsageError(f"Expected {_FORM}, got {name!r}", name=name)
     # What the user's code prints belongs beside the results, not among them.
     with contextlib.redirect_stdout(sys.stderr), _importable(_folder(place)):
         made = _call(name, _function(name, _import(name, place), function_name))
@@ -135,7 +135,7 @@ def _import(name: str, place: str) -> ModuleType:
     if found is None:
         raise UsageError(
             f"There is no module {place!r} for {name!r}, neither installed nor in {Path.cwd()}; a "
-            "file is named FILE.py:FUNCTION",
+            "file is named FILE.py:FUNCTION" + did_you_mean(place, _LIBRARIES),
             name=name,
         )
     with _told_as(name):

@@ -123,11 +123,14 @@ def _filtered(
     tensors = isinstance(converted, Mapping) and all(
         isinstance(value, Tensor) for value in converted.values()
     )
-    if tensors and any(
-        key in given and given[key].numel() != value.numel() for key, value in converted.items()
+    if not tensors:
+        return None
+    if any(
+        key in given and given[key].numel() != converted[key].numel()
+        for key in _made(given, converted)
     ):
         raise ResizingError
-    return dict(converted) if tensors else None
+    return dict(converted)
 
 
 def _by_the_module(module: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor] | None:
@@ -157,9 +160,8 @@ def _account(given: Mapping[str, Tensor], converted: Mapping[str, Tensor]) -> li
         given[key].shape == converted[key].shape for key in given
     ):
         return []
-    before = {value.untyped_storage().data_ptr() for value in given.values()}
+    made = _made(given, converted)
     after = {value.untyped_storage().data_ptr() for value in converted.values()}
-    made = [k for k, v in converted.items() if v.untyped_storage().data_ptr() not in before]
     lost = [k for k, v in given.items() if v.untyped_storage().data_ptr() not in after]
     notes = ["the weights were converted from their original layout, as timm does"]
     if made:
@@ -170,6 +172,12 @@ def _account(given: Mapping[str, Tensor], converted: Mapping[str, Tensor]) -> li
         what = "put together or left out" if made else "left out"
         notes.append(f"{what} of the checkpoint: {matching.shorten(lost)} ({len(lost)} in all)")
     return notes
+
+
+def _made(given: Mapping[str, Tensor], converted: Mapping[str, Tensor]) -> list[str]:
+    """Keys of the tensors that are not the given ones, seen in another shape."""
+    before = {value.untyped_storage().data_ptr() for value in given.values()}
+    return [k for k, v in converted.items() if v.untyped_storage().data_ptr() not in before]
 
 
 @contextmanager

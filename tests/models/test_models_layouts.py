@@ -34,7 +34,7 @@ def convnext_of_its_authors(weights: Weights) -> Weights:
 
 
 def swin_of_its_authors(weights: Weights) -> Weights:
-    """https://github.com/microsoft/Swin-Transformer: downsampling ends a stage; buffers are kept."""
+    """https://github.com/microsoft/Swin-Transformer: a stage ends with downsampling."""
     renamed = {}
     for key, value in weights.items():
         key = re.sub(
