@@ -78,6 +78,12 @@ def resolve(name: str) -> ModelName:
         return ModelName(name, "torchvision")
     if hub is None and ":" in name:
         return ModelName(name, "factory")
+    if name.endswith(".py"):
+        raise UsageError(
+            f"Expected the name of a model, got {name!r}; a function of that file is named "
+            f"{name}:FUNCTION",
+            name=name,
+        )
     bare = name[hub.end() :] if hub else name
     short = bare.removeprefix(_OF_TIMM)
     if (hub or short != bare) and "/" not in short and short in _names_with_tags():
@@ -90,7 +96,7 @@ def resolve(name: str) -> ModelName:
                 name=name,
             )
         return ModelName(HUB + bare, "hub")
-    return _current(name, [])
+    return _current(short if "/" not in short else name, [])
 
 
 def _current(name: str, notes: list[str]) -> ModelName:
@@ -149,8 +155,6 @@ def _nearest(name: str) -> str:
     near = did_you_mean(name, known_names())
     if near:
         return near
-    if name.endswith(".py"):
-        return f"; a function of a file is named {name}:FUNCTION"
     if "/" in name:
         return f"; a model of the Hugging Face hub is named {HUB}{name}, a checkpoint --ckpt {name}"
     if name.endswith((".onnx", ".pt2", ".pth", ".pt", ".tar", ".safetensors", ".ckpt")):

@@ -18,6 +18,7 @@ from robustbench_gnl.errors import ModelError, UsageError
 from robustbench_gnl.models import (
     catalogue,
     checkpoints,
+    diagnosis,
     factory,
     fitting,
     hub,
@@ -197,9 +198,10 @@ def _load_checkpoint(
     module = _build(asked, found, guessed, options)
     find_layout = partial(_layout, asked, guessed, options)
     fit = fitting.find_fit(module, found, find_layout)
-    if num_classes is None and fit.num_classes not in (None, module.num_classes):
+    rows = fit.num_classes or _rows_at(diagnosis.classifier_names(module), found)
+    if num_classes is None and rows not in (None, getattr(module, "num_classes", None)):
         # Under another prefix, or in another layout, than the first look was for.
-        module = _build(asked, found, fit.num_classes, options)
+        module = _build(asked, found, rows, options)
         fit = fitting.find_fit(module, found, find_layout)
     fitting.load_fit(module, found, fit)
     found, notes = _with_normaliser(found, fit, given is not None)
@@ -437,15 +439,18 @@ def _guess_classes(asked: ModelName, found: checkpoints.Checkpoint) -> int | Non
     classifier = getattr(cfg, "classifier", None) or ()
     names = (classifier,) if isinstance(classifier, str) else tuple(classifier)
     rows = checkpoints.classifier_rows(found.state_dict, names) or found.num_classes
-    if rows is not None:
-        return rows
+    return rows or _rows_at(names, found)
+
+
+def _rows_at(names: tuple[str, ...], found: checkpoints.Checkpoint) -> int | None:
+    """Rows of the classifier of these names, whatever stands before it."""
     ends = tuple(f".{name}.weight" for name in names)
-    inner = {
+    rows = {
         int(value.shape[0])
         for key, value in found.state_dict.items()
-        if ends and key.endswith(ends) and value.ndim >= 2
+        if ends and f".{key}".endswith(ends) and value.ndim >= 2
     }
-    return inner.pop() if len(inner) == 1 else None
+    return rows.pop() if len(rows) == 1 else None
 
 
 def _fitting_name(asked: ModelName, found: checkpoints.Checkpoint) -> str | None:
