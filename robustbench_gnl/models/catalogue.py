@@ -109,10 +109,19 @@ def _current(name: str, notes: list[str]) -> ModelName:
                 f"timm removed {name} without a successor{did_you_mean(name, known_names())}",
                 name=name,
             )
+        now = _with_tag_of_today(now)
         notes = [*notes, f"{name} is timm's former name of {now}"]
         name = now
     check_name(name)
     return ModelName(name, "timm", tuple(notes))
+
+
+def _with_tag_of_today(name: str) -> str:
+    """The name, or the only one that goes on from it: tags were renamed, and timm's own mapping
+    of former names has some of the old ones."""
+    tagged = list_tagged(name.partition(".")[0])
+    longer = [each for each in tagged if each.startswith(f"{name}_")]
+    return longer[0] if name not in tagged and "." in name and len(longer) == 1 else name
 
 
 def check_name(name: str) -> None:

@@ -60,6 +60,7 @@ def on_meta():
     return Net().to("meta")
 
 def quantised():
+    torch.seed()
     return torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Flatten(), nn.Linear(3, 2)))
 
 def broken():
