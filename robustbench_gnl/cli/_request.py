@@ -109,8 +109,11 @@ def pair_models(
     for checkpoint in checkpoints:
         _check_is_there(checkpoint)  # told here, before torch is loaded
     pairs: list[Path | None] = [*checkpoints] if checkpoints else [None] * len(named)
+    # Beside models of timm, a function that loads its own weights needs no --pretrained.
+    of_their_own = {name for name in names if _brings_weights(name)}
+    own = of_their_own if not of_their_own.issuperset(names) else set()
     return [
-        ModelRequest(name, checkpoint, pretrained, ema, best, mean, std)
+        ModelRequest(name, checkpoint, pretrained and name not in own, ema, best, mean, std)
         for name, checkpoint in zip(named, pairs, strict=True)
     ]
 

@@ -196,6 +196,32 @@ def test_places_that_are_none(name: str, sentence: str, file: Path) -> None:
         load_model(name)
 
 
+@pytest.mark.parametrize("kind", ["object", "dict", "tuple", "list"])
+def test_logits_that_are_wrapped(kind: str) -> None:
+    from types import SimpleNamespace
+
+    import numpy as np
+
+    from robustbench_gnl.evaluation import Network
+
+    class Wrapping(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> object:
+            logits = images.mean((2, 3))
+            made = {
+                "object": SimpleNamespace(logits=logits, hidden_states=None),
+                "dict": {"logits": logits, "features": images},
+                "tuple": (logits,),
+                "list": [logits],
+            }
+            return made[kind]
+
+    cpu = torch.device("cpu")
+    with Network(Wrapping(), mean=(0,) * 3, std=(1,) * 3, device=cpu, precision="fp32") as network:
+        assert network.check(32) == 3
+        logits = network.logits(np.full((2, 8, 8, 3), 255, np.uint8))
+    assert torch.equal(logits, torch.ones(2, 3))
+
+
 def test_what_belongs_to_names_of_timm_is_refused(file: Path) -> None:
     with pytest.raises(UsageError, match="loads its own weights"):
         load_model(f"{file}:build", pretrained=True)
