@@ -274,6 +274,8 @@ def _named_architectures(
         *(content.get("arch"), arguments.get("model"), arguments.get("arch")),
         *(config.get("architecture"), content.get("architecture"), content.get("model_name")),
         *(hyper.get(key) for key in _HYPER_PARAMETERS),
+        # Of Hugging Face transformers, which no name of timm's means; an error can tell it.
+        *(_list(config.get("architectures"))[:1]),
     ):
         if isinstance(name, str) and name:
             yield name
@@ -287,6 +289,10 @@ def _mapping(value: Any) -> dict[str, Any]:
     if isinstance(value, argparse.Namespace):
         return vars(value)
     return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _positive(values: tuple[float, ...] | None) -> tuple[float, ...] | None:

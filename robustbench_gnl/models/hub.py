@@ -34,8 +34,7 @@ def create_pretrained(name: str, **kwargs: Any) -> nn.Module:
             module: nn.Module = timm.create_model(name, pretrained=True, **kwargs)
             return module
     except Exception as error:  # whatever the hub's client raises, which changes by version
-        if isinstance(error, TypeError | ValueError) and not isinstance(error, OSError):
-            raise  # a wrong argument, nothing to do with the network
+        _raise_of_the_hub(name, error)
         raise ModelError(
             f"The pretrained weights of {name} are neither in the cache nor can they be "
             f"downloaded here ({type(error).__name__}). Download them on a machine with a network "
@@ -55,14 +54,32 @@ def create_untrained(name: str, **kwargs: Any) -> nn.Module:
             module: nn.Module = timm.create_model(name, **kwargs)
             return module
     except Exception as error:  # as above
-        if isinstance(error, TypeError | ValueError) and not isinstance(error, OSError):
-            raise
+        _raise_of_the_hub(name, error)
         raise ModelError(
             f"The architecture of {name} is not known here: its config.json is neither in the "
             f"cache nor can it be downloaded ({type(error).__name__}). Give the folder that was "
             "downloaded from the hub, config.json included, with --ckpt, or name timm's model.",
             name=name,
         ) from error
+
+
+def _raise_of_the_hub(name: str, error: Exception) -> None:
+    """Raise what has nothing to do with the connection.
+
+    Raises:
+        ModelError: What the hub has under this name is no network of timm's.
+    """
+    if isinstance(error, OSError):
+        return
+    if name.startswith(catalogue.HUB) and isinstance(error, KeyError | ValueError | RuntimeError):
+        told = next(iter(str(error).splitlines()), "")
+        raise ModelError(
+            f"{name} is there, but is no network that timm can build ({type(error).__name__}: "
+            f"{told}). Build it with a function of your own (--model FILE.py:FUNCTION).",
+            name=name,
+        ) from error
+    if isinstance(error, TypeError | ValueError):
+        raise error  # a wrong argument
 
 
 @contextmanager

@@ -335,6 +335,13 @@ def test_a_folder_of_the_hub(safe: bool, tmp_path: Path) -> None:
     assert load_model(f"hf-hub:me/{NAME}", folder).name == f"hf-hub:me/{NAME}"
 
 
+def test_a_folder_of_transformers_is_told(weights: Weights, tmp_path: Path) -> None:
+    config = {"architectures": ["ResNetForImageClassification"], "model_type": "resnet"}
+    folder = hub_folder(tmp_path / "hub", config, weights)
+    with pytest.raises(ModelError, match=r"'ResNetForImageClassification'.*FILE\.py:FUNCTION"):
+        load_model(None, folder)
+
+
 @pytest.mark.parametrize("config", ["no JSON", "[1]", "[" * 100_000])
 def test_a_damaged_configuration(config: str, weights: Weights, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no readable configuration"):

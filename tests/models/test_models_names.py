@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import timm
 import torch
 import torchvision
@@ -237,3 +239,34 @@ def test_patterns_find_tags_and_torchvision() -> None:
     assert list_models("torchvision:resnet1?")[0] == "torchvision:resnet18"
     assert list_models("mobilenet_v3_large") == ["torchvision:mobilenet_v3_large"]
     assert not any(":" in name for name in list_models("resnet"))
+
+
+def cached(folder: Path, config: dict, weights: dict | None = None) -> Path:
+    """A cache of the hub that has somebody/model."""
+    commit = "0" * 40
+    root = folder / "models--somebody--model"
+    snapshot = root / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    (root / "refs").mkdir()
+    (root / "refs" / "main").write_text(commit)
+    (snapshot / "config.json").write_text(json.dumps(config))
+    if weights is not None:
+        safetensors.torch.save_file(weights, snapshot / "model.safetensors")
+    return folder
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_network_of_somebody_from_the_cache_of_the_hub(tmp_path: Path) -> None:
+    name, stock = "hf-hub:somebody/model", "mobilenetv3_small_050"
+    weights = timm.create_model(stock, num_classes=3).state_dict()
+    config = {"architecture": stock, "num_classes": 3, "pretrained_cfg": {"mean": [0.1, 0.2, 0.3]}}
+    cache = cached(tmp_path / "a", config, weights)
+    loaded = load_model(name, pretrained=True, cache_dir=cache)
+    assert (loaded.name, loaded.weights, loaded.num_classes) == (name, "pretrained:hf-hub", 3)
+    assert loaded.mean == (0.1, 0.2, 0.3)
+    assert torch.equal(loaded.module.classifier.bias, weights["classifier.bias"])
+    plain = saved(tmp_path / "plain.pth", weights)
+    assert load_model(name, plain, cache_dir=cache).weights == "plain"
+    cache = cached(tmp_path / "b", {"architectures": ["ResNetForImageClassification"]})
+    with pytest.raises(ModelError, match="is no network that timm can build"):
+        load_model(name, pretrained=True, cache_dir=cache)
