@@ -30,19 +30,23 @@ class EvaluationOptions:
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A network of ours or of timm. Repeat it, with a --ckpt each, to judge several "
-            "on the same images at once.",
+            help="A network of ours or of timm, torchvision:NAME, hf-hub:OWNER/NAME, or your own "
+            "function as FILE.py:FUNCTION, whose code is run. Repeat it, with a --ckpt each, to "
+            "evaluate several on the same images at once. Without it, each --ckpt must name its "
+            "architecture.",
             rich_help_panel=MODEL,
         ),
     ] = None
     ckpt: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="PATH", help="A checkpoint file or a training folder.", rich_help_panel=MODEL
+            metavar="PATH",
+            help="A checkpoint file, a training folder, or a folder of the Hugging Face hub.",
+            rich_help_panel=MODEL,
         ),
     ] = None
     pretrained: Annotated[
-        bool, typer.Option("--pretrained", help="timm's own weights.", rich_help_panel=MODEL)
+        bool, typer.Option("--pretrained", help="The published weights.", rich_help_panel=MODEL)
     ] = False
     ema: Annotated[
         bool,

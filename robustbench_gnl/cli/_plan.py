@@ -185,7 +185,7 @@ def _once(candidates: Sequence[Candidate]) -> list[Candidate]:
 def _load(request: ModelRequest) -> LoadedModel:
     from robustbench_gnl.models import find_checkpoint, load_demo_model, load_model
 
-    if request.name is None:
+    if request.name is None and request.checkpoint is None:
         return load_demo_model()
     checkpoint = request.checkpoint
     if checkpoint is not None and checkpoint.is_dir():
@@ -232,7 +232,7 @@ def _candidate(
         checkpoint_sha256=loaded.checkpoint_sha256,
         weights=loaded.weights,
         n_params=loaded.n_params,
-        n_classes=loaded.num_classes,
+        n_classes=loaded.num_classes or n_classes,
         mean=loaded.mean,
         std=loaded.std,
     )

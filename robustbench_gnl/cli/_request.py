@@ -23,13 +23,19 @@ NO_DATA = (
 )
 NO_WEIGHTS = (
     "no weights were given; random weights are never evaluated. Give --ckpt FILE (a checkpoint "
-    "or a training folder), or --pretrained for timm's own weights"
+    "or a training folder), or --pretrained for the published weights"
 )
+# What may stand before the colon of a name, besides a module or a file of the user's.
+_SOURCES_OF_NAMES = ("torchvision", "hf-hub", "local-dir")
 
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """One --model with its weights; `name` None is the demonstration's network."""
+    """One --model with its weights.
+
+    `name` None means the architecture that the checkpoint names; without a checkpoint either, it
+    is the demonstration's network.
+    """
 
     name: str | None
     checkpoint: Path | None = None
@@ -83,31 +89,57 @@ def pair_models(
 
     Raises:
         UsageError: No model, no weights, or numbers of the two that do not match.
+        ModelError: A checkpoint is not there, or is a pipe or a device.
     """
-    if not names:
-        raise UsageError("no model was given; name one with --model, see: gnlbench models")
-    if not checkpoints and not pretrained:
-        raise UsageError(NO_WEIGHTS)
+    if not names and not checkpoints:
+        raise UsageError(
+            "no model was given; name one with --model, see: gnlbench models; or give a "
+            "checkpoint that names its architecture with --ckpt"
+        )
     if checkpoints and pretrained:
         raise UsageError("give --ckpt or --pretrained, not both")
-    if checkpoints and len(names) == 1:
-        names = names * len(checkpoints)
-    if checkpoints and len(names) != len(checkpoints):
+    if not checkpoints and not pretrained and not all(map(_brings_weights, names)):
+        raise UsageError(NO_WEIGHTS)
+    named: list[str | None] = [*names] or [None] * len(checkpoints)
+    if checkpoints and len(named) == 1:
+        named = named * len(checkpoints)
+    if checkpoints and len(named) != len(checkpoints):
         raise UsageError(
             f"{len(names)} --model and {len(checkpoints)} --ckpt were given; "
             "give one --ckpt for each --model, in the same order"
         )
     for checkpoint in checkpoints:
-        if not checkpoint.exists():  # told here, before torch is loaded
-            raise ModelError(
-                f"no checkpoint at {checkpoint}: there is no such file or folder; check the path",
-                path=checkpoint,
-            )
-    pairs: list[Path | None] = [*checkpoints] if checkpoints else [None] * len(names)
+        _check_is_there(checkpoint)  # told here, before torch is loaded
+    pairs: list[Path | None] = [*checkpoints] if checkpoints else [None] * len(named)
+    # Beside models of timm, a function that loads its own weights needs no --pretrained.
+    of_their_own = {name for name in names if _brings_weights(name)}
+    own = of_their_own if not of_their_own.issuperset(names) else set()
     return [
-        ModelRequest(name, checkpoint, pretrained, ema, best, mean, std)
-        for name, checkpoint in zip(names, pairs, strict=True)
+        ModelRequest(name, checkpoint, pretrained and name not in own, ema, best, mean, std)
+        for name, checkpoint in zip(named, pairs, strict=True)
     ]
+
+
+def _brings_weights(name: str) -> bool:
+    """Whether it names a function of the user's, `FILE.py:FUNCTION`, which loads its own."""
+    source, colon, _ = name.partition(":")
+    is_library = source.lower().replace("_", "-") in _SOURCES_OF_NAMES
+    return name.endswith(".py") or (bool(colon) and not is_library)
+
+
+def _check_is_there(checkpoint: Path) -> None:
+    """Raises ModelError where there is nothing, or what could be waited on for ever."""
+    if not checkpoint.exists():
+        raise ModelError(
+            f"no checkpoint at {checkpoint}: there is no such file or folder; check the path",
+            path=checkpoint,
+        )
+    if not checkpoint.is_file() and not checkpoint.is_dir():
+        raise ModelError(
+            f"{checkpoint} is not a regular file but a pipe or a device; a checkpoint is read more "
+            "than once, so write it to a file and give that",
+            path=checkpoint,
+        )
 
 
 def open_requested(request: DataRequest) -> tuple[Source, tuple[Condition, ...]]:

@@ -12,8 +12,11 @@ from robustbench_gnl.cli._output import print_json, say
 from robustbench_gnl.records import SCHEMA_VERSION
 
 HELP = (
-    "List the networks that --model takes: ours, and timm's by pattern.\n\n"
-    "Example: `gnlbench models 'resnet50*'`"
+    "List the networks that --model takes: ours, and timm's and torchvision's by pattern.\n\n"
+    "A pattern with a dot also finds timm's tags, which tell published weights apart; one that "
+    "begins with torchvision finds torchvision's.\n\n"
+    "Examples: `gnlbench models 'resnet50*'`, `gnlbench models '*.a1_in1k'`, "
+    "`gnlbench models 'torchvision:*'`"
 )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import torch
@@ -101,7 +102,7 @@ class Network:
         batch = pixels.to(torch.float32, memory_format=torch.channels_last)
         with inference(self.device, self.precision):
             batch = batch.div_(255).sub_(self._mean).div_(self._std)
-            output: object = self._module(batch)
+            output: object = _logits_of(self._module(batch))
         return output
 
     def check(self, input_size: int, preferred_size: int | None = None) -> int:
@@ -174,6 +175,18 @@ def check_logits(output: object, n_images: int) -> Tensor:
         f"expected logits of shape (N, classes), here N = {n_images}, from the network, got {got}; "
         "give a classifier, with its head"
     )
+
+
+def _logits_of(output: Any) -> Any:
+    """The logits where a network wraps them: in an output of Hugging Face transformers, in a dict
+    under "logits", or alone in a tuple or list."""
+    if isinstance(output, Mapping):
+        output = output.get("logits", output)
+    elif not isinstance(output, Tensor) and hasattr(output, "logits"):
+        output = output.logits
+    while isinstance(output, tuple | list) and len(output) == 1:
+        output = output[0]
+    return output
 
 
 def check_finite(logits: Tensor, condition: object, first_key: str) -> None:

@@ -4,12 +4,14 @@ Importing this package registers the fifteen GroupNL networks with timm.
 """
 
 from robustbench_gnl.models.catalogue import list_models
-from robustbench_gnl.models.checkpoints import Checkpoint, find_checkpoint, read_checkpoint
+from robustbench_gnl.models.checkpoint_files import find_checkpoint
+from robustbench_gnl.models.checkpoints import Checkpoint, read_checkpoint
 from robustbench_gnl.models.convert import exchange_convolutions
 from robustbench_gnl.models.demo import load_demo_model
 from robustbench_gnl.models.fitting import load_into
 from robustbench_gnl.models.groupnl import GroupNLConv2d
-from robustbench_gnl.models.loading import LoadedModel, create_model, load_model
+from robustbench_gnl.models.loaded import LoadedModel
+from robustbench_gnl.models.loading import create_model, load_model
 from robustbench_gnl.models.networks import NAMES
 
 __all__ = [

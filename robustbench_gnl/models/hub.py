@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-import socket
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
-from urllib.parse import urlsplit
 
 import timm
 from torch import nn
 
 from robustbench_gnl.errors import ModelError, UsageError
 from robustbench_gnl.models import catalogue
-
-_CONNECT_SECONDS = 5.0
+from robustbench_gnl.models.connection import can_connect
 
 
 def create_pretrained(name: str, **kwargs: Any) -> nn.Module:
@@ -27,7 +23,7 @@ def create_pretrained(name: str, **kwargs: Any) -> nn.Module:
         UsageError: Nobody published weights for this name.
         ModelError: They cannot be fetched here.
     """
-    if not catalogue.has_weights(name):
+    if not name.startswith(catalogue.HUB) and not catalogue.has_weights(name):
         raise UsageError(
             f"{name} has no pretrained weights: none were published. Give a checkpoint "
             "(--ckpt FILE), or name another model.",
@@ -38,14 +34,52 @@ def create_pretrained(name: str, **kwargs: Any) -> nn.Module:
             module: nn.Module = timm.create_model(name, pretrained=True, **kwargs)
             return module
     except Exception as error:  # whatever the hub's client raises, which changes by version
-        if isinstance(error, TypeError | ValueError) and not isinstance(error, OSError):
-            raise  # a wrong argument, nothing to do with the network
+        _raise_of_the_hub(name, error)
         raise ModelError(
             f"The pretrained weights of {name} are neither in the cache nor can they be "
             f"downloaded here ({type(error).__name__}). Download them on a machine with a network "
             "and give the file with --ckpt, or copy its cache here and set HF_HOME to it.",
             name=name,
         ) from error
+
+
+def create_untrained(name: str, **kwargs: Any) -> nn.Module:
+    """The network of a `hf-hub:` name with random weights, by its configuration on the hub.
+
+    Raises:
+        ModelError: The configuration can be had neither from the cache nor from the hub.
+    """
+    try:
+        with _no_waiting():
+            module: nn.Module = timm.create_model(name, **kwargs)
+            return module
+    except Exception as error:  # as above
+        _raise_of_the_hub(name, error)
+        raise ModelError(
+            f"The architecture of {name} is not known here: its config.json is neither in the "
+            f"cache nor can it be downloaded ({type(error).__name__}). Give the folder that was "
+            "downloaded from the hub, config.json included, with --ckpt, or name timm's model.",
+            name=name,
+        ) from error
+
+
+def _raise_of_the_hub(name: str, error: Exception) -> None:
+    """Raise what has nothing to do with the connection.
+
+    Raises:
+        ModelError: What the hub has under this name is no network of timm's.
+    """
+    if isinstance(error, OSError):
+        return
+    if name.startswith(catalogue.HUB) and isinstance(error, KeyError | ValueError | RuntimeError):
+        told = next(iter(str(error).splitlines()), "")
+        raise ModelError(
+            f"{name} is there, but is no network that timm can build ({type(error).__name__}: "
+            f"{told}). Build it with a function of your own (--model FILE.py:FUNCTION).",
+            name=name,
+        ) from error
+    if isinstance(error, TypeError | ValueError):
+        raise error  # a wrong argument
 
 
 @contextmanager
@@ -62,13 +96,4 @@ def _no_waiting() -> Iterator[None]:
 
 
 def _reachable() -> bool:
-    hub = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
-    proxy = urllib.request.getproxies().get(hub.scheme)
-    if proxy and hub.hostname and not urllib.request.proxy_bypass(hub.hostname):
-        hub = urlsplit(proxy if "//" in proxy else f"//{proxy}")
-    port = hub.port or (80 if hub.scheme == "http" else 443)
-    try:
-        socket.create_connection((hub.hostname or "", port), timeout=_CONNECT_SECONDS).close()
-    except OSError:
-        return False
-    return True
+    return can_connect(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")

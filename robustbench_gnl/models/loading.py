@@ -1,58 +1,38 @@
-"""From a name and weights to a model that is ready to be judged."""
+"""From a name and weights to a model that is ready to be evaluated."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import timm
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import nn
 
 from robustbench_gnl.errors import ModelError, UsageError
-from robustbench_gnl.models import catalogue, checkpoints, fitting, hub
+from robustbench_gnl.models import (
+    catalogue,
+    checkpoint_loading,
+    checkpoints,
+    factory,
+    fitting,
+    hub,
+    torchvision_models,
+)
+from robustbench_gnl.models.catalogue import ModelName
+from robustbench_gnl.models.loaded import LoadedModel, Normalisation, describe, given_normalisation
 from robustbench_gnl.records import state_dict_sha256
 
-ChannelValues = tuple[float, float, float]
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A network with its weights, and what a run must say about it.
-
-    Attributes:
-        module: The network in eval mode.
-        name: As it was asked for.
-        checkpoint_sha256: Of the checkpoint's bytes; of the state dict (every key, then its
-            raw bytes, in order) where the weights came from timm.
-        weights: Entry of the checkpoint ("state_dict", "state_dict_ema", ...) or
-            "pretrained:<tag>".
-        n_params: All parameters, the frozen ones included.
-        num_classes: Logits.
-        mean: Subtracted from images in [0, 1].
-        std: Then divided by.
-        mean_source: "given", "checkpoint" or "timm".
-        input_size: Preferred (channels, height, width).
-        notes: What the reader of a result should know.
-    """
-
-    module: nn.Module
-    name: str
-    checkpoint_sha256: str
-    weights: str
-    n_params: int
-    num_classes: int
-    mean: ChannelValues
-    std: ChannelValues
-    mean_source: str
-    input_size: tuple[int, int, int]
-    notes: tuple[str, ...] = ()
+_ASSUMED = {
+    "mean": IMAGENET_DEFAULT_MEAN,
+    "std": IMAGENET_DEFAULT_STD,
+    "input_size": (3, 224, 224),
+}
 
 
 def create_model(
-    name: str,
+    name: str | None,
     checkpoint: str | Path | None = None,
     *,
     pretrained: bool = False,
@@ -74,7 +54,7 @@ def create_model(
 
 
 def load_model(
-    name: str,
+    name: str | None,
     checkpoint: str | Path | None = None,
     *,
     pretrained: bool = False,
@@ -88,26 +68,38 @@ def load_model(
     """Build a model by name and give it weights.
 
     Args:
-        name: Any name of ours or of timm, with or without timm's tag.
-        checkpoint: A file or a training folder.
-        pretrained: Take timm's published weights instead.
+        name: Any name of ours or of timm, with or without timm's tag; `torchvision:NAME`,
+            `hf-hub:OWNER/NAME`, or a function of yours, `package.module:FUNCTION` or
+            `FILE.py:FUNCTION`. None where the checkpoint names its architecture.
+        checkpoint: A file, a training folder or a folder of the Hugging Face hub.
+        pretrained: Take the published weights instead.
         ema: Take the checkpoint's averaged weights.
         best: Take the best checkpoint of a training folder, not the last.
         num_classes: Logits; by default as many as the checkpoint has.
         mean: For normalisation, one number a channel; goes with `std`.
         std: Likewise.
-        **kwargs: Handed on to `timm.create_model`.
+        **kwargs: Handed on to `timm.create_model`, or to torchvision's.
 
     Raises:
         UsageError: Unknown name, or no weights asked for.
         ModelError: The weights cannot be had or do not fit.
     """
-    catalogue.check_name(name)
-    given = _given_normalisation(mean, std)
+    given = given_normalisation(mean, std)
     if checkpoint is not None and pretrained:
         raise UsageError("Got both a checkpoint and pretrained; give only one of them.", name=name)
+    if name is None:
+        if checkpoint is None:
+            raise UsageError(
+                "Got neither a model nor a checkpoint; name a model, or give a checkpoint that "
+                "names its architecture."
+            )
+        found = checkpoints.read_checkpoint(checkpoint, ema=ema, best=best)
+        return checkpoint_loading.load_named_by_file(found, given, num_classes, kwargs)
+    asked = catalogue.resolve(name)
+    if asked.kind == "factory" and not pretrained:
+        return _load_factory(asked.name, checkpoint, ema, best, num_classes, given, kwargs)
     if pretrained:
-        return _load_pretrained(name, ema or best, num_classes, given, kwargs)
+        return _load_pretrained(asked, ema or best, num_classes, given, kwargs)
     if checkpoint is None:
         raise UsageError(
             f"{name} needs weights: give --ckpt FILE or --pretrained; "
@@ -115,105 +107,115 @@ def load_model(
             name=name,
         )
     found = checkpoints.read_checkpoint(checkpoint, ema=ema, best=best)
-    if num_classes is None:
-        classifier = getattr(timm.get_pretrained_cfg(name), "classifier", None) or ()
-        names = (classifier,) if isinstance(classifier, str) else tuple(classifier)
-        num_classes = checkpoints.classifier_rows(found.state_dict, names) or found.num_classes
     try:
-        module = timm.create_model(name, num_classes=num_classes, **kwargs)
-    except (RuntimeError, MemoryError) as error:
-        raise ModelError(
-            f"{name} cannot be built with {num_classes} classes, as {found.path} would have it: "
-            f"{str(error).splitlines()[0] if str(error) else 'not enough memory'}",
-            path=found.path,
-        ) from error
-    fitting.load_into(module, found)
-    return describe(
-        module, name, found.sha256, found.entry, given, found, notes=_notes(name, found)
-    )
+        return checkpoint_loading.load_checkpoint(asked, found, given, num_classes, kwargs)
+    except ModelError as error:
+        other = (
+            checkpoint_loading.fitting_name(asked, found) if error.values.get("missing") else None
+        )
+        if other is None:
+            raise
+        raise ModelError(f"{error} The weights do fit {other}.", **error.values) from error
 
 
-def describe(
-    module: nn.Module,
+def _load_factory(
     name: str,
-    sha256: str,
-    weights: str,
-    given: tuple[ChannelValues, ChannelValues] | None = None,
-    checkpoint: checkpoints.Checkpoint | None = None,
-    notes: tuple[str, ...] = (),
+    checkpoint: str | Path | None,
+    ema: bool,
+    best: bool,
+    num_classes: int | None,
+    given: Normalisation | None,
+    kwargs: dict[str, Any],
 ) -> LoadedModel:
-    """Put `module` into eval mode and gather what a run must say about it."""
-    cfg: dict[str, Any] = module.pretrained_cfg  # type: ignore[assignment]
-    mean, std, source = cfg["mean"], cfg["std"], "timm"
-    if given is not None:
-        (mean, std), source = given, "given"
-    elif checkpoint is not None and (checkpoint.mean or checkpoint.std):
-        mean, std, source = checkpoint.mean or mean, checkpoint.std or std, "checkpoint"
-    # The module says of itself how its input is normalised, wherever it goes from here.
-    module.pretrained_cfg = {**cfg, "mean": _three(mean), "std": _three(std)}  # type: ignore[assignment]
-    return LoadedModel(
-        module=module.eval(),
-        name=name,
-        checkpoint_sha256=sha256,
-        weights=weights,
-        n_params=sum(parameter.numel() for parameter in module.parameters()),
-        num_classes=int(module.num_classes),  # type: ignore[arg-type]
-        mean=_three(mean),
-        std=_three(std),
-        mean_source=source,
-        input_size=tuple(cfg["input_size"]),
-        notes=notes,
-    )
+    """The network that a function of the user's returns, with its own weights or a checkpoint's."""
+    if num_classes is not None or kwargs:
+        raise UsageError(
+            f"{name} is called without arguments; set the number of classes and everything else "
+            "within the function.",
+            name=name,
+        )
+    if checkpoint is None and (ema or best):
+        raise UsageError("ema and best choose within a checkpoint, and none was given.", name=name)
+    found = None
+    if checkpoint is not None:
+        found = checkpoints.read_checkpoint(checkpoint, ema=ema, best=best)
+    network = factory.build(name)
+    notes: tuple[str, ...] = ()
+    if found is not None:
+        fit = fitting.load_into(network, found)
+        found, more = checkpoint_loading.with_normaliser(found, fit, given is not None)
+        notes = (*fit.notes, *more, *checkpoint_loading.notes_on(None, found))
+        sha256, weights = found.sha256, found.entry
+    else:
+        sha256, weights = factory.weights_sha256(network), "factory"
+        if not network.state_dict():
+            notes = ("the network shows no weights; its run is known by the function's name alone",)
+    config = dict(_config_of(network))
+    source = "factory"
+    if given is None and "mean" not in config and not (found and (found.mean or found.std)):
+        source = "assumed"
+        notes = (
+            *notes,
+            f"{name} does not say how its images are normalised: ImageNet's mean and std are "
+            "assumed; give others with --mean and --std",
+        )
+    module = factory.FactoryNetwork(network, name)
+    module.num_classes = getattr(network, "num_classes", None)  # type: ignore[assignment]
+    module.pretrained_cfg = {**_ASSUMED, **config}  # type: ignore[assignment]
+    return describe(module, name, sha256, weights, given, found, notes=notes, own_source=source)
+
+
+def _config_of(network: nn.Module) -> Iterator[tuple[str, Any]]:
+    """What a network says of its input, as timm's do; only what can be used."""
+    config = getattr(network, "pretrained_cfg", None)
+    if not isinstance(config, Mapping):
+        return
+    mean, std = (checkpoints.channel_values(config.get(key)) for key in ("mean", "std"))
+    if mean is not None and std is not None and min(std) > 0:
+        yield "mean", mean
+        yield "std", std
+    size = config.get("input_size")
+    if isinstance(size, list | tuple) and len(size) == 3 and all(isinstance(n, int) for n in size):
+        yield "input_size", tuple(size)
 
 
 def _load_pretrained(
-    name: str,
+    asked: ModelName,
     of_checkpoint: bool,
     num_classes: int | None,
-    given: tuple[ChannelValues, ChannelValues] | None,
+    given: Normalisation | None,
     kwargs: dict[str, Any],
 ) -> LoadedModel:
+    name = asked.name
     if of_checkpoint:
         raise UsageError("ema and best choose within a checkpoint; pretrained has none.", name=name)
-    published = getattr(timm.get_pretrained_cfg(name), "num_classes", None)
-    if num_classes is not None and num_classes != published:
+    if asked.kind == "factory":
         raise UsageError(
-            f"The pretrained {name} has {published} classes, got num_classes={num_classes}: the "
-            "classifier would be random. Leave num_classes out, or give a checkpoint.",
+            f"{name} loads its own weights; leave out pretrained, or give a checkpoint.", name=name
+        )
+    if asked.kind == "timm":
+        published = getattr(timm.get_pretrained_cfg(name), "num_classes", None)
+        if num_classes is not None and num_classes != published:
+            raise UsageError(
+                f"The pretrained {name} has {published} classes, got num_classes={num_classes}: "
+                "the classifier would be random. Leave num_classes out, or give a checkpoint.",
+                name=name,
+            )
+    elif num_classes is not None:
+        raise UsageError(
+            f"The pretrained {name} has the classes it was published with, got "
+            f"num_classes={num_classes}; leave it out, or give a checkpoint.",
             name=name,
         )
-    module = hub.create_pretrained(name, **kwargs)
-    cfg: dict[str, Any] = module.pretrained_cfg  # type: ignore[assignment]
-    weights = f"pretrained:{cfg.get('tag') or 'default'}"
-    return describe(module, name, state_dict_sha256(module.state_dict()), weights, given)
-
-
-def _notes(name: str, checkpoint: checkpoints.Checkpoint) -> tuple[str, ...]:
-    notes = []
-    if checkpoint.ema_available and checkpoint.entry not in ("state_dict_ema", "model_ema"):
-        notes.append("the checkpoint also holds averaged weights (EMA), which were not taken")
-    if checkpoint.arch is not None and checkpoint.arch != name.partition(".")[0]:
-        notes.append(f"the checkpoint says it is {checkpoint.arch!r}")
-    return tuple(notes)
-
-
-def _given_normalisation(
-    mean: Sequence[float] | None, std: Sequence[float] | None
-) -> tuple[ChannelValues, ChannelValues] | None:
-    if mean is None and std is None:
-        return None
-    valid = mean is not None and std is not None and len(mean) == len(std) == 3
-    finite = all(map(math.isfinite, (*(mean or ()), *(std or ()))))
-    if not valid or not finite or min(std or ()) <= 0:
-        raise UsageError(
-            "Normalisation needs a mean and a std above 0, three numbers each, finite, "
-            f"got mean={mean} and std={std}.",
-            mean=mean,
-            std=std,
-        )
-    return _three(mean or ()), _three(std or ())
-
-
-def _three(values: Sequence[float]) -> ChannelValues:
-    red, green, blue = (float(value) for value in values)
-    return red, green, blue
+    if asked.kind == "torchvision":
+        module, label = torchvision_models.create_pretrained(name, **kwargs)
+        weights, source = f"pretrained:torchvision/{label}", "torchvision"
+    else:
+        module = hub.create_pretrained(name, **kwargs)
+        cfg: dict[str, Any] = module.pretrained_cfg  # type: ignore[assignment]
+        default = "hf-hub" if asked.kind == "hub" else "default"
+        weights, source = f"pretrained:{cfg.get('tag') or default}", "timm"
+    return describe(
+        module, name, state_dict_sha256(module.state_dict()), weights, given,
+        notes=asked.notes, own_source=source,
+    )  # fmt: skip

@@ -87,7 +87,7 @@ def test_another_network(checkpoint: Path) -> None:
         ("resnet5O", "did you mean .*'resnet50'"),
         ("resnet50.a1_in2k", "did you mean 'resnet50.a1_in1k'"),
         (f"{NAME}.a1_in1k", "Expected a tag"),
-        ("hf-hub:somebody/model", "Expected a model of ours or of timm"),
+        ("hf-hub:somebody", "Expected hf-hub:OWNER/NAME"),
         ("", "Expected a model of ours or of timm"),
     ],
 )

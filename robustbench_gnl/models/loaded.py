@@ -1,0 +1,108 @@
+"""A network with its weights, and what a run says about it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from robustbench_gnl.errors import UsageError
+from robustbench_gnl.models import checkpoints
+
+ChannelValues = tuple[float, float, float]
+Normalisation = tuple[ChannelValues, ChannelValues]
+"""Mean and std."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A network with its weights, and what a run must say about it.
+
+    Attributes:
+        module: The network in eval mode.
+        name: timm's current name, `torchvision:...`, `hf-hub:...`, or the text that names the
+            function which built it.
+        checkpoint_sha256: Of the checkpoint's bytes; of the state dict (every key, then its
+            raw bytes, in order) where the weights were published, or made by a factory.
+        weights: Entry of the checkpoint ("state_dict", "state_dict_ema", ...),
+            "pretrained:<tag>", or "factory".
+        n_params: All parameters, the frozen ones included.
+        num_classes: Logits; `None` where only a forward pass tells, as for most factories.
+        mean: Subtracted from images in [0, 1].
+        std: Then divided by.
+        mean_source: "given", "checkpoint", "timm", "torchvision", "factory", or "assumed".
+        input_size: Preferred (channels, height, width).
+        notes: What the reader of a result should know.
+    """
+
+    module: nn.Module
+    name: str
+    checkpoint_sha256: str
+    weights: str
+    n_params: int
+    num_classes: int | None
+    mean: ChannelValues
+    std: ChannelValues
+    mean_source: str
+    input_size: tuple[int, int, int]
+    notes: tuple[str, ...] = ()
+
+
+def describe(
+    module: nn.Module,
+    name: str,
+    sha256: str,
+    weights: str,
+    given: Normalisation | None = None,
+    checkpoint: checkpoints.Checkpoint | None = None,
+    notes: tuple[str, ...] = (),
+    own_source: str = "timm",
+) -> LoadedModel:
+    """Put `module` into eval mode and gather what a run must say about it."""
+    cfg: dict[str, Any] = module.pretrained_cfg  # type: ignore[assignment]
+    mean, std, source = cfg["mean"], cfg["std"], own_source
+    if given is not None:
+        (mean, std), source = given, "given"
+    elif checkpoint is not None and (checkpoint.mean or checkpoint.std):
+        mean, std, source = checkpoint.mean or mean, checkpoint.std or std, "checkpoint"
+    # The module says of itself how its input is normalised, wherever it goes from here.
+    module.pretrained_cfg = {**cfg, "mean": _three(mean), "std": _three(std)}  # type: ignore[assignment]
+    n_classes = getattr(module, "num_classes", None)
+    return LoadedModel(
+        module=module.eval(),
+        name=name,
+        checkpoint_sha256=sha256,
+        weights=weights,
+        n_params=sum(parameter.numel() for parameter in module.parameters()),
+        num_classes=int(n_classes) if isinstance(n_classes, int) and n_classes > 0 else None,
+        mean=_three(mean),
+        std=_three(std),
+        mean_source=source,
+        input_size=tuple(cfg["input_size"]),
+        notes=notes,
+    )
+
+
+def given_normalisation(
+    mean: Sequence[float] | None, std: Sequence[float] | None
+) -> Normalisation | None:
+    if mean is None and std is None:
+        return None
+    valid = mean is not None and std is not None and len(mean) == len(std) == 3
+    finite = all(map(math.isfinite, (*(mean or ()), *(std or ()))))
+    if not valid or not finite or min(std or ()) <= 0:
+        raise UsageError(
+            "Normalisation needs a mean and a std above 0, three numbers each, finite, "
+            f"got mean={mean} and std={std}.",
+            mean=mean,
+            std=std,
+        )
+    return _three(mean or ()), _three(std or ())
+
+
+def _three(values: Sequence[float]) -> ChannelValues:
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue
