@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError, features
+from PIL import Image, ImageFile, UnidentifiedImageError, features
 
 import corruptions
 from robustbench_gnl.data.listing import FORMATS
@@ -106,9 +106,8 @@ def read_image(
     """
     content = _content_of(path)
     try:
-        # Pillow warns of odd metadata, which move no pixel, with lines of its own source.
         with (
-            warnings.catch_warnings(action="ignore"),
+            _strict_decoding(),
             Image.open(io.BytesIO(content), formats=formats_here()) as image,
         ):
             problem = size_problem(image.size, minimum_side)
@@ -122,6 +121,20 @@ def read_image(
     if problem is not None:
         raise _bad_image(path, problem)
     return decoded, hashlib.sha256(content).digest()
+
+
+@contextmanager
+def _strict_decoding() -> Iterator[None]:
+    """Truncated files are bad whatever the calling program told Pillow, so that the images are the
+    same here and in a worker. Pillow's warnings of odd metadata, which move no pixel, are dropped.
+    """
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
 def _content_of(path: Path) -> bytes:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from PIL import EpsImagePlugin, Image, JpegImagePlugin, features
+from PIL import EpsImagePlugin, Image, ImageFile, JpegImagePlugin, features
 from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
@@ -509,6 +509,17 @@ def test_a_clean_image_may_be_small(tmp_path: Path) -> None:
     path = write_photo(tmp_path / "small.png", 20, 40)
 
     assert load_clean([path])[0].shape == (1, 224, 224, 3)
+
+
+def test_truncated_files_are_bad_whatever_pillow_was_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # as training code does
+    truncated(tmp_path / "a.JPEG")
+
+    with pytest.raises(BadImageError, match="truncated"):
+        read_image(tmp_path / "a.JPEG")
+    assert ImageFile.LOAD_TRUNCATED_IMAGES
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
