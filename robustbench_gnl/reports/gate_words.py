@@ -34,7 +34,7 @@ def headline(report: GateReport) -> str:
             f"{answer}: {what}: {rules} {'is' if n_open == 1 else 'are'} inconclusive{where} "
             f"with {_these_images(report)}"
         )
-    satisfied = "its rule" if n_rules == 1 else f"all {n_rules} rules"
+    satisfied = {1: "its rule", 2: "both rules"}.get(n_rules, f"all {n_rules} rules")
     return f"PASSED: {what} satisfies {satisfied}{where}"
 
 

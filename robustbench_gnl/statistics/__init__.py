@@ -79,6 +79,7 @@ from robustbench_gnl.statistics.paired import (
 from robustbench_gnl.statistics.planning import (
     PlannedChange,
     PlannedNumber,
+    images_in_time,
     planned_change,
     planned_numbers,
     spread_of,
@@ -137,6 +138,7 @@ __all__ = [
     "field_intervals",
     "from_bytes",
     "holm",
+    "images_in_time",
     "images_needed",
     "jackknife",
     "judge",
