@@ -105,13 +105,13 @@ def _exponential_sum_at_most_0(weights: Floats, n_each: Counts) -> float:
     ends = 1 / float(weights.min()), 1 / float(weights.max())
     t = _solve(slope, *(end * (1 - 1e-12) for end in ends))
     squares, cubes = (float((n_each * weights**power).sum()) for power in (2, 3))
-    if abs(t) * math.sqrt(squares) < _NEAR_THE_MEAN:
+    normal, near = NormalDist(), t * math.sqrt(squares)
+    if abs(near) < _NEAR_THE_MEAN:
         skewness = 2 * cubes / (squares * math.sqrt(squares))
-        return 0.5 + skewness / (6 * math.sqrt(2 * math.pi))
+        return normal.cdf(near) + normal.pdf(0) * skewness / 6
     depth = 2 * float((n_each * np.log1p(-weights * t)).sum())  # -2 K(t)
     w = math.copysign(math.sqrt(max(0.0, depth)), t)
     u = t * math.sqrt(float((n_each * (weights / (1 - weights * t)) ** 2).sum()))
-    normal = NormalDist()
     return min(1.0, max(0.0, normal.cdf(w) + normal.pdf(w) * (1 / w - 1 / u)))
 
 
