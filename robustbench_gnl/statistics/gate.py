@@ -155,7 +155,11 @@ class _Measured:
     @property
     def sd(self) -> float:
         """The standard deviation of the differences or values, by image or by block; 0 where it
-        is not known."""
+        is not known. Of the limit of a single cell it is that of a run at its limit."""
+        spread = self.spread
+        if self.rule.is_limit and isinstance(spread, BoundedMean) and spread.has_two_sizes:
+            share = (self.bound - spread.low) / (spread.high - spread.low)
+            return (spread.high - spread.low) * math.sqrt(share * (1 - share))
         return (self.spread.standard_error or 0.0) * math.sqrt(self.n_units)
 
     @property
