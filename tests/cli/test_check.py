@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from robustbench_gnl.records import Condition
+from robustbench_gnl.statistics.rules import KINDS, parse_rule
 from tests.cli.conftest import Done, gnlbench, gnlbench_json
 from tests.cli.stored import FIRST_THREE, N_IMAGES, Stored
 from tests.statistics.samples import ALL_CELLS, chances, draw
@@ -219,6 +221,19 @@ def test_too_few_blocks_say_how_many_images_make_enough(tmp_path: Path) -> None:
         "check", "new", "--baseline", "old", "--fail-on", "nll:+5%", "--db", few.db, check=2
     )
     assert "needs 4: evaluate more images (4 x 32 = 128 are enough); or leave" in done.stderr
+
+
+def test_the_rules_of_the_help_can_be_read_and_name_every_field() -> None:
+    rules = re.findall(r"`([\w\[\],]+(?::[+-]|<=)[^`]+)`", check_help().replace("\\[", "["))
+    parsed = [parse_rule(rule) for rule in rules]
+    assert {rule.field for rule in parsed} == {"mce", "relative_mce", "ce", "clean_error", *KINDS}
+    assert {(rule.is_limit, rule.is_gain) for rule in parsed} == {
+        (False, False), (False, True), (True, False),
+    }  # fmt: skip
+
+
+def check_help() -> str:
+    return " ".join(gnlbench("check", "--help").stdout.split())
 
 
 def test_a_baseline_must_be_named(stored: Stored) -> None:
