@@ -32,14 +32,18 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
-def steps() -> list[dict]:
+def workflow_job() -> dict:
     (workflow,) = map(yaml.safe_load, blocks("yaml"))
     (job,) = workflow["jobs"].values()
-    return job["steps"]
+    return job
+
+
+def steps() -> list[dict]:
+    return workflow_job()["steps"]
 
 
 def checking_step() -> dict:
-    (step,) = (step for step in steps() if "gnlbench check" in step.get("run", ""))
+    (step,) = (step for step in steps() if "gnlbench check --model" in step.get("run", ""))
     return step
 
 
@@ -90,11 +94,22 @@ def test_the_release_and_then_the_workflow_run_as_written(repository: Path) -> N
     assert staged.stdout.split() == ["robustness-baseline.json"]
 
     shutil.rmtree(repository / "results")  # a workflow starts from what git holds
-    step = checking_step()
+    variables = workflow_job()["env"]
     summary = repository / "summary.md"
-    done = run(step["run"], repository, **step["env"], GITHUB_STEP_SUMMARY=str(summary))
+    check = checking_step()["run"]
+    github = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_ACTIONS": "true"}
+    done = run(check, repository, **variables, **github)
     assert done.returncode == 0, done.stderr
-    assert "| mCE:+0.5 " in summary.read_text()
+    table = (repository / "robustness.md").read_text()
+    assert "| mCE:+0.5 " in table
+    assert summary.read_text() == table
+    assert not any(line.startswith("::error") for line in done.stderr.splitlines())
+    # What is cached is what spares the next evaluation.
+    (cache,) = (step for step in steps() if "actions/cache" in step.get("uses", ""))
+    assert cache["with"]["path"] == variables["GNLBENCH_DB"]
+    assert (repository / variables["GNLBENCH_DB"]).exists()
+    done = run(check, repository, **variables)
+    assert (done.returncode, "stored already" in done.stderr) == (0, True)
     (upload,) = (step for step in steps() if "upload-artifact" in step.get("uses", ""))
     assert upload["if"] == "always()"
     root = ElementTree.parse(repository / upload["with"]["path"]).getroot()
@@ -102,17 +117,55 @@ def test_the_release_and_then_the_workflow_run_as_written(repository: Path) -> N
     assert names_of_cases == ["mCE:+0.5", "clean_error:+1pp"]
 
 
+def commenting_step() -> dict:
+    (step,) = (step for step in steps() if "gh pr comment" in step.get("run", ""))
+    return step
+
+
+@pytest.mark.parametrize("table", ["### PASSED\n", "", None])
+def test_the_comment_is_the_table_or_says_that_there_is_none(
+    tmp_path: Path, table: str | None
+) -> None:
+    """With a `gh` that keeps what it is given; nothing goes to GitHub."""
+    step = commenting_step()
+    (tmp_path / ".git" / "tools").mkdir(parents=True)
+    gh = tmp_path / ".git" / "tools" / "gh"
+    gh.write_text('#!/bin/sh\necho "$@" > said.txt\ncat robustness.md >> said.txt\n')
+    gh.chmod(0o755)
+    if table is not None:
+        (tmp_path / "robustness.md").write_text(table)
+    done = run(step["run"], tmp_path, PR="7", GH_TOKEN="none")
+    assert done.returncode == 0, done.stderr
+    command, text = (tmp_path / "said.txt").read_text().split("\n", 1)
+    assert command == "pr comment 7 --body-file robustness.md --edit-last --create-if-none"
+    assert text == (table or "gnlbench check could not decide; see its log.\n")
+    assert step["if"].startswith("always()")
+    assert set(step["env"]) == {"GH_TOKEN", "PR"}
+
+
+def test_the_workflow_may_comment_and_installs_the_cpu_build_first() -> None:
+    (workflow,) = map(yaml.safe_load, blocks("yaml"))
+    assert workflow["permissions"] == {"contents": "read", "pull-requests": "write"}
+    (install,) = (step["run"] for step in steps() if "pip install" in step.get("run", ""))
+    torch_line, own_line = install.splitlines()
+    assert torch_line.endswith("--index-url https://download.pytorch.org/whl/cpu")
+    assert own_line.startswith("pip install ./gnlbench")
+
+
 def test_the_shell_and_the_workflow_give_the_same_command() -> None:
-    every_time = blocks("sh")[1].replace('"$DATA"', "robustness-images")
-    assert shlex.split(every_time) == shlex.split(checking_step()["run"])
+    every_time = shlex.split(blocks("sh")[1].replace('"$DATA"', "robustness-images"))
+    in_workflow = shlex.split(checking_step()["run"])
+    assert in_workflow[: len(every_time)] == every_time
+    assert in_workflow[len(every_time) :] == ["--format", "markdown", ">", "robustness.md"]
 
 
 def test_no_step_or_block_is_left_untried() -> None:
     assert len(blocks("sh")) == 2
     scripts = [step["run"] for step in steps() if "run" in step]
-    assert len(scripts) == 2
+    assert len(scripts) == 3
     assert scripts[0].startswith("pip install")
     assert scripts[1].startswith("gnlbench check")
+    assert scripts[2] == commenting_step()["run"]
 
 
 def test_the_example_checks_and_plans_the_same_pair_by_the_same_rule(tmp_path: Path) -> None:
@@ -131,7 +184,7 @@ def test_the_example_checks_and_plans_the_same_pair_by_the_same_rule(tmp_path: P
         GNLBENCH_DB=str(stored.db),
     )
     assert done.returncode == 0, done.stderr
-    assert "quantised against released" in done.stdout
+    assert "quantised compared with released" in done.stdout
     assert '"change": "mCE:+0.75"' in done.stdout
 
 
@@ -146,7 +199,7 @@ def test_what_the_page_says_could_be_seen_is_of_the_pair_that_it_plans_from() ->
     """The table of the plan gives what tells a rise from 0; a rule adds what it allows."""
     table = {line.split("  ")[0]: line.split() for line in PAGE.splitlines()}
     from_zero = float(table["mCE"][table["images"].index("500")])
-    (quoted,) = re.findall(r"With these 500 images a rise of ([\d.]+) in mCE", PAGE)
+    (quoted,) = re.findall(r"With these 500 images an increase of ([\d.]+) in mCE", PAGE)
     one_error = from_zero / (1.645 + 0.842)
     assert float(quoted) == pytest.approx(max(0.5, 1.645 * one_error) + 0.842 * one_error, abs=0.01)
 
@@ -162,7 +215,7 @@ def test_every_rule_of_the_table_can_be_read() -> None:
     table = PAGE.split("| rule | fails when |")[1].split("\n\n")[0]
     first_cells = [line.split(" | ")[0] for line in table.splitlines()[2:]]
     rules = [rule for cell in first_cells for rule in re.findall(r"`([^`]+)`", cell)]
-    assert len(rules) == 12
+    assert len(rules) == 21
     assert all(parse_rule(rule).text == rule for rule in rules)
 
 
@@ -176,6 +229,8 @@ def test_the_plan_prints_a_table_like_the_one_shown(tmp_path: Path) -> None:
     done = run(command.removeprefix("$ "), tmp_path, GNLBENCH_DB=str(stored.db))
     assert done.returncode == 0, done.stderr
     printed = done.stdout.splitlines()[: len(expected)]
+    assert printed[-3].split() == ["time", *["-"] * 6]  # made-up runs took no time
+    printed[-3] = expected[-3]
 
     def shape(lines: list[str]) -> list[str]:
         """The words without their figures."""

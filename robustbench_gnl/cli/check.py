@@ -1,4 +1,4 @@
-"""`gnlbench check`: a gate for CI that noise does not trip."""
+"""`gnlbench check`: regression rules for CI that random variation does not trip."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from corruptions import CorruptionError
 from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._evaluation_options import EvaluationOptions, with_evaluation_options
 from robustbench_gnl.cli._given import GIVEN_HELP, GivenRun, given_runs, names_of
@@ -33,21 +32,28 @@ if TYPE_CHECKING:
     from robustbench_gnl.reports.gate import GateReport
     from robustbench_gnl.statistics import Rule
 
-EXIT_REGRESSION = 1
-STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
+EXIT_REGRESSION, EXIT_INCONCLUSIVE = 1, UsageError.exit_code
+STEP_SUMMARY, IN_A_WORKFLOW = "GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"
 GATE = "Gate"
 
 HELP = (
-    "Hold a run against a baseline, and exit with 1 if it got worse by more than the rules allow "
-    "and by more than noise.\n\n"
-    "Rules are FIELD:+NUMBER with a unit: `mCE:+0.5`, `relative_mCE:+1`, `CE\\[fog]:+2` (points), "
-    "`error:+2pp`, `clean_error:+0.5pp`, `error\\[fog]:+1pp`, `error\\[blur,5]:+2pp` (percentage "
-    "points), `top5_error:+1pp`, `nll:+0.1nats`, `ece:+10%` (% is of the baseline's value). "
-    "Instead of RUN, --model with --ckpt and --data evaluates first. Exit codes: 0 nothing got "
-    "worse by more than that, 1 something did, 2 a run or cell is missing, or the runs cannot be "
-    "held against each other, 3 the data, 4 the model, 5 the store or the baseline's file.\n\n"
+    "Compare a run with a baseline, and exit with 1 if it violates a regression rule by a "
+    "statistically significant amount.\n\n"
+    "FIELD:+NUMBER is how far a number may rise above the baseline's: `mCE:+0.5`, "
+    "`relative_mCE:+1`, `CE\\[fog]:+2` (points), `error:+2pp`, `clean_error:+0.5pp`, "
+    "`error\\[fog]:+1pp`, `error\\[blur,5]:+2pp` (percentage points), `top5_error:+1pp`, "
+    "`nll:+0.1nats`, `ece:+10%` (% is of the baseline's value). FIELD:-NUMBER is a gain that is "
+    "required: `mCE:-0.5`. FIELD<=NUMBER is a limit that needs no baseline: `mCE<=70`, "
+    "`clean_error<=25%`, `error\\[fog]<=60%`, `nll<=2.5nats`, `ece<=0.05`; quote it, or the shell "
+    "takes < for a redirection.\n\n"
+    "A rule that these images cannot decide is inconclusive, which is no failure without "
+    "--fail-inconclusive. Instead of RUN, --model with --ckpt and --data evaluates first. With "
+    "GITHUB_ACTIONS=true the rules that did not pass are annotations of the workflow.\n\n"
+    "Exit codes: 0 no rule failed, 1 one did, 2 a run or cell is missing, the runs cannot be "
+    "compared, or with --fail-inconclusive a rule is inconclusive; 3 the data, 4 the model, 5 the "
+    "store or the baseline's file.\n\n"
     "Example: `gnlbench check new.json --baseline baseline.json --fail-on mCE:+0.5 "
-    "--fail-on clean_error:+1pp`"
+    "--fail-on 'clean_error<=25%'`"
 )
 
 
@@ -61,24 +67,38 @@ def check(
     ] = None,
     baseline: Annotated[
         str | None,
-        typer.Option(metavar="RUN|FILE", help="What to hold it against.", rich_help_panel=GATE),
+        typer.Option(
+            metavar="RUN|FILE",
+            help="What to compare it with; limits such as mCE<=70 need none.",
+            rich_help_panel=GATE,
+        ),
     ] = None,
     fail_on: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="RULE", help="What must not happen; repeatable.", rich_help_panel=GATE
-        ),
+        typer.Option(metavar="RULE", help="Regression rule; repeatable.", rich_help_panel=GATE),
     ] = None,
     alpha: Annotated[
         float,
         typer.Option(
-            metavar="0-1", help="The chance of a false alarm, over all rules.", rich_help_panel=GATE
+            metavar="0-1",
+            help="Significance level, for all rules together.",
+            rich_help_panel=GATE,
         ),
     ] = 0.05,
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", help="Fail on the estimate alone, noise or not.", rich_help_panel=GATE
+            "--strict",
+            help="Fail on the estimate alone, significant or not.",
+            rich_help_panel=GATE,
+        ),
+    ] = False,
+    fail_inconclusive: Annotated[
+        bool,
+        typer.Option(
+            "--fail-inconclusive",
+            help="Exit with 2 where these images cannot decide a rule.",
+            rich_help_panel=GATE,
         ),
     ] = False,
     common_cells: Annotated[
@@ -93,7 +113,7 @@ def check(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="JUnit XML: a case a rule, or why none could be judged.",
+            help="JUnit XML: a test case for each rule, or why none could be tested.",
             rich_help_panel=GATE,
         ),
     ] = None,
@@ -102,12 +122,14 @@ def check(
     format: FormatOption = Format.table,
 ) -> None:
     from robustbench_gnl.reports.gate import gate_parts, render_gate
+    from robustbench_gnl.reports.gate_annotations import annotation_lines
     from robustbench_gnl.reports.gate_junit import junit_xml
 
     with _errors_told_to(junit):
-        report = _judged(
+        report = _tested(
             context, options, run, baseline, fail_on or [], reference, db,
             alpha=alpha, strict=strict, common_cells=common_cells,
+            fail_inconclusive=fail_inconclusive,
         )  # fmt: skip
     try:
         if format is Format.table:
@@ -121,22 +143,35 @@ def check(
         # flush at its exit, with a code of its own.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     try:
-        _tell(junit, lambda: junit_xml(report), lambda: render_gate(report, "markdown"))
+        _tell(
+            junit,
+            lambda: junit_xml(report),
+            lambda: render_gate(report, "markdown"),
+            lambda: annotation_lines(report),
+        )
     except UsageError as failure:
         if report.passed:
             raise
         say(f"Warning: {failure}")
     if not report.passed:
-        raise typer.Exit(EXIT_REGRESSION)
+        raise typer.Exit(EXIT_REGRESSION if report.status == "failed" else EXIT_INCONCLUSIVE)
 
 
-def _tell(junit: Path | None, xml: Callable[[], str], markdown: Callable[[], str]) -> None:
+def _tell(
+    junit: Path | None,
+    xml: Callable[[], str],
+    markdown: Callable[[], str],
+    annotations_of_it: Callable[[], Sequence[str]],
+) -> None:
     """Leave the answer where CI servers look for it; made only where one does, since Markdown
     takes a quarter of a second to load.
 
     Raises:
         UsageError: It cannot be written there.
     """
+    if os.environ.get(IN_A_WORKFLOW) == "true":
+        for line in annotations_of_it():  # read from stderr too, and stdout is for the document
+            say(line)
     if junit is not None:
         write_whole(junit, xml() + "\n", option="--junit")
     if os.environ.get(STEP_SUMMARY):
@@ -145,27 +180,32 @@ def _tell(junit: Path | None, xml: Callable[[], str], markdown: Callable[[], str
 
 @contextmanager
 def _errors_told_to(junit: Path | None) -> Iterator[None]:
-    """Tell CI servers why nothing could be judged, too: else they would show nothing, or what an
-    earlier run left there."""
+    """Tell CI servers why nothing could be decided, too: else they would show nothing, or what
+    an earlier run left there."""
+    from robustbench_gnl.reports.gate_annotations import annotation_of_error
     from robustbench_gnl.reports.gate_junit import junit_error
 
     try:
         yield
-    except (GnlbenchError, CorruptionError) as error:
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:  # an internal error is no pass either
         rule = error.values.get("rule") if isinstance(error, GnlbenchError) else None
-        kind, message = type(error).__name__, str(error)
+        kind = type(error).__name__
+        message = str(error) or kind
         try:
             _tell(
                 junit,
                 lambda: junit_error(kind, message, rule),
-                lambda: f"### gnlbench check could not judge\n\n{message}",
+                lambda: f"### gnlbench check could not decide\n\n{message}",
+                lambda: [annotation_of_error(message)],
             )
         except UsageError as failure:
             say(f"Warning: {failure}")
         raise
 
 
-def _judged(
+def _tested(
     context: typer.Context,
     options: EvaluationOptions,
     run: str | None,
@@ -177,89 +217,129 @@ def _judged(
     alpha: float,
     strict: bool,
     common_cells: bool,
+    fail_inconclusive: bool,
 ) -> GateReport:
-    """The rules held against the two runs."""
+    """The rules tested on the run and its baseline."""
     from robustbench_gnl.reports.gate import GateReport
     from robustbench_gnl.statistics import cells_of, check_comparable, judge, parse_rules
+    from robustbench_gnl.statistics.rules import no_baseline
 
     rules = parse_rules(fail_on)
+    changes = [rule for rule in rules if not rule.is_limit]
     divisor = chosen_reference(reference)
-    if baseline is None:
+    if strict and fail_inconclusive:
         raise UsageError(
-            "no baseline was given; name a stored run or a file of `gnlbench runs export` with "
-            "--baseline"
+            "expected --strict or --fail-inconclusive, got both: by the estimate alone every rule "
+            "is decided, so leave one out"
         )
+    if baseline is None:
+        if changes:
+            raise no_baseline(changes)
+        if common_cells:
+            raise UsageError("--common-cells needs a --baseline to have cells in common with")
     evaluates = bool(options.model or options.ckpt or options.pretrained)
     if (run is None) != evaluates:
         raise UsageError(
             "expected either RUN, or --model with --ckpt and --data to evaluate one; got "
             + ("both" if evaluates else "neither")
         )
-    (base,) = given_runs([baseline], db)
-    divisor = divisor.for_protocol(base.run.protocol)
-    against_baseline = partial(
-        judge, rules, base.evidence, reference=divisor, alpha=alpha, strict=strict,
-        common_cells=common_cells, block_size=base.run.block_size,
+    base = None if baseline is None else given_runs([baseline], db)[0]
+    base_cells = None if base is None else base.evidence.conditions
+    tested = partial(
+        judge, alpha=alpha, strict=strict, common_cells=common_cells,
     )  # fmt: skip
     if run is None:
-        against_baseline(base.evidence)  # what can never be judged is told before the work
+        # What can never be tested is told before the work.
+        if base is not None and changes:
+            tested(
+                changes, base.evidence, base.evidence, block_size=base.run.block_size,
+                reference=divisor.for_protocol(base.run.protocol),
+            )  # fmt: skip
 
         def has_cells(conditions: Sequence[Condition]) -> None:
             for rule in rules:
-                cells_of(rule, base.evidence.conditions, conditions, common_cells)
+                cells_of(rule, base_cells, conditions, common_cells)
 
         run = _evaluate(context, options, db, base, has_cells)
     (candidate,) = given_runs([run], db)
-    name, baseline_name = names_of([candidate.run, base.run])
-    check_comparable([(baseline_name, base.run), (name, candidate.run)])
+    block_size = candidate.run.block_size if base is None else base.run.block_size
+    if base is None:
+        name, baseline_name = candidate.run.model.name, None
+    else:
+        name, baseline_name = names_of([candidate.run, base.run])
+        check_comparable([(baseline_name, base.run), (name, candidate.run)])
+    evidence = None if base is None else base.evidence
+    divisor = divisor.for_protocol(candidate.run.protocol)
     report = GateReport(
         name=name,
         run=candidate.run,
         baseline_name=baseline_name,
-        baseline=base.run,
-        verdicts=against_baseline(candidate.evidence),
+        baseline=None if base is None else base.run,
+        verdicts=tested(
+            rules, evidence, candidate.evidence, block_size=block_size, reference=divisor
+        ),
         alpha=alpha,
         strict=strict,
         reference=divisor.name,
-        answers_alike=_answer_alike(base, candidate),
-        left_out=_left_out(rules, base, candidate) if common_cells else (),
+        answers_alike=base is not None and _answer_alike(base, candidate),
+        left_out=_left_out(rules, base, candidate) if common_cells and base is not None else (),
         plan_words=_plan_words(run, baseline, db, reference, alpha / len(rules)),
+        fail_inconclusive=fail_inconclusive,
     )
+    _check_no_gain_over_itself(report)
     if report.passed:
         _check_no_guess(report)
     return report
 
 
-def _check_no_guess(report: GateReport) -> None:
-    """Refuse to pass a network that has come to guess: relative numbers fall when the clean
-    error rises, and few images may hide it.
+def _check_no_gain_over_itself(report: GateReport) -> None:
+    """Refuse to test a required gain on a run that is its own baseline.
 
     Raises:
-        UsageError: It has.
+        UsageError: It is.
+    """
+    gains = [one.rule.text for one in report.verdicts if one.rule.is_gain]
+    if gains and report.is_the_baseline:
+        raise UsageError(
+            f"{report.name} is the baseline itself, and {', '.join(gains)} requires a gain over "
+            "it; name another --baseline",
+            rule=gains[0],
+        )
+
+
+def _check_no_guess(report: GateReport) -> None:
+    """Refuse to pass a model whose predictions have become random guesses: relative numbers
+    fall when the clean error rises, and few images may hide it.
+
+    Raises:
+        UsageError: They have.
     """
     from robustbench_gnl.reports.chance import chance_lines, is_run_near_chance
 
-    if is_run_near_chance(report.run) and not is_run_near_chance(report.baseline):
+    was_so = report.baseline is not None and is_run_near_chance(report.baseline)
+    if is_run_near_chance(report.run) and not was_so:
         (guesses,) = chance_lines(report.run, report.name)
+        rule = "clean_error<=25%" if report.baseline is None else "clean_error:+1pp"
         raise UsageError(
             f"{guesses.removesuffix('.')}, and no rule fails for it; look at the checkpoint, the "
-            "order of its classes and its normalisation, and add the rule clean_error:+1pp"
+            f"order of its classes and its normalisation, and add the rule {rule}"
         )
 
 
 def _left_out(rules: Sequence[Rule], one: GivenRun, other: GivenRun) -> tuple[str, ...]:
-    """Cells that a rule looks at, or that one run has, and that not both have."""
+    """Cells that a rule looks at in both runs, or that one run has, and that not both have."""
     from robustbench_gnl.statistics.rules import KINDS
 
     has = set(one.evidence.conditions), set(other.evidence.conditions)
-    named = {cell for rule in rules if rule.field in KINDS for cell in rule.selection or ()}
+    narrowed = [rule for rule in rules if rule.field in KINDS and not rule.is_limit]
+    named = {cell for rule in narrowed for cell in rule.selection or ()}
     return tuple(map(str, sorted((has[0] | has[1] | named) - (has[0] & has[1]))))
 
 
 def _plan_words(
-    run: str, baseline: str, db: str, reference: Path | None, alpha: float
+    run: str, baseline: str | None, db: str, reference: Path | None, alpha: float
 ) -> tuple[str, ...]:
-    """The command that plans from the two runs, at the level of one of the rules."""
+    """The command that plans from the runs, at the level of one of the rules."""
     from robustbench_gnl.statistics.power import ALPHA
 
     # A URL may hold a password, and what the environment says need not be typed.
@@ -267,19 +347,19 @@ def _plan_words(
     store = () if is_known else ("--db", db)
     divisor = () if reference is None else ("--reference", str(reference))
     level = () if alpha == ALPHA else ("--alpha", f"{alpha:.3g}")
-    return ("gnlbench", "plan", run, "--against", baseline, *store, *divisor, *level)
+    pair = () if baseline is None else ("--against", baseline)
+    return ("gnlbench", "plan", run, *pair, *store, *divisor, *level)
 
 
 def _evaluate(
     context: typer.Context,
     options: EvaluationOptions,
     db: str,
-    baseline: GivenRun,
+    baseline: GivenRun | None,
     has_cells: Callable[[Sequence[Condition]], None],
 ) -> str:
-    """The id of the run, evaluated if it is not stored; refused first if its protocol is not
-    the baseline's, or `has_cells` refuses the cells that it will have."""
-    from robustbench_gnl.cli._plan import difference_from
+    """The id of the run, evaluated if it is not stored; refused first if the baseline is of another
+    protocol or read other files, or `has_cells` refuses the cells that it will have."""
     from robustbench_gnl.cli.evaluate import carry_out
     from robustbench_gnl.statistics import check_protocols
     from robustbench_gnl.store import open_store
@@ -290,16 +370,11 @@ def _evaluate(
 
     def check_plan(plan: Plan) -> None:
         (candidate,) = plan.candidates
-        check_protocols(
-            [("the baseline", baseline.run.protocol), ("this evaluation", candidate.protocol)]
-        )
-        difference = difference_from(plan.source, baseline.run, baseline.contents)
-        if difference is not None:
-            raise UsageError(
-                "the baseline read other image files of the same names than those in "
-                f"{plan.source.root} (the first difference found: {difference}), so the numbers "
-                "would not be comparable; give the files of the baseline, or evaluate it on these"
+        if baseline is not None:
+            check_protocols(
+                [("the baseline", baseline.run.protocol), ("this evaluation", candidate.protocol)]
             )
+            _check_same_files(plan, baseline)
         with open_store(db) as store:
             candidate.find_stored(store, plan.source, plan.conditions, rerun=plan.settings.rerun)
         stored = (condition for _, condition in candidate.stored)
@@ -308,6 +383,23 @@ def _evaluate(
     data, settings = options.data_request(context), options.settings()
     (run,) = carry_out(models, data, settings, db, check_plan=check_plan)
     return run.id
+
+
+def _check_same_files(plan: Plan, baseline: GivenRun) -> None:
+    """Refuse to evaluate other files than the baseline read under the same names.
+
+    Raises:
+        UsageError: They are others.
+    """
+    from robustbench_gnl.cli._plan import difference_from
+
+    difference = difference_from(plan.source, baseline.run, baseline.contents)
+    if difference is not None:
+        raise UsageError(
+            "the baseline read other image files of the same names than those in "
+            f"{plan.source.root} (the first difference found: {difference}), so the numbers "
+            "would not be comparable; give the files of the baseline, or evaluate it on these"
+        )
 
 
 def _answer_alike(one: GivenRun, other: GivenRun) -> bool:

@@ -1,4 +1,4 @@
-"""`gnlbench plan`: how many images a gate needs, before anyone waits for them."""
+"""`gnlbench plan`: how many images a gate needs, before they are evaluated."""
 
 from __future__ import annotations
 
@@ -31,14 +31,16 @@ from robustbench_gnl.records import Condition, conditions_of
 ALL, ALL_SEVERITIES = "all", "1-5"
 SIZES = (100, 250, 500, 1000, 5000, 50_000)
 
+MOST_MINUTES = 1_000_000
+
 HELP = (
-    "Say what a number of images can show: the smallest rise of mCE, mean error and clean error "
-    "that a gate would see, and how many images a given change needs.\n\n"
-    "It stands on a stored run: on how its scores spread from image to image. With --against it "
-    "stands on how two runs differ, which says more.\n\n"
-    "Seen means told from noise, as the gate `mCE:+0` does 4 times in 5; a gate `mCE:+0.5` fails "
-    "a rise of 0.5 one time in two at most, however many the images.\n\n"
-    "Example: `gnlbench plan resnet50 --against resnet50_int8 --images 1000 --change mCE:+0.5`"
+    "Compute the minimum detectable increase of mCE, mean error and clean error by the number of "
+    "images, and how many images a given increase needs.\n\n"
+    "It is computed from a stored run: from the standard deviation of its scores. With --against "
+    "it is computed from the differences of two runs, which is more precise.\n\n"
+    "Detected means significantly above 0, as by the rule `mCE:+0`, with 80 % power; the rule "
+    "`mCE:+0.5` fails an increase of 0.5 one time in two at most, however many the images.\n\n"
+    "Example: `gnlbench plan resnet50 --against resnet50_int8 --minutes 5 --change mCE:+0.5`"
 )
 
 
@@ -50,16 +52,25 @@ def plan(
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option(metavar="RUN", help="A run that differs from RUN as much as those to come."),
+        typer.Option(
+            metavar="RUN", help="A run that differs from RUN as much as those to be compared."
+        ),
     ] = None,
     images: Annotated[
         list[int] | None,
         typer.Option(min=2, metavar="N", help="How many images; repeatable.", show_default=False),
     ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N", help="As many images as are evaluated in that time, at the pace of RUN.",
+            show_default=False,
+        ),
+    ] = None,
     change: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="RULE", help="A rise to be told from noise, such as mCE:+0.5; repeatable.",
+            metavar="RULE", help="An increase to detect, such as mCE:+0.5; repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -71,10 +82,12 @@ def plan(
     ] = ALL_SEVERITIES,
     correlation: Annotated[
         float,
-        typer.Option(help="Of the scores of two runs, where only one is given; 0 is cautious."),
+        typer.Option(
+            help="Of the scores of two runs, where only one is given; 0 is conservative."
+        ),
     ] = 0.0,
-    alpha: Annotated[float, typer.Option(help="The chance of a false alarm.")] = 0.05,
-    power: Annotated[float, typer.Option(help="How often the change is to be seen.")] = 0.8,
+    alpha: Annotated[float, typer.Option(help="Significance level.")] = 0.05,
+    power: Annotated[float, typer.Option(help="How often the increase is to be detected.")] = 0.8,
     reference: ReferenceOption = None,
     db: StoreOption = str(DEFAULT_STORE),
     format: FormatOption = Format.table,
@@ -82,6 +95,7 @@ def plan(
     from robustbench_gnl.reports.plan import PlanReport, plan_parts, render_plan
     from robustbench_gnl.statistics import (
         check_comparable,
+        images_in_time,
         parse_rule,
         planned_change,
         planned_numbers,
@@ -91,6 +105,10 @@ def plan(
     for name, value, most in (("--alpha", alpha, 0.5), ("--power", power, 0.999)):
         if not 0 < value <= most:
             raise UsageError(f"expected {name} above 0 and at most {most:g}, got {value:g}")
+    if minutes is not None and not 0 < minutes <= MOST_MINUTES:
+        raise UsageError(
+            f"expected --minutes above 0 and at most {MOST_MINUTES:,}, got {minutes:g}"
+        )
     rules = [parse_rule(text) for text in change or []]
     divisor = chosen_reference(reference)
     chosen = conditions_of(parse_corruptions(corruptions), parse_severities(severities))
@@ -112,9 +130,11 @@ def plan(
     spread = spread_of(narrowed[0], other, correlation)
     settings = {"alpha": alpha, "power": power}
     planned = found[0].run
-    sizes = tuple(sorted(set(images or SIZES)))
     n_cells = spread.evidence.n_cells
     pace = seconds_of(planned) / (planned.protocol.n_images * max(1, len(planned.cells)))
+    in_time = None if minutes is None else images_in_time(60 * minutes, n_cells * pace)
+    chosen_sizes = [*(images or ()), *(() if in_time is None else (in_time,))]
+    sizes = tuple(sorted(set(chosen_sizes or SIZES)))
     report = PlanReport(
         run_id=planned.id,
         model=names[0],
@@ -127,8 +147,10 @@ def plan(
         numbers=tuple(planned_numbers(spread, divisor, sizes, **settings)),
         changes=tuple(planned_change(spread, divisor, rule, **settings) for rule in rules),
         n_cells=n_cells,
-        seconds={n: n * n_cells * pace for n in sizes},
+        seconds={n: n * n_cells * pace if pace > 0 else None for n in sizes},
         reference=divisor.name,
+        minutes=minutes,
+        n_images_in_time=in_time,
     )
     if format is Format.table:
         print_parts(lambda width: plan_parts(report, width=width))

@@ -1,4 +1,4 @@
-"""What a gate found: the table and the documents of it."""
+"""The result of a gate: its table and its documents."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from robustbench_gnl.records import SCHEMA_VERSION, Protocol, Run
 from robustbench_gnl.reports.gate_rows import (
     CSV_COLUMNS,
     columns_of,
-    inside_noise,
     verdict_row,
     verdict_texts,
 )
@@ -23,16 +22,18 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from robustbench_gnl.statistics import Verdict
+    from robustbench_gnl.statistics.gate import Status
 
 
 @dataclass(frozen=True)
 class GateReport:
-    """Rules held against a run and its baseline."""
+    """Rules tested on a run, and on its baseline if there is one."""
 
     name: str
     run: Run
-    baseline_name: str
-    baseline: Run
+    baseline_name: str | None
+    baseline: Run | None
+    """None where every rule is a limit."""
     verdicts: tuple[Verdict, ...]
     alpha: float
     strict: bool
@@ -44,23 +45,44 @@ class GateReport:
     """Cells that only one of the runs has, where they were to be left out."""
     plan_words: tuple[str, ...] = ("gnlbench", "plan")
     """The command that plans from these two runs."""
+    fail_inconclusive: bool = False
+    """Whether an inconclusive rule is no pass."""
 
     @property
     def is_the_baseline(self) -> bool:
         """Whether both are one run, as a first release and its baseline may be."""
-        return self.run.id == self.baseline.id
+        return self.baseline is not None and self.run.id == self.baseline.id
 
     @property
     def same_checkpoint(self) -> bool:
-        return self.run.model.checkpoint_sha256 == self.baseline.model.checkpoint_sha256
+        checkpoint = self.run.model.checkpoint_sha256
+        return self.baseline is not None and checkpoint == self.baseline.model.checkpoint_sha256
+
+    @property
+    def has_limits(self) -> bool:
+        return any(verdict.rule.is_limit for verdict in self.verdicts)
+
+    def count(self, status: Status) -> int:
+        """How many rules have that verdict."""
+        return sum(verdict.status == status for verdict in self.verdicts)
+
+    @property
+    def status(self) -> Status:
+        """A failed rule counts before an inconclusive one."""
+        if self.count("failed"):
+            return "failed"
+        return "inconclusive" if self.count("inconclusive") else "passed"
 
     @property
     def passed(self) -> bool:
-        return all(verdict.passed for verdict in self.verdicts)
+        """Whether the exit code is 0."""
+        return self.status == "passed" or (
+            self.status == "inconclusive" and not self.fail_inconclusive
+        )
 
     @property
     def protocol(self) -> Protocol:
-        return self.baseline.protocol
+        return self.run.protocol
 
 
 def gate_document(report: GateReport) -> dict[str, Any]:
@@ -71,7 +93,8 @@ def gate_document(report: GateReport) -> dict[str, Any]:
         "alpha": report.alpha,
         "strict": report.strict,
         "run": {"name": report.name, "run_id": report.run.id},
-        "baseline": {"name": report.baseline_name, "run_id": report.baseline.id},
+        "baseline": report.baseline
+        and {"name": report.baseline_name, "run_id": report.baseline.id},
         "protocol": {"name": report.protocol.name, "fingerprint": report.protocol.fingerprint},
         "n_images": report.protocol.n_images,
         "reference": report.reference,
@@ -79,6 +102,8 @@ def gate_document(report: GateReport) -> dict[str, Any]:
         "cells_left_out": list(report.left_out),
         "rules": [verdict_row(verdict) for verdict in report.verdicts],
         "notes": notes_of(report),
+        "verdict": report.status,
+        "fail_inconclusive": report.fail_inconclusive,
     }
 
 
@@ -91,7 +116,7 @@ def render_gate(report: GateReport, format: str) -> str:
         raw = [{**verdict_row(verdict), **both} for verdict in report.verdicts]
         return render(raw, CSV_COLUMNS, "csv")
     rows = [verdict_texts(verdict) for verdict in report.verdicts]
-    columns = columns_of(len(rows))
+    columns = columns_of(report.verdicts, strict=report.strict)
     title = headline(report)
     if format == "latex" and has_ratios(report):  # a caption travels with its table
         title = f"{title}. {reference_sentence(report.reference)}"
@@ -103,16 +128,15 @@ def gate_parts(report: GateReport, *, width: int) -> list[RenderableType]:
     from rich.text import Text
 
     rows = [verdict_texts(verdict) for verdict in report.verdicts]
+    columns = columns_of(report.verdicts, strict=report.strict)
     return [
         Text(headline(report), style=f"bold {_colour(report)}"),
         Text(),
-        *rich_tables(rows, columns_of(len(rows)), width=width, n_fixed=1),
+        *rich_tables(rows, columns, width=width, n_fixed=1),
         Text(),
         *(Text(note) for note in notes_of(report)),
     ]
 
 
 def _colour(report: GateReport) -> str:
-    if not report.passed:
-        return "red"
-    return "yellow" if any(map(inside_noise, report.verdicts)) else "green"
+    return {"failed": "red", "inconclusive": "yellow", "passed": "green"}[report.status]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from robustbench_gnl.reports.chance import chance_lines
 from robustbench_gnl.reports.formats import as_count
-from robustbench_gnl.reports.gate_rows import change_to_plan, inside_noise, name_of, seen
+from robustbench_gnl.reports.gate_rows import change_to_plan, detectable_sentence, why_inconclusive
 from robustbench_gnl.reports.run_parts import reference_sentence, warning_lines
 from robustbench_gnl.statistics.rules import KINDS, RATIOS
 
@@ -20,32 +20,40 @@ if TYPE_CHECKING:
 
 def headline(report: GateReport) -> str:
     """The answer."""
-    if report.is_the_baseline:
+    if report.is_the_baseline and not report.has_limits:
         return f"PASSED: {report.name} is the baseline itself, so nothing was compared"
-    n_rules = len(report.verdicts)
-    n_failed = sum(not verdict.passed for verdict in report.verdicts)
-    n_noisy = sum(map(inside_noise, report.verdicts))
-    what, where = f"{report.name} against {report.baseline_name}", _where(report)
+    n_rules, what, where = len(report.verdicts), subject(report), _where(report)
+    n_failed, n_open = report.count("failed"), report.count("inconclusive")
     if n_failed:
-        broken = "its rule" if n_rules == 1 else f"{n_failed} of {n_rules} rules"
-        return f"FAILED: {what} breaks {broken}{where}"
-    if n_noisy:
-        over = "its rule" if n_rules == 1 else f"{n_noisy} of {n_rules} rules"
+        violated = "its rule" if n_rules == 1 else f"{n_failed} of {n_rules} rules"
+        return f"FAILED: {what} violates {violated}{where}"
+    if n_open:
+        rules = "its rule" if n_rules == 1 else f"{n_open} of {n_rules} rules"
+        answer = "INCONCLUSIVE" if report.fail_inconclusive else "PASSED"
         return (
-            f"PASSED: {what}: {over} {'is' if n_noisy == 1 else 'are'} exceeded{where}, by no "
-            f"more than the noise of {_these_images(report)}"
+            f"{answer}: {what}: {rules} {'is' if n_open == 1 else 'are'} inconclusive{where} "
+            f"with {_these_images(report)}"
         )
-    return f"PASSED: {what} keeps {'its rule' if n_rules == 1 else f'its {n_rules} rules'}{where}"
+    satisfied = {1: "its rule", 2: "both rules"}.get(n_rules, f"all {n_rules} rules")
+    return f"PASSED: {what} satisfies {satisfied}{where}"
+
+
+def subject(report: GateReport) -> str:
+    """`new compared with old`, or `new` alone."""
+    if report.baseline_name is None:
+        return report.name
+    return f"{report.name} compared with {report.baseline_name}"
 
 
 def notes_of(report: GateReport) -> list[str]:
-    """What the table does not say: the way it was decided, and what it could have seen."""
-    notes = [_how_it_was_decided(report)]
-    noisy = [verdict for verdict in report.verdicts if inside_noise(verdict)]
-    if noisy:
-        names = ", ".join(verdict.rule.text for verdict in noisy)
-        notes.append(f"Over what is allowed, but inside the noise, so not failed: {names}.")
-    notes += [*_what_was_compared(report), *_what_was_seen(report)]
+    """What the table does not say: how it was decided, and what could have been detected."""
+    notes = _how_it_was_decided(report)
+    undecided = [verdict for verdict in report.verdicts if verdict.is_inconclusive]
+    if undecided:
+        reasons = "; ".join(f"{one.rule.text} ({why_inconclusive(one)})" for one in undecided)
+        hint = "" if report.fail_inconclusive else " With --fail-inconclusive the exit code is 2."
+        notes.append(f"Inconclusive: {reasons}.{hint}")
+    notes += [*_what_was_compared(report), *_what_is_detected(report)]
     if report.left_out:
         n_cells = len(report.left_out)
         notes.append(
@@ -54,8 +62,8 @@ def notes_of(report: GateReport) -> list[str]:
         )
     if has_ratios(report):
         notes.append(f"{reference_sentence(report.reference)}.")
-    if noisy:
-        notes.append(_what_would_tell(report, noisy))
+    if undecided:
+        notes.append(_how_many_images(report, undecided))
     return [*notes, *warning_lines(report.protocol)]
 
 
@@ -77,6 +85,7 @@ def _where(report: GateReport) -> str:
         verdict.n_cells
         for verdict in report.verdicts
         if verdict.rule.field in KINDS
+        and not verdict.rule.is_limit
         and (verdict.rule.selection is None or verdict.n_cells < len(verdict.rule.selection))
     }
     if not counts:
@@ -87,15 +96,31 @@ def _where(report: GateReport) -> str:
     return f" on the {'one cell' if n_cells == 1 else f'{n_cells} cells'} that both have"
 
 
-def _how_it_was_decided(report: GateReport) -> str:
+def _how_it_was_decided(report: GateReport) -> list[str]:
     if report.strict:
-        return "A rule fails when the estimate is over what it allows, noise or not."
-    return (
-        "A rule fails when the estimate is over what it allows and the lower bound of the rise is "
-        f"above 0, at level {report.alpha:g}"
-        + (" for all rules together" if len(report.verdicts) > 1 else "")
-        + "; p is of a rise above 0, not above what is allowed."
-    )
+        return [
+            "A rule fails when the estimate is above what it allows, significant or not (--strict)."
+        ]
+    rules = [verdict.rule for verdict in report.verdicts]
+    level = f"at level {report.alpha:g}" + (" for all rules together" if len(rules) > 1 else "")
+    notes = []
+    if any(not rule.is_limit and not rule.is_gain for rule in rules):
+        notes.append(
+            "A rule fails when the estimate is above what it allows and the increase is "
+            f"statistically significant: its lower bound is above 0, {level}. p is of an increase "
+            "above 0, not above what is allowed."
+        )
+    if any(rule.is_gain for rule in rules):
+        notes.append(
+            "A required gain fails when the change is significantly above it: its lower bound is "
+            f"above the required change, {level}."
+        )
+    if any(rule.is_limit for rule in rules):
+        notes.append(
+            "A limit fails when the value is significantly above it: its lower bound is above the "
+            f"limit, {level}."
+        )
+    return notes
 
 
 def _what_was_compared(report: GateReport) -> list[str]:
@@ -105,6 +130,8 @@ def _what_was_compared(report: GateReport) -> list[str]:
         if run.finished_at is None
     ]
     if report.is_the_baseline:
+        if report.has_limits:
+            notes.append(f"{report.name} is the baseline itself, so nothing was compared with it.")
         return notes
     notes += [
         line for name, run in _runs_by_name(report).items() for line in chance_lines(run, name)
@@ -113,36 +140,40 @@ def _what_was_compared(report: GateReport) -> list[str]:
         checkpoint = report.run.model.checkpoint_sha256[:8]
         notes.append(f"Both runs are of the same checkpoint, {checkpoint}.")
     if report.answers_alike:
-        notes.append("The two runs answer alike on every image.")
+        notes.append("Both runs have the same errors on every image.")
+    if report.baseline is not None and all(one.rule.is_limit for one in report.verdicts):
+        notes.append(f"No rule compares with {report.baseline_name}: all are limits.")
     return notes
 
 
 def _runs_by_name(report: GateReport) -> dict[str, Run]:
-    return {report.baseline_name: report.baseline, report.name: report.run}
+    runs = {} if report.baseline is None else {str(report.baseline_name): report.baseline}
+    return runs | {report.name: report.run}
 
 
-def _what_was_seen(report: GateReport) -> list[str]:
-    """What a gate of these images could have seen, and where that is far from the rule."""
+def _what_is_detected(report: GateReport) -> list[str]:
+    """What a gate of these images can detect, and where that is far from the rule."""
+    if report.strict:
+        return []
     notes = []
     for verdict in report.verdicts:
         if verdict.detectable is not None:
+            is_coarse = verdict.is_inconclusive and verdict.rule.threshold != 0
             too_few = (
                 f"; too few images for {verdict.rule.text}"
-                if verdict.passed and 0 < 2 * verdict.allowed < verdict.detectable
+                if is_coarse and not verdict.rule.is_limit and verdict.has_too_few_images
                 else ""
             )
-            notes.append(f"With {_these_images(report)} {seen(verdict)}{too_few}.")
-    untold = [name_of(verdict) for verdict in report.verdicts if verdict.detectable is None]
-    if untold and not report.answers_alike:
-        notes.append(
-            f"What rise in {', '.join(untold)} would have been seen, these images do not tell."
-        )
+            notes.append(f"With {_these_images(report)} {detectable_sentence(verdict)}{too_few}.")
+    unknown = [one.rule.field_text for one in report.verdicts if one.detectable is None]
+    if unknown and not report.answers_alike:
+        notes.append(f"These images do not show what would be detected in {', '.join(unknown)}.")
     return notes
 
 
-def _what_would_tell(report: GateReport, noisy: Sequence[Verdict]) -> str:
-    changes = [change for verdict in noisy if (change := change_to_plan(verdict))]
+def _how_many_images(report: GateReport, undecided: Sequence[Verdict]) -> str:
+    changes = [change for verdict in undecided if (change := change_to_plan(verdict))]
     if not changes or report.protocol.n_images < 2:
-        return "More images would tell."
+        return "More images are needed to decide."
     words = [*report.plan_words, *(word for change in changes for word in ("--change", change))]
-    return f"More images would tell: `{shlex.join(words)}` says how many."
+    return f"More images are needed to decide: `{shlex.join(words)}` says how many."

@@ -1,4 +1,4 @@
-"""What a number of images can show, for someone who chooses how long a gate may take."""
+"""The minimum detectable increase by the number of images, for someone who plans a gate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from robustbench_gnl.records import SCHEMA_VERSION
 from robustbench_gnl.reports.formats import as_count, as_fraction_percent, as_percent
 from robustbench_gnl.reports.run_parts import reference_sentence
-from robustbench_gnl.reports.tables import Column, render
+from robustbench_gnl.reports.tables import DASH, Column, render
 from robustbench_gnl.reports.terminal_tables import rich_tables
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from robustbench_gnl.statistics import PlannedChange, PlannedNumber
 
 FEW_IMAGES = 100
-"""Fewer say little of how scores spread."""
+"""Fewer do not estimate the standard deviation reliably."""
 NAMES = {
     "mce": "mCE",
     "relative_mce": "relative mCE",
@@ -30,7 +30,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class PlanReport:
-    """What images can show, from one run or two."""
+    """What a number of images detects, planned from one run or two."""
 
     run_id: str
     model: str
@@ -45,9 +45,13 @@ class PlanReport:
     numbers: tuple[PlannedNumber, ...]
     changes: tuple[PlannedChange, ...]
     n_cells: int
-    seconds: dict[int, float]
-    """What that many images took, by the pace of the run."""
+    seconds: dict[int, float | None]
+    """How long that many images take, by the pace of the run; None where it is not known."""
     reference: str
+    minutes: float | None = None
+    """A time that was asked for."""
+    n_images_in_time: int | None = None
+    """How many images are evaluated in it."""
 
 
 def plan_document(report: PlanReport) -> dict[str, Any]:
@@ -76,6 +80,8 @@ def plan_document(report: PlanReport) -> dict[str, Any]:
             for number in report.numbers
         ],
         "seconds": [{"n_images": n, "seconds": s} for n, s in report.seconds.items()],
+        "minutes": report.minutes,
+        "n_images_in_minutes": report.n_images_in_time,
         "changes": [
             {"change": one.rule.text, "sd": one.sd, "n_images": one.n_images}
             for one in report.changes
@@ -107,58 +113,64 @@ def plan_parts(report: PlanReport, *, width: int) -> list[RenderableType]:
 
 
 def _title(report: PlanReport) -> str:
-    return f"The smallest rise that is seen {_times(report.power)}, by the number of images"
+    return f"Minimum detectable increase with {_power(report)}, by the number of images"
 
 
-def _times(power: float) -> str:
-    return "4 times in 5" if power == 0.8 else f"in {100 * power:g} % of the cases"
+def _power(report: PlanReport) -> str:
+    return f"{100 * report.power:g} % power"
 
 
 def change_lines(report: PlanReport) -> list[str]:
-    """The answers to `--change`."""
+    """The answers to `--minutes` and `--change`."""
     lines = []
-    for one in report.changes:
-        name, _, rise = one.rule.text.partition(":")
+    if report.minutes is not None and report.n_images_in_time is not None:
         lines.append(
-            f"a rise of {rise.strip()} in {name} is seen {_times(report.power)} with "
-            f"{as_count(one.n_images)} images"
+            f"{as_count(report.n_images_in_time)} images are evaluated in {report.minutes:g} "
+            f"{'minute' if report.minutes == 1 else 'minutes'} at the pace of {report.model}"
+        )
+    for one in report.changes:
+        increase = one.rule.text.partition(":")[2].strip().removeprefix("+")
+        lines.append(
+            f"an increase of {increase} in {one.rule.field_text} is detected with "
+            f"{_power(report)} by {as_count(one.n_images)} images"
         )
     return lines
 
 
 def notes_of(report: PlanReport) -> list[str]:
-    """What the figures stand on."""
+    """What the figures are computed from."""
     if report.against is not None:
-        basis = f"from how {report.model} and {report.against} differ, image by image"
+        basis = f"from the differences of {report.model} and {report.against}, image by image"
     else:
         basis = (
-            f"from {report.model} alone, as if the other run's answers went with its own by a "
-            f"correlation of {report.correlation:g}"
-            + ("; cautious: real pairs need fewer images" if not report.correlation else "")
+            f"from {report.model} alone, assuming that its errors and those of the other run have "
+            f"a correlation of {report.correlation:g}"
+            + ("; conservative: real pairs need fewer images" if not report.correlation else "")
         )
+    time = (
+        f"time by the pace of {report.model}"
+        if all(seconds is not None for seconds in report.seconds.values())
+        else f"{report.model} does not say how long it took, so no time is given"
+    )
     notes = [
-        _what_seen_means(report),
+        _what_detected_means(report),
         basis,
-        f"one-sided paired test at {report.alpha:g}; {report.n_cells} cells an image; "
-        f"time by the pace of {report.model}; {reference_sentence(report.reference)}",
+        f"one-sided paired test at level {report.alpha:g}; {report.n_cells} cells an image; "
+        f"{time}; {reference_sentence(report.reference)}",
     ]
     if report.n_images < FEW_IMAGES:
-        notes.append(
-            f"planned from {report.n_images} images only, which is thin ground: expect other "
-            "figures from other images"
-        )
+        notes.append(f"planned from {report.n_images} images only, too few for a reliable estimate")
     return notes
 
 
-def _what_seen_means(report: PlanReport) -> str:
+def _what_detected_means(report: PlanReport) -> str:
     """A rule fails a rise of just what it allows half the time: the estimate is as often below."""
-    text = "seen: told from noise, as a gate that allows +0 does (such as mCE:+0)"
+    text = "detected: significantly above 0, as by a rule that allows no increase (mCE:+0)"
     if not report.changes:
         return text
     rules = ", ".join(one.rule.text for one in report.changes)
-    gate = f"a gate with the rule {rules}" if len(report.changes) == 1 else f"gates with {rules}"
-    verb = "fails" if len(report.changes) == 1 else "fail"
-    return f"{text}; {gate} {verb} such a rise one time in two at most"
+    gate = f"the rule {rules} fails" if len(report.changes) == 1 else f"the rules {rules} fail"
+    return f"{text}; {gate} such an increase one time in two at most"
 
 
 def _columns(report: PlanReport) -> list[Column]:
@@ -178,7 +190,9 @@ def _rows(report: PlanReport) -> Sequence[dict[str, Any]]:
     return [*rows, {"number": "time", **minutes}]
 
 
-def _time(seconds: float) -> str:
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return DASH
     minutes = seconds / 60
     if minutes < 1:
         return f"{seconds:.0f} s"

@@ -23,7 +23,12 @@ Two runs, narrowed to the cells that both have:
     ).mean(cells)                                            # Jackknife, of ECE in this case
     change.value, change.interval(), change.lower_bound(alpha=0.05), change.p_value()
 
-Many tests at once: `holm(p_values)` gives the p to hold against alpha. What images can show:
+One run, and a limit:
+
+    value = BoundedMean(fields["mce"].scores(run), low=0, high=130)
+    value.p_value(limit=70), value.lower_bound(alpha=0.05)
+
+Many tests at once: `holm(p_values)` gives the p to compare with alpha. What images detect:
 
     sd = paired_sd(baseline, candidate, field)               # or assumed_sd(evidence, field)
     detectable_change(sd, n_images), images_needed(change, sd), power_of(change, sd, n_images)
@@ -46,6 +51,7 @@ from robustbench_gnl.statistics.bootstrap import (
     bootstrap,
     percentile_interval,
 )
+from robustbench_gnl.statistics.bounded import BoundedMean, bounded_change
 from robustbench_gnl.statistics.calibration import calibration_error
 from robustbench_gnl.statistics.comparison import (
     Comparison,
@@ -84,6 +90,7 @@ from robustbench_gnl.statistics.paired import (
 from robustbench_gnl.statistics.planning import (
     PlannedChange,
     PlannedNumber,
+    images_in_time,
     planned_change,
     planned_numbers,
     spread_of,
@@ -108,6 +115,7 @@ __all__ = [
     "N_RESAMPLES",
     "SEED",
     "BlockValues",
+    "BoundedMean",
     "CellTest",
     "Comparison",
     "Details",
@@ -129,6 +137,7 @@ __all__ = [
     "block_numbers",
     "block_values",
     "bootstrap",
+    "bounded_change",
     "calibration_error",
     "cell_tests",
     "cells_of",
@@ -143,6 +152,7 @@ __all__ = [
     "field_intervals",
     "from_bytes",
     "holm",
+    "images_in_time",
     "images_needed",
     "jackknife",
     "judge",

@@ -1,96 +1,192 @@
-"""A gate: each rule is held against two runs, and all of them share one level.
+"""A gate: every rule is tested on a run and its baseline, and all of them share one level.
 
-A rule fails when its number rose by more than the rule allows, and the rise is no accident:
-the one-sided paired lower bound of the difference is above 0. With several rules Holm's
-correction keeps the chance that a release which is no worse fails any of them at most alpha.
+| rule | fails when the estimate is above what it allows and ... | test |
+|---|---|---|
+| `mCE:+0.5` | the increase is significant: the lower bound of the change is above 0 | `onesided` |
+| `mCE:-0.5` | the lower bound of the change is above -0.5 | `bounded` |
+| `mCE<=70` | the lower bound of the value is above 70 | `bounded` |
+
+What is kept by block (`nll`, `ece`, `top5_error`) is tested by the jackknife instead. With
+several rules Holm's correction keeps the chance that a run which satisfies all of them in truth
+fails any at most alpha.
+
+A rule that does not fail is inconclusive where the images cannot decide it; see
+`Verdict.is_inconclusive`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import get_args
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.records import Condition
 from robustbench_gnl.reference import Reference
+from robustbench_gnl.statistics.bounded import BoundedMean, bounded_change
 from robustbench_gnl.statistics.evidence import Evidence
 from robustbench_gnl.statistics.jackknife import FEWEST_BLOCKS, Jackknife, Kind, block_values
-from robustbench_gnl.statistics.linear import mean_error_field
+from robustbench_gnl.statistics.linear import LinearField, mean_error_field
 from robustbench_gnl.statistics.onesided import OneSided, one_sided, paired_differences
 from robustbench_gnl.statistics.power import ALPHA, POWER, detectable_change
-from robustbench_gnl.statistics.rules import KINDS, Rule, cells_of, field_of
+from robustbench_gnl.statistics.rules import KINDS, Rule, cells_of, field_of, no_baseline
 from robustbench_gnl.statistics.significance import holm
 
 _ROUNDING = 1e-12
 """A rise this near the threshold is at it: sums of fractions differ in their last bits."""
 
+Status = Literal["passed", "inconclusive", "failed"]
+
 
 @dataclass(frozen=True)
 class Verdict:
-    """One rule held against two runs. Numbers are in their own unit: fractions for errors and
-    calibration errors, percents for CEs, nats for likelihoods."""
+    """One rule tested. Numbers are in their own unit: fractions for errors and calibration
+    errors, percents for CEs, nats for likelihoods."""
 
     rule: Rule
-    baseline: float
+    baseline: float | None
+    """None of a limit, as are the difference and what is allowed."""
     candidate: float
-    difference: float
-    """Candidate less baseline."""
-    allowed: float
-    """How far the rule lets it rise."""
+    difference: float | None
+    """Candidate minus baseline."""
+    allowed: float | None
+    """How far the rule lets it rise; below 0 where a gain is required."""
     lower_bound: float | None
-    """What the true rise is at least, at the level that Holm's correction leaves this rule."""
+    """What the true change, or the true value of a limit, is at least, at the level that Holm's
+    correction leaves this rule. None where nothing was tested, as are the p-values."""
     p_value: float | None
-    """One-sided, of no rise at all; None where it cannot be tested."""
+    """One-sided: of no increase at all, of the required gain, or of a value at the limit."""
     p_holm: float | None
     detectable: float | None
-    """The true rise that would have failed 4 times in 5; None where the runs answer alike, or
-    where an error would have to be above 1."""
+    """The true change, or the true value of a limit, that fails with 80 % power. None where the
+    runs have the same errors, where an error would have to be above 1, or nothing is tested."""
     passed: bool
+    """Whether it did not fail."""
     n_cells: int
-    method: str
-    """`binomial`, `signs` or `t` (over images), or `jackknife` (over blocks)."""
+    method: str | None
+    """`binomial`, `signs`, `t` or `bootstrap` (over images), or `jackknife` (over blocks)."""
     n_differing: int | None
-    """Images whose score is not the same in both."""
+    """Images whose score is not the same in both runs."""
+    limit: float | None = None
+    """How high the rule lets the value be; None of a change."""
+    upper_bound: float | None = None
+    """What the true change or value is at most, at the level of the lower bound."""
+
+    @property
+    def estimate(self) -> float:
+        """What the rule is about: the change, or the value of a limit."""
+        return self.candidate if self.difference is None else self.difference
+
+    @property
+    def bound(self) -> float:
+        """What the estimate must not be above."""
+        bound = self.limit if self.allowed is None else self.allowed
+        assert bound is not None
+        return bound
 
     @property
     def is_over(self) -> bool:
-        """Whether it rose by more than the rule allows."""
-        return _is_over(self.difference, self.allowed)
+        """Whether the estimate is above what the rule allows."""
+        return _is_over(self.estimate, self.bound)
+
+    @property
+    def is_inconclusive(self) -> bool:
+        """Whether the images cannot decide the rule: it did not fail, but
+
+        - the estimate is above what it allows, though not significantly; or
+        - its upper bound is above that, and the images are too few for the rule.
+        """
+        if not self.passed or self.is_over:
+            return self.passed
+        is_within = self.upper_bound is None or self.upper_bound <= self.bound
+        return not is_within and self.has_too_few_images
+
+    @property
+    def has_too_few_images(self) -> bool:
+        """Whether the rule is finer than what these images show: an increase of twice what it
+        allows, or a gain that is missing altogether, would not fail with 80 % power. A limit has
+        no such size: its images are too few where the confidence interval contains it."""
+        if self.limit is not None:
+            return True
+        if self.rule.threshold == 0 or self.n_differing == 0:
+            return False
+        needed = 0.0 if self.rule.is_gain else 2 * self.bound
+        return self.detectable is None or self.detectable > needed
+
+    @property
+    def status(self) -> Status:
+        if not self.passed:
+            return "failed"
+        return "inconclusive" if self.is_inconclusive else "passed"
 
 
 @dataclass(frozen=True)
 class _Measured:
-    """A rule's number in both runs, and the test of their difference."""
+    """A rule's number in the runs, and what it can be tested by."""
 
     rule: Rule
-    baseline: float
+    baseline: float | None
     candidate: float
-    test: OneSided | Jackknife
+    estimate: float
+    """The change, or the value of a limit."""
+    bound: float
+    """What the estimate must not be above."""
+    spread: BoundedMean | Jackknife
+    """What is known of the estimate."""
+    sign_test: OneSided | None
+    """The test of an increase above 0, of rules that allow one."""
     step: float
-    """The size of the differences, where they have one."""
+    """How far the test asks for more than its quantile of standard errors, times `n_units`."""
     n_units: int
     """Images, or blocks."""
     n_cells: int
+    highest: float
+    """What the number cannot be above."""
+    n_differing: int | None = None
+
+    @property
+    def null(self) -> float:
+        """What the true change or value is tested to be above."""
+        return min(0.0, self.bound) if not self.rule.is_limit else self.bound
 
     @property
     def sd(self) -> float:
-        """The standard deviation of the differences, by image or by block; 0 where it is not
-        known."""
-        return (self.test.standard_error or 0.0) * math.sqrt(self.n_units)
+        """The standard deviation of the differences or values, by image or by block; 0 where it
+        is not known. Of the limit of a single cell it is that of a run at its limit."""
+        spread = self.spread
+        if self.rule.is_limit and isinstance(spread, BoundedMean) and spread.has_two_sizes:
+            share = (self.bound - spread.low) / (spread.high - spread.low)
+            return (spread.high - spread.low) * math.sqrt(share * (1 - share))
+        return (self.spread.standard_error or 0.0) * math.sqrt(self.n_units)
 
     @property
     def is_share(self) -> bool:
         """Whether the number cannot be above 1."""
         return self.rule.field in ("error", "clean_error", "top5_error", "ece")
 
+    @property
+    def method(self) -> str:
+        if self.sign_test is not None:
+            return self.sign_test.method
+        if isinstance(self.spread, Jackknife):
+            return "jackknife"
+        return "binomial" if self.spread.has_two_sizes else "bootstrap"
+
+    def p_value(self) -> float | None:
+        if self.sign_test is not None:
+            return self.sign_test.p_value
+        return self.spread.p_value(self.null)
+
+    def lower_bound(self, alpha: float) -> float | None:
+        return (self.sign_test or self.spread).lower_bound(alpha)
+
 
 def judge(
     rules: Sequence[Rule],
-    baseline: Evidence,
+    baseline: Evidence | None,
     candidate: Evidence,
     reference: Reference,
     *,
@@ -99,140 +195,194 @@ def judge(
     common_cells: bool = False,
     block_size: int | None = None,
 ) -> tuple[Verdict, ...]:
-    """Hold every rule against the two runs.
+    """Test every rule.
 
     Args:
+        baseline: None where all rules are limits.
         alpha: The chance of any false alarm, over all rules.
-        strict: Fail on the estimate alone, noise or not.
-        common_cells: Look only at the cells that both runs have.
+        strict: Fail on the estimate alone, significant or not; nothing is tested.
+        common_cells: Of changes, look only at the cells that both runs have.
         block_size: Images of a whole block, to say how many images make enough blocks.
 
     Raises:
-        UsageError: A cell is missing, a number is not defined or cannot be tested, or alpha is
-            no level.
+        UsageError: A cell or the baseline is missing, a number is not defined or cannot be
+            tested, or alpha is no level.
     """
     if not 0 < alpha <= 0.5:
         raise UsageError(f"expected an alpha above 0 and at most 0.5, such as 0.05, got {alpha:g}")
-    measured = [_measure(rule, baseline, candidate, reference, common_cells) for rule in rules]
+    changes = [rule for rule in rules if not rule.is_limit]
+    if changes and baseline is None:
+        raise no_baseline(changes)
+    measured = [
+        _measure_value(rule, candidate, reference)
+        if rule.is_limit or baseline is None
+        else _measure_change(rule, baseline, candidate, reference, common_cells)
+        for rule in rules
+    ]
     for one in measured:
-        _check_can_fail(one)
-    p_values = [_p_value(one, strict, block_size) for one in measured]
-    if not strict:
-        _check_enough_images(baseline.n_images, alpha / len(rules))
-    tested = [p for p in p_values if p is not None]
-    adjusted = iter(holm(np.array(tested, np.float64)))
+        _check_can_fail_and_pass(one)
+    if strict:
+        return tuple(map(_verdict_by_estimate, measured))
+    p_values = [_p_value(one, block_size) for one in measured]
+    for one in measured:
+        _check_enough_images(one, candidate.n_images, alpha / len(rules))
+    adjusted = holm(np.array(p_values, np.float64))
     return tuple(
-        _verdict(
-            one,
-            p,
-            None if p is None else float(next(adjusted)),
-            alpha=alpha,
-            n_rules=len(rules),
-            strict=strict,
-        )
-        for one, p in zip(measured, p_values, strict=True)
+        _verdict(one, p, float(p_holm), alpha=alpha, n_rules=len(rules))
+        for one, p, p_holm in zip(measured, p_values, adjusted, strict=True)
     )
 
 
-def _check_can_fail(one: _Measured) -> None:
-    """Refuse a rule that allows more than an error can rise, unless it is 100 % already.
+def _check_can_fail_and_pass(one: _Measured) -> None:
+    """Refuse a rule that allows more than its number can be, unless it is that already, or that
+    requires a gain of more than there is.
 
     Raises:
         UsageError: It does.
     """
-    allowed = one.rule.threshold_from(one.baseline)
-    if one.is_share and one.baseline < 1 <= one.baseline + allowed:
+    text, baseline = one.rule.text, one.baseline
+    if baseline is None:
+        if one.bound >= one.highest:
+            unit = 100 if one.is_share else 1
+            raise UsageError(
+                f"the rule {text} can never fail: its number is at most "
+                f"{unit * one.highest:.2f}; allow less",
+                rule=text,
+            )
+        return
+    if one.is_share and baseline < 1 <= baseline + one.bound:
         raise UsageError(
-            f"the rule {one.rule.text} can never fail: from the baseline's "
-            f"{100 * one.baseline:.2f} % there are {100 * (1 - one.baseline):.2f} pp to 100 %; "
+            f"the rule {text} can never fail: from the baseline's "
+            f"{100 * baseline:.2f} % there are {100 * (1 - baseline):.2f} pp to 100 %; "
             "allow less",
-            rule=one.rule.text,
+            rule=text,
+        )
+    if one.rule.is_gain and one.rule.field != "relative_mce" and baseline + one.bound < 0:
+        unit, name = (100, " %") if one.is_share else (1, "")
+        raise UsageError(
+            f"the rule {text} can never be satisfied: the baseline's value is "
+            f"{unit * baseline:.2f}{name}, and it cannot fall below 0; require less",
+            rule=text,
         )
 
 
-def _check_enough_images(n_images: int, alpha: float) -> None:
-    """Refuse a gate that no run could fail: even if every image changed for the worse, a coin
-    would do so once in 2**n_images.
+def _check_enough_images(one: _Measured, n_images: int, alpha: float) -> None:
+    """Refuse a rule that no run could break with so few images. Of a change: even if every
+    image changed for the worse, a coin would do so once in 2**n_images. Of a limit: even if all
+    were as bad as can be.
 
     Raises:
         UsageError: There are too few images.
     """
-    fewest = math.ceil(-math.log2(alpha) - 1e-9)
+    if isinstance(one.spread, BoundedMean) and one.rule.is_limit:
+        chance = (one.bound - one.spread.low) / (one.spread.high - one.spread.low)
+        what, at_all = "any value from noise", f" above {one.rule.text.split('<=')[1].strip()}"
+    else:
+        chance, what, at_all = 0.5, "any rise from noise", ""
+    fewest = 1 if chance <= 0 else math.ceil(math.log(alpha) / math.log(chance) - 1e-9)
     if n_images < fewest:
         raise UsageError(
-            f"{n_images} {'image' if n_images == 1 else 'images'} cannot tell any rise from noise "
-            f"at level {alpha:.3g} a rule, however large; evaluate {fewest} or more, or judge by "
+            f"{n_images} {'image' if n_images == 1 else 'images'} cannot tell {what}{at_all} "
+            f"at level {alpha:.3g} a rule, however large; evaluate {fewest:,} or more, or judge by "
             "the estimate alone with --strict",
             n_images=n_images,
         )
 
 
+def _verdict_by_estimate(one: _Measured) -> Verdict:
+    return _with(one, passed=not _is_over(one.estimate, one.bound))
+
+
 def _verdict(
-    one: _Measured,
-    p_value: float | None,
-    p_holm: float | None,
-    *,
-    alpha: float,
-    n_rules: int,
-    strict: bool,
+    one: _Measured, p_value: float, p_holm: float, *, alpha: float, n_rules: int
 ) -> Verdict:
-    difference = one.candidate - one.baseline
-    allowed = one.rule.threshold_from(one.baseline)
-    is_over = _is_over(difference, allowed)
-    is_sure = p_holm is not None and p_holm <= alpha
-    bound = None
-    if p_value is not None and p_holm is not None:
-        # The level at which the bound is above 0 exactly when the corrected p is at most alpha.
-        share = p_value / p_holm if p_holm else 1 / n_rules
-        bound = one.test.lower_bound(alpha * share)
+    # The level at which the bound is above the null exactly when the corrected p is at most alpha.
+    level = alpha * (p_value / p_holm if p_holm else 1 / n_rules)
+    return _with(
+        one,
+        passed=not (_is_over(one.estimate, one.bound) and p_holm <= alpha),
+        lower_bound=one.lower_bound(level),
+        upper_bound=one.spread.upper_bound(level),
+        p_value=p_value,
+        p_holm=p_holm,
+        detectable=_detectable(one, alpha / n_rules),
+        method=one.method,
+    )
+
+
+def _with(
+    one: _Measured,
+    *,
+    passed: bool,
+    lower_bound: float | None = None,
+    upper_bound: float | None = None,
+    p_value: float | None = None,
+    p_holm: float | None = None,
+    detectable: float | None = None,
+    method: str | None = None,
+) -> Verdict:
+    """The verdict with what was measured."""
+    is_limit = one.rule.is_limit
     return Verdict(
         rule=one.rule,
         baseline=one.baseline,
         candidate=one.candidate,
-        difference=difference,
-        allowed=allowed,
-        lower_bound=bound,
+        difference=None if is_limit else one.estimate,
+        allowed=None if is_limit else one.bound,
+        lower_bound=lower_bound,
         p_value=p_value,
         p_holm=p_holm,
-        detectable=_detectable(one, allowed, None if strict else alpha / n_rules),
-        passed=not (is_over and (strict or is_sure)),
+        detectable=detectable,
+        passed=passed,
         n_cells=one.n_cells,
-        method=one.test.method if isinstance(one.test, OneSided) else "jackknife",
-        n_differing=one.test.n_differing if isinstance(one.test, OneSided) else None,
+        method=method,
+        n_differing=one.n_differing,
+        limit=one.bound if is_limit else None,
+        upper_bound=upper_bound,
     )
 
 
-def _is_over(difference: float, allowed: float) -> bool:
-    return difference > allowed + _ROUNDING * (1 + abs(allowed))
+def _is_over(estimate: float, bound: float) -> bool:
+    return estimate > bound + _ROUNDING * (1 + abs(bound))
 
 
-def _detectable(one: _Measured, allowed: float, alpha: float | None) -> float | None:
-    """`alpha` None: no test, only an estimate above the threshold."""
+def _detectable(one: _Measured, alpha: float) -> float | None:
     if one.n_units < 2 or not one.sd > 0:
         return None
-    test = {"alpha": 0.5} if alpha is None else {"alpha": alpha, "step": one.step}
-    rise = detectable_change(one.sd, one.n_units, power=POWER, threshold=allowed, **test)
-    return None if one.is_share and one.baseline + rise > 1 else rise
+    excess = detectable_change(
+        one.sd, one.n_units, alpha=alpha, threshold=one.bound - one.null, power=POWER, step=one.step
+    )
+    found = one.null + excess
+    return None if one.is_share and (one.baseline or 0.0) + found > 1 else found
 
 
-def _p_value(one: _Measured, strict: bool, block_size: int | None) -> float | None:
-    if isinstance(one.test, OneSided):
-        return one.test.p_value
-    p_value = one.test.p_value()
-    if p_value is None and not strict:
+def _p_value(one: _Measured, block_size: int | None) -> float:
+    p_value = one.p_value()
+    if p_value is None:
+        assert isinstance(one.spread, Jackknife)
         enough = ""
         if block_size is not None:
             n_images = FEWEST_BLOCKS * block_size
             enough = f" ({FEWEST_BLOCKS} x {block_size:,} = {n_images:,} are enough)"
         raise UsageError(
-            f"the rule {one.rule.text} cannot tell a rise from noise here: {one.test.reason}"
+            f"the rule {one.rule.text} cannot tell a rise from noise here: {one.spread.reason}"
             f"{enough}; or leave the rule out, or judge by the estimate alone with --strict",
             rule=one.rule.text,
         )
     return p_value
 
 
-def _measure(
+def _field(rule: Rule, cells: tuple[Condition, ...], reference: Reference) -> LinearField:
+    if rule.field == "error":  # over the cells that were found, fewer perhaps than it selects
+        return mean_error_field(rule.text, cells, cells)
+    return field_of(rule, cells, reference)
+
+
+def _is_kept_by_block(rule: Rule) -> bool:
+    return rule.field in KINDS and rule.field != "error"
+
+
+def _measure_change(
     rule: Rule,
     baseline: Evidence,
     candidate: Evidence,
@@ -241,36 +391,108 @@ def _measure(
 ) -> _Measured:
     cells = cells_of(rule, baseline.conditions, candidate.conditions, common_cells)
     baseline, candidate = baseline.only(cells), candidate.only(cells)
-    if rule.field in KINDS and rule.field != "error":
-        return _measure_blocks(rule, cells, baseline, candidate)
-    if rule.field == "error":  # over the cells that were found, fewer perhaps than it selects
-        field = mean_error_field(rule.text, cells, cells)
-    else:
-        field = field_of(rule, cells, reference)
+    if _is_kept_by_block(rule):
+        return _measure_block_change(rule, cells, baseline, candidate)
+    field = _field(rule, cells, reference)
+    before, after = float(field.value(baseline.errors)), float(field.value(candidate.errors))
+    differences = paired_differences(baseline, candidate, field)
+    spread = bounded_change(differences, float(np.abs(field.weights).sum()))
+    bound = rule.threshold_from(before)
+    test = one_sided(differences)
     return _Measured(
         rule,
-        float(field.value(baseline.errors)),
-        float(field.value(candidate.errors)),
-        one_sided(paired_differences(baseline, candidate, field)),
-        field.step,
-        baseline.n_images,
+        before,
+        after,
+        after - before,
+        bound,
+        spread,
+        None if rule.is_gain else test,
+        bound - spread.low if rule.is_gain else field.step,
+        candidate.n_images,
         len(cells),
+        highest_of(field),
+        test.n_differing,
     )
 
 
-def _measure_blocks(
+def _measure_value(rule: Rule, candidate: Evidence, reference: Reference) -> _Measured:
+    """What a limit is about."""
+    cells = cells_of(rule, None, candidate.conditions)
+    candidate = candidate.only(cells)
+    if _is_kept_by_block(rule):
+        return _measure_block_value(rule, cells, candidate)
+    field = _field(rule, cells, reference)
+    low = float(np.minimum(field.weights, 0).sum()) + field.constant
+    value = float(field.value(candidate.errors))
+    spread = BoundedMean(field.scores(candidate), low, highest_of(field))
+    return _of_value(rule, value, spread, field.step, candidate.n_images, len(cells))
+
+
+def _of_value(
+    rule: Rule, value: float, spread: BoundedMean, size: float, n_images: int, n_cells: int
+) -> _Measured:
+    """Args: size: Of the values of a single cell, which are counted; 0 of others."""
+    step = size / 2 if size else rule.limit - spread.low
+    return _Measured(
+        rule, None, value, value, rule.limit, spread, None, step, n_images, n_cells, spread.high
+    )
+
+
+def highest_of(field: LinearField) -> float:
+    """What a number cannot be above: all answers wrong that count for it."""
+    return float(np.maximum(field.weights, 0).sum()) + field.constant
+
+
+def _measure_block_change(
     rule: Rule, cells: tuple[Condition, ...], baseline: Evidence, candidate: Evidence
 ) -> _Measured:
-    kind = KINDS[rule.field]
-    assert kind in get_args(Kind)
-    before, after = block_values(baseline, kind), block_values(candidate, kind)  # type: ignore[arg-type]
+    kind = _kind(rule)
+    before, after = block_values(baseline, kind), block_values(candidate, kind)
     change = after.less(before).mean(cells)
+    value = before.mean(cells).value
     return _Measured(
         rule,
-        before.mean(cells).value,
+        value,
         after.mean(cells).value,
+        change.value,
+        rule.threshold_from(value),
         change,
+        None,
         0.0,
         round(change.n_whole_blocks),
         len(cells),
+        math.inf,
     )
+
+
+def _measure_block_value(
+    rule: Rule, cells: tuple[Condition, ...], candidate: Evidence
+) -> _Measured:
+    if rule.field == "top5_error" and len(cells) == 1:  # counted, so that blocks do not matter
+        n_images = candidate.n_images
+        wrong = np.zeros(n_images)
+        wrong[int(candidate.n_top5.sum()) :] = 1.0
+        counted = BoundedMean(wrong, 0.0, 1.0)
+        return _of_value(rule, counted.mean, counted, 1.0, n_images, 1)
+    mean = block_values(candidate, _kind(rule)).mean(cells)
+    # In a change the bias of both runs cancels; here it would be held against the run.
+    spread = mean if mean.corrected is None else replace(mean, value=mean.corrected)
+    return _Measured(
+        rule,
+        None,
+        mean.value,
+        mean.value,
+        rule.limit,
+        spread,
+        None,
+        0.0,
+        round(mean.n_whole_blocks),
+        len(cells),
+        math.inf,
+    )
+
+
+def _kind(rule: Rule) -> Kind:
+    kind = KINDS[rule.field]
+    assert kind in get_args(Kind)
+    return kind  # type: ignore[return-value]

@@ -88,6 +88,9 @@ class Jackknife:
     """None where there are fewer than FEWEST_BLOCKS whole blocks."""
     n_whole_blocks: float
     """As many blocks of one size as are worth as much."""
+    corrected: float | None = None
+    """The value less its bias, as far as leaving out blocks shows it: a calibration error is a
+    sum of sizes, and so comes out too high with few images. None without a standard error."""
 
     @property
     def reason(self) -> str | None:
@@ -112,15 +115,22 @@ class Jackknife:
             return None
         return self.value - self._t_quantile(1 - alpha) * self.standard_error
 
-    def p_value(self) -> float | None:
-        """One-sided p of the test that the true value is above 0."""
+    def upper_bound(self, alpha: float = 0.05) -> float | None:
+        """What the true value is at most, but for a chance of alpha."""
         if self.standard_error is None:
             return None
+        return self.value + self._t_quantile(1 - alpha) * self.standard_error
+
+    def p_value(self, limit: float = 0.0) -> float | None:
+        """One-sided p of the test that the true value is above the limit."""
+        if self.standard_error is None:
+            return None
+        excess = self.value - limit
         if self.standard_error == 0:
-            return 0.0 if self.value > 0 else 1.0
+            return 0.0 if excess > 0 else 1.0
         from scipy.special import stdtr
 
-        return float(stdtr(self.n_whole_blocks - 1, -self.value / self.standard_error))
+        return float(stdtr(self.n_whole_blocks - 1, -excess / self.standard_error))
 
     def _t_quantile(self, probability: float) -> float:
         from scipy.special import stdtrit
@@ -161,7 +171,7 @@ def jackknife(value: float, without: Sequence[float] | Floats, sizes: Counts) ->
     pseudo = shares * value - (shares - 1) * np.asarray(without)
     centre = float((pseudo / shares).sum())
     variance = float(((pseudo - centre) ** 2 / (shares - 1)).mean())
-    return Jackknife(value, math.sqrt(variance), n_whole_blocks)
+    return Jackknife(value, math.sqrt(variance), n_whole_blocks, centre)
 
 
 def _calibration_or_nan(bins: Floats) -> Floats:

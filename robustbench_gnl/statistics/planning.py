@@ -1,4 +1,4 @@
-"""How many images a gate needs: what each number of images can show of each number of a run."""
+"""How many images a gate needs: the minimum detectable increase by the number of images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from robustbench_gnl.statistics.rules import RATIOS, TYPED, Rule, field_of
 
 @dataclass(frozen=True)
 class PlannedNumber:
-    """One number, and the smallest rise of it that each number of images shows."""
+    """One number, and the minimum detectable increase of it."""
 
     name: str
     unit: Unit
@@ -35,7 +35,7 @@ class PlannedNumber:
 
 @dataclass(frozen=True)
 class PlannedChange:
-    """How many images show a rise."""
+    """How many images detect an increase."""
 
     rule: Rule
     sd: float
@@ -132,12 +132,21 @@ def planned_change(
     alpha: float = ALPHA,
     power: float = POWER,
 ) -> PlannedChange:
-    """How many images it takes to see the rise that a rule names.
+    """How many images it takes to detect the increase that a rule names.
 
     Raises:
-        UsageError: Its number is not made of top-1 errors, does not vary, or its cells are not
-            there.
+        UsageError: It names no increase, its number is not made of top-1 errors or does not vary,
+            or its cells are not there.
     """
+    if rule.is_limit or rule.is_gain:
+        instead = (
+            f"the gain that {rule.text} requires is as hard to detect as an increase; write "
+            f"{rule.text.replace('-', '+', 1)}"
+            if rule.is_gain
+            else f"{rule.text} is a limit; write how far the number may be above it, such as "
+            f"{rule.field_text}:+1{'' if rule.field in RATIOS else 'pp'}"
+        )
+        raise UsageError(f"expected an increase to plan for: {instead}", rule=rule.text)
     cells = spread.evidence.conditions
     if rule.field not in (*RATIOS, "error", "clean_error"):
         raise UsageError(
@@ -152,3 +161,27 @@ def planned_change(
         raise spread.nothing_to_plan_from(rule.text)
     n_images = images_needed(change, sd, alpha=alpha, power=power, step=field.step)
     return PlannedChange(rule, sd, n_images)
+
+
+def images_in_time(seconds: float, seconds_by_image: float) -> int:
+    """How many images are evaluated in that time.
+
+    Args:
+        seconds_by_image: What one image takes in all cells; 0 where it is not known.
+
+    Raises:
+        UsageError: It is not known, or the time is too short for two images.
+    """
+    if not seconds_by_image > 0:
+        raise UsageError(
+            "the run does not say how long it took, so no time can be planned with; give a number "
+            "of --images, or plan from a run that was evaluated here"
+        )
+    n_images = int(seconds / seconds_by_image + 1e-9)
+    if n_images < 2:
+        raise UsageError(
+            f"expected time for 2 images or more, got {seconds:.3g} s where one image takes "
+            f"{seconds_by_image:.3g} s; allow more time, or fewer --corruptions or --severities",
+            n_images=n_images,
+        )
+    return n_images

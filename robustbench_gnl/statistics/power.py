@@ -1,7 +1,7 @@
-"""What a number of images can show: the power of the one-sided paired test of `onesided`.
+"""The power of the one-sided paired test of `onesided`, by the number of images.
 
 The mean of n differences with standard deviation sd has the standard error sd / sqrt(n). A
-change d is seen when its estimate is above both the threshold of the rule and t standard
+change d is detected when its estimate is above both the threshold of the rule and t standard
 errors, t being Student's quantile at 1 - alpha; the estimate falls normally around d.
 Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988, section 2.5.
 
@@ -31,7 +31,7 @@ def paired_sd(baseline: Evidence, candidate: Evidence, field: LinearField) -> fl
     """The standard deviation of the differences of two runs, image by image.
 
     What to plan with where two runs are there that differ as much as those to come. 0 where
-    they answer alike, which says nothing of other pairs.
+    they have the same errors, which says nothing of other pairs.
     """
     return standard_deviation(paired_differences(baseline, candidate, field))
 
@@ -64,7 +64,7 @@ def power_of(
     threshold: float = 0.0,
     step: float = 0.0,
 ) -> float:
-    """How often a true change is seen on that many images."""
+    """How often a true change is detected with that many images."""
     error = _standard_error(sd, n_images)
     needed = _needed(error, n_images, alpha, threshold, step)
     return NormalDist().cdf((change - needed) / error)
@@ -79,7 +79,7 @@ def detectable_change(
     threshold: float = 0.0,
     step: float = 0.0,
 ) -> float:
-    """The smallest true change that is seen with that power.
+    """The minimum detectable change: the smallest that is detected with that power.
 
     Args:
         threshold: Of a rule that must be passed as well, such as the 0.5 of `mCE:+0.5`.
@@ -99,7 +99,7 @@ def images_needed(
     threshold: float = 0.0,
     step: float = 0.0,
 ) -> int:
-    """The fewest images with which that change is seen with that power.
+    """The fewest images that detect that change with that power.
 
     Raises:
         UsageError: No number of images does.
@@ -118,8 +118,8 @@ def images_needed(
             raise UsageError(f"a change of {change:g} needs more than {_MOST_IMAGES:,} images")
     while high - low > 1:
         middle = (low + high) // 2
-        seen = detectable_change(sd, middle, **options) <= change
-        low, high = (low, middle) if seen else (middle, high)
+        is_enough = detectable_change(sd, middle, **options) <= change
+        low, high = (low, middle) if is_enough else (middle, high)
     return high
 
 
@@ -127,7 +127,7 @@ def _standard_error(sd: float, n_images: int) -> float:
     if not sd > 0 or n_images < 2:
         raise UsageError(
             f"expected a standard deviation above 0 and 2 images or more, got {sd:g} and "
-            f"{n_images}; of two runs that answer alike, plan from one of them alone",
+            f"{n_images}; of two runs with the same errors, plan from one of them alone",
             sd=sd,
             n_images=n_images,
         )

@@ -51,7 +51,7 @@ def command(*arguments: object) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    ours = ("GNLBENCH", "GITHUB_STEP_SUMMARY")
+    ours = ("GNLBENCH", "GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     return kept | {"PYTHONPATH": str(CHECKOUT)}
 
@@ -64,7 +64,7 @@ def gnlbench_json(*arguments: object) -> dict:
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests must not see the data, the store and the terminal of the person who runs them."""
     ours = ("GNLBENCH_DATA", "GNLBENCH_CLEAN_DATA", "GNLBENCH_DB")
-    for name in (*ours, "GITHUB_STEP_SUMMARY", "COLUMNS"):
+    for name in (*ours, "GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
 
 

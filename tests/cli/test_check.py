@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from robustbench_gnl.records import Condition
+from robustbench_gnl.statistics.rules import KINDS, parse_rule
 from tests.cli.conftest import Done, gnlbench, gnlbench_json
 from tests.cli.stored import FIRST_THREE, N_IMAGES, Stored
 from tests.statistics.samples import ALL_CELLS, chances, draw
@@ -35,7 +37,7 @@ def test_a_run_that_answers_alike_keeps_every_rule(stored: Stored) -> None:
     assert document["passed"]
     assert [rule["rule"] for rule in document["rules"]] == list(rules)
     assert {rule["difference"] for rule in document["rules"]} == {0}
-    assert "The two runs answer alike on every image." in document["notes"]
+    assert "Both runs have the same errors on every image." in document["notes"]
 
 
 def test_a_run_held_against_itself_passes_and_says_so(stored: Stored) -> None:
@@ -63,7 +65,7 @@ def test_a_regression_exits_with_1_and_says_which_rule(stored: Stored) -> None:
     done = check(
         stored, "worse_net", "--fail-on", "mCE:+0.5", "--fail-on", "relative_mCE:+5", code=1
     )
-    assert "FAILED: worse_net against base_net breaks 1 of 2 rules" in done.stdout
+    assert "FAILED: worse_net compared with base_net violates 1 of 2 rules" in done.stdout
     by_rule = {line.split()[0]: line for line in done.stdout.splitlines() if ":+" in line}
     assert by_rule["mCE:+0.5"].split()[-1] == "FAIL"
     assert by_rule["relative_mCE:+5"].split()[-1] == "pass"
@@ -95,7 +97,8 @@ def test_noise_does_not_fail_but_strict_does(stored: Stored) -> None:
     assert rule["n_images_differing"] == 8
     strict = checked(stored, "near_net", "--fail-on", "mCE:+0", "--strict", code=1)
     assert strict["strict"]
-    assert "noise or not" in strict["notes"][0]
+    assert "significant or not" in strict["notes"][0]
+    assert {strict["rules"][0][key] for key in ("p_value", "p_holm", "detectable")} == {None}
 
 
 def test_alpha_is_the_level_that_decides(stored: Stored) -> None:
@@ -220,6 +223,129 @@ def test_too_few_blocks_say_how_many_images_make_enough(tmp_path: Path) -> None:
     assert "needs 4: evaluate more images (4 x 32 = 128 are enough); or leave" in done.stderr
 
 
+def test_the_rules_of_the_help_can_be_read_and_name_every_field() -> None:
+    rules = re.findall(r"`([\w\[\],]+(?::[+-]|<=)[^`]+)`", check_help().replace("\\[", "["))
+    parsed = [parse_rule(rule) for rule in rules]
+    assert {rule.field for rule in parsed} == {"mce", "relative_mce", "ce", "clean_error", *KINDS}
+    assert {(rule.is_limit, rule.is_gain) for rule in parsed} == {
+        (False, False), (False, True), (True, False),
+    }  # fmt: skip
+
+
+def check_help() -> str:
+    return " ".join(gnlbench("check", "--help").stdout.split())
+
+
 def test_a_baseline_must_be_named(stored: Stored) -> None:
     done = gnlbench("check", "worse_net", "--fail-on", "mCE:+1", "--db", stored.db, check=2)
     assert "--baseline" in done.stderr
+
+
+def limits(stored: Stored, *arguments: object, code: int) -> dict:
+    """The document of a check without a baseline."""
+    options = ("--db", stored.db, "--format", "json")
+    return json.loads(gnlbench("check", *arguments, *options, check=code).stdout)
+
+
+def test_limits_need_no_baseline(stored: Stored) -> None:
+    rules = ("mCE<=70", "clean_error<=25%", "error[fog]<=0.6", "ece<=0.05", "nll<=1.2nats")
+    options = [word for rule in rules for word in ("--fail-on", rule)]
+    document = limits(stored, "worse_net", *options, code=1)
+    worse = stored.wrong["worse_net"]
+    by_rule = {rule["rule"]: rule for rule in document["rules"]}
+    assert document["baseline"] is None
+    assert by_rule["clean_error<=25%"]["run"] == pytest.approx(worse[0].mean())
+    fog = [ALL_CELLS.index(Condition("fog", severity)) for severity in (1, 2, 3, 4, 5)]
+    assert by_rule["error[fog]<=0.6"]["run"] == pytest.approx(worse[fog].mean())
+    assert [rule["limit"] for rule in document["rules"]] == pytest.approx(
+        [70, 0.25, 0.6, 0.05, 1.2]
+    )
+    for rule in document["rules"]:
+        assert (rule["baseline"], rule["difference"], rule["allowed"]) == (None, None, None)
+        assert rule["lower_bound"] <= rule["run"] <= max(rule["upper_bound"], rule["run"])
+        is_sure = rule["p_holm"] <= 0.05
+        assert (rule["verdict"] == "failed") == (is_sure and rule["run"] > rule["limit"])
+        assert (rule["lower_bound"] > rule["limit"]) == is_sure
+    assert by_rule["clean_error<=25%"]["verdict"] == "failed"
+    assert by_rule["mCE<=70"]["verdict"] == "inconclusive"
+
+
+def test_limits_and_changes_go_together(stored: Stored) -> None:
+    rules = ("--fail-on", "mCE<=60", "--fail-on", "mCE:+0.5")
+    document = checked(stored, "twin_net", *rules, code=0)
+    assert [rule["limit"] for rule in document["rules"]] == [60, None]
+    assert document["baseline"]["name"] == "base_net"
+    only = checked(stored, "twin_net", "--fail-on", "mCE<=60", code=0)
+    assert "No rule compares with base_net: all are limits." in only["notes"]
+
+
+def test_a_change_without_a_baseline_is_refused_and_named(stored: Stored) -> None:
+    rules = ("--fail-on", "mCE<=60", "--fail-on", "mCE:+0.5", "--db", stored.db)
+    done = gnlbench("check", "twin_net", *rules, check=2)
+    assert "no baseline was given, and the rule mCE:+0.5 needs one" in done.stderr
+    only = ("--fail-on", "error<=60%", "--common-cells", "--db", stored.db)
+    assert "--common-cells needs a --baseline" in gnlbench(
+        "check", "twin_net", *only, check=2
+    ).stderr  # fmt: skip
+
+
+def test_a_limit_of_cells_that_are_missing_is_no_pass(stored: Stored) -> None:
+    for rule in ("mCE<=70", "error[fog]<=60%"):
+        done = gnlbench("check", "part_net", "--fail-on", rule, "--db", stored.db, check=2)
+        assert f"the rule {rule} needs" in done.stderr
+        assert "that the run lacks" in done.stderr
+    document = limits(stored, "part_net", "--fail-on", "error<=90%", code=0)
+    assert document["rules"][0]["n_cells"] == 15
+
+
+def test_a_gain_that_is_required(stored: Stored) -> None:
+    """The other way round, from the worse run to the better one."""
+    swapped = ("base_net", "--baseline", "worse_net", "--db", stored.db, "--format", "json")
+    gained = json.loads(gnlbench("check", *swapped, "--fail-on", "mCE:-5").stdout)
+    assert (gained["rules"][0]["verdict"], gained["rules"][0]["allowed"]) == ("passed", -5)
+    gnlbench("check", *swapped, "--fail-on", "mCE:-40", check=1)
+    # Nothing was gained, and eight images that changed do not show that half a point was not.
+    near = checked(stored, "near_net", "--fail-on", "mCE:-0.5", code=0)
+    assert near["rules"][0]["verdict"] == "inconclusive"
+    checked(stored, "near_net", "--fail-on", "mCE:-0.5", "--strict", code=1)
+    checked(stored, "near_net", "--fail-on", "mCE:-0.5", "--fail-inconclusive", code=2)
+    checked(stored, "worse_net", "--fail-on", "mCE:-0.5", code=1)
+
+
+def test_no_run_gains_over_itself(stored: Stored) -> None:
+    done = check(stored, "v1", "--fail-on", "mCE:-0.5", code=2)
+    assert "is the baseline itself, and mCE:-0.5 requires a gain over it" in done.stderr
+
+
+def test_an_inconclusive_rule_exits_with_2_where_it_was_asked_for(stored: Stored) -> None:
+    noisy, broken = ("--fail-on", "mCE:+0"), ("--fail-on", "clean_error<=1%")
+    assert checked(stored, "near_net", *noisy, code=0)["passed"]
+    document = checked(stored, "near_net", *noisy, "--fail-inconclusive", code=2)
+    assert (document["passed"], document["verdict"]) == (False, "inconclusive")
+    done = check(stored, "near_net", *noisy, "--fail-inconclusive", code=2)
+    assert done.stdout.startswith("INCONCLUSIVE: near_net compared with base_net: its rule is")
+    assert done.stderr == ""
+    # A failure counts before it, and what is decided does not exit with 2.
+    checked(stored, "near_net", *noisy, *broken, "--fail-inconclusive", code=1)
+    checked(stored, "twin_net", *noisy, "--fail-inconclusive", code=0)
+    checked(stored, "v1", *noisy, "--fail-inconclusive", code=0)
+    both = check(stored, "near_net", *noisy, "--fail-inconclusive", "--strict", code=2)
+    assert "expected --strict or --fail-inconclusive, got both" in both.stderr
+
+
+def test_strict_prints_nothing_of_tests_in_any_format(stored: Stored) -> None:
+    for format in ("table", "markdown", "latex", "csv", "json"):
+        arguments = ("--fail-on", "mCE:+0", "--fail-on", "mCE<=60", "--strict", "-f", format)
+        text = check(stored, "near_net", *arguments, code=1).stdout
+        assert "power" not in text
+        assert "p (Holm)" not in text
+        assert "lower bound" not in text
+
+
+def test_a_network_that_guesses_does_not_pass_a_limit(stored: Stored, tmp_path: Path) -> None:
+    more = Stored(tmp_path / "more.sqlite")
+    more.add("dead_net", np.ones_like(stored.wrong["base_net"]))
+    rules = ("--fail-on", "relative_mCE<=100", "--db", more.db)
+    done = gnlbench("check", "dead_net", *rules, check=2)
+    assert "near chance" in done.stderr
+    assert "add the rule clean_error<=25%" in done.stderr

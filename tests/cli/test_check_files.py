@@ -132,7 +132,7 @@ def test_files_say_why_nothing_could_be_judged(
     run = tmp_path / run if run.endswith(".json") else run
     done = check(stored, run, *rules, "--junit", junit, code=code)
     summary = (tmp_path / "summary.md").read_text()
-    assert summary.startswith("### gnlbench check could not judge\n")
+    assert summary.startswith("### gnlbench check could not decide\n")
     assert words in summary
     root = ElementTree.parse(junit).getroot()
     (told,) = root.iter("testcase")
@@ -180,7 +180,7 @@ def test_the_summary_of_a_github_step_is_added_to(
     check(stored, "worse_net", "--fail-on", "mCE:+1", code=1)
     text = summary.read_text()
     assert text.startswith(f"# before\n{done.stdout}")
-    assert "FAILED: worse_net against base_net" in text
+    assert "FAILED: worse_net compared with base_net" in text
     assert "| mCE:+1 |" in text
 
 
@@ -219,3 +219,75 @@ def test_a_summary_that_nobody_asked_for_is_not_made(stored: Stored) -> None:
         capture_output=True, text=True, env=plain, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout[:6]) == (0, "PASSED")
+
+
+@pytest.mark.parametrize("format", ["table", "json", "csv"])
+def test_a_workflow_gets_annotations_on_stderr(
+    stored: Stored, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    arguments = ("--fail-on", "mCE:+0.5", "--fail-on", "mCE<=72", "--format", format)
+    plain = check(stored, "worse_net", *arguments, code=1)
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    done = check(stored, "worse_net", *arguments, code=1)
+    error, warning = done.stderr.splitlines()
+    assert error.startswith("::error title=gnlbench check%3A mCE%3A+0.5 failed::worse_net compared")
+    assert warning.startswith(
+        "::warning title=gnlbench check%3A mCE<=72 is inconclusive::worse_net"
+    )
+    assert (done.stdout, plain.stderr) == (plain.stdout, "")
+    check(stored, "twin_net", "--fail-on", "mCE:+0.5", code=0)
+    assert check(stored, "twin_net", "--fail-on", "mCE:+0.5", code=0).stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("part_net", "--fail-on", "mCE:+1"), 2),
+        (("nobody\n::stop-commands::x", "--fail-on", "mCE:+1"), 2),
+        (("broken.json", "--fail-on", "mCE:+1"), 5),
+    ],
+)
+def test_a_workflow_gets_one_error_where_nothing_was_decided(
+    stored: Stored,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    code: int,
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    (tmp_path / "broken.json").write_text("{")
+    monkeypatch.chdir(tmp_path)
+    done = check(stored, *arguments, code=code)
+    commands = [line for line in done.stderr.splitlines() if line.startswith("::")]
+    (command_line,) = commands
+    assert command_line.startswith("::error title=gnlbench check could not decide::")
+    assert done.stdout == ""
+
+
+def test_an_internal_error_leaves_no_answer_of_the_run_before(
+    stored: Stored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    junit = tmp_path / "junit.xml"
+    junit.write_text("of the run before")
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr("robustbench_gnl.statistics.judge", broken)
+    done = gnlbench(
+        "check", "twin_net", "--baseline", "v1", "--fail-on", "mCE:+1", "--db", stored.db,
+        "--junit", junit, check=70,
+    )  # fmt: skip
+    assert "out of order" in done.stderr
+    (error,) = ElementTree.parse(junit).getroot().iter("error")
+    assert error.attrib == {"type": "RuntimeError", "message": "out of order"}
+
+
+def test_an_inconclusive_rule_is_skipped_or_an_error(stored: Stored, tmp_path: Path) -> None:
+    junit = tmp_path / "junit.xml"
+    arguments = ("near_net", "--fail-on", "mCE:+0", "--junit", junit)
+    for more, code, tag in (((), 0, "skipped"), (("--fail-inconclusive",), 2, "error")):
+        check(stored, *arguments, *more, code=code)
+        (case,) = ElementTree.parse(junit).getroot().iter("testcase")
+        assert "exceeds what is allowed, but not significantly" in case.find(tag).get("message")
+        assert [child.tag for child in case] == [tag, "system-out"]

@@ -88,18 +88,55 @@ def test_time_is_by_the_pace_of_the_run(stored: Stored, tmp_path: Path) -> None:
     assert seconds == pytest.approx({100: 16, 500: 80})
 
 
-def test_the_help_says_what_seen_means() -> None:
+def timed(stored: Stored, path: Path, seconds: float) -> Path:
+    """`base_net` as a file, with that time an image and cell."""
+    exported = json.loads(gnlbench("runs", "export", "base_net", "--db", stored.db).stdout)
+    for piece in exported["pieces"]:
+        piece["seconds"] = seconds * piece["n_images"]
+    exported["run"]["finished_at"] = None
+    path.write_text(json.dumps(exported))
+    return path
+
+
+def test_minutes_are_as_many_images_as_fit_into_them(stored: Stored, tmp_path: Path) -> None:
+    path = timed(stored, tmp_path / "run.json", 0.01)
+    document = plan(stored, path, "--minutes", "5")
+    # 300 s at 0.76 s an image in 76 cells
+    assert (document["minutes"], document["n_images_in_minutes"]) == (5, 394)
+    assert [one["n_images"] for one in document["seconds"]] == [394]
+    assert document["seconds"][0]["seconds"] == pytest.approx(394 * 0.76)
+    (same,) = numbers(plan(stored, path, "--images", "394"))["mce"]["detectable"]
+    assert numbers(document)["mce"]["detectable"] == [same]
+    smoke = plan(stored, path, "--minutes", "5", "--severities", "3", "--images", "100")
+    assert [one["n_images"] for one in smoke["seconds"]] == [100, 1875]
+    done = gnlbench("plan", path, "--minutes", "0.5", "--db", stored.db)
+    assert "39 images are evaluated in 0.5 minutes at the pace of base_net" in done.stdout
+
+
+def test_a_time_without_a_pace_is_refused(stored: Stored, tmp_path: Path) -> None:
+    done = gnlbench("plan", "base_net", "--minutes", "5", "--db", stored.db, check=2)
+    assert "the run does not say how long it took" in done.stderr
+    assert {one["seconds"] for one in plan(stored, "base_net")["seconds"]} == {None}
+    slow = timed(stored, tmp_path / "slow.json", 2.0)
+    done = gnlbench("plan", slow, "--minutes", "5", "--db", stored.db, check=2)
+    assert (
+        "expected time for 2 images or more, got 300 s where one image takes 152 s" in done.stderr
+    )
+
+
+def test_the_help_says_what_detected_means() -> None:
     text = " ".join(gnlbench("plan", "--help").stdout.split())
-    assert "a gate `mCE:+0.5` fails a rise of 0.5 one time in two at most" in text
+    assert "the rule `mCE:+0.5` fails an increase of 0.5 one time in two at most" in text
 
 
 def test_every_format_is_the_document_alone(stored: Stored) -> None:
     arguments = ("plan", "v1", "--change", "mCE:+1", "--images", "100", "--db", stored.db)
     for format in ("table", "markdown", "latex"):
         done = gnlbench(*arguments, "--format", format)
-        assert "a rise of +1 in mCE is seen 4 times in 5 with" in done.stdout
-        assert "the rule mCE:+1 fails such a rise one time in two at most" in done.stdout
-        assert "time by the pace of base" in done.stdout
+        text = done.stdout.replace("\\", "")
+        assert "an increase of 1 in mCE is detected with 80 % power by" in text
+        assert "the rule mCE:+1 fails such an increase one time in two at most" in text
+        assert "_net does not say how long it took, so no time is given" in text
         assert done.stderr == ""
     rows = list(csv.DictReader(io.StringIO(gnlbench(*arguments, "-f", "csv").stdout)))
     assert [(row["number"], row["n_images"]) for row in rows] == [
@@ -123,6 +160,13 @@ def test_every_format_is_the_document_alone(stored: Stored) -> None:
         (("--correlation", "1"), "correlation of at least -1 and below 1"),
         (("--change", "mCE:+0"), "a change above 0"),
         (("--change", "ece:+1pp"), "cannot be planned"),
+        (("--change", "mCE:-0.5"), "as hard to detect as an increase; write mCE:+0.5"),
+        (("--change", "mCE<=70"), "mCE<=70 is a limit; write how far the number may be above it"),
+        (("--minutes", "0"), "--minutes above 0 and at most 1,000,000, got 0"),
+        (("--minutes", "-1"), "--minutes above 0"),
+        (("--minutes", "nan"), "--minutes above 0"),
+        (("--minutes", "inf"), "--minutes above 0"),
+        (("--minutes", "soon"), "--minutes"),
         (("--change", "mCE"), "such as mCE:+0.5"),
         (("--change", "mCE:+1", "--severities", "1"), "needs cells that are not there"),
         (("--corruptions", "foog"), "did you mean 'fog'"),

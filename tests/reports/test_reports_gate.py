@@ -1,8 +1,9 @@
-"""What a gate found, in every format: the verdict, the numbers behind it, and what it could see."""
+"""The result of a gate in every format: the verdict, its numbers, and what would be detected."""
 
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from scipy import stats
 from robustbench_gnl.records import CLEAN, Condition
 from robustbench_gnl.reference import load_alexnet
 from robustbench_gnl.reports.gate import GateReport, gate_parts, render_gate
+from robustbench_gnl.reports.gate_annotations import annotation_lines, annotation_of_error
 from robustbench_gnl.reports.gate_junit import junit_error, junit_xml
 from robustbench_gnl.reports.gate_words import headline, notes_of
 from robustbench_gnl.statistics import Verdict, judge, parse_rule, parse_rules
@@ -81,6 +83,16 @@ def report(run: Judged) -> GateReport:
     return report_of(run, KEPT, BROKEN, NOISY)
 
 
+WHY_NOISY = "inconclusive: the estimate exceeds what is allowed, but not significantly"
+LIMIT = verdict_of(
+    "error[fog]<=60%", passed=False, baseline=None, candidate=0.66, difference=None, allowed=None,
+    limit=0.6, lower_bound=0.61, upper_bound=0.7, detectable=0.65, n_cells=5, method="bootstrap",
+    n_differing=None,
+)  # fmt: skip
+OPEN_LIMIT = verdict_of(
+    "mCE<=70", baseline=None, candidate=69.5, difference=None, allowed=None, limit=70.0,
+    lower_bound=67.0, upper_bound=71.0, detectable=73.0, method="bootstrap", n_differing=None,
+)  # fmt: skip
 HEAD = ["rule", "baseline", "run", "difference", "allowed", "lower bound", "p (Holm)", "verdict"]
 HEAD_OF_ONE = ["p" if title == "p (Holm)" else title for title in HEAD]
 """A single rule's p needs no correction."""
@@ -88,7 +100,7 @@ ROWS = [
     ["mCE:+0.5", "70.00", "70.20", "+0.20", "+0.50", "-0.10", "0.200", "pass"],
     ["clean_error:+1pp", "12.00", "15.00", "+3.00 pp", "+1.00 pp", "+0.40 pp", "<0.001", "FAIL"],
     ["nll:+5%", "2.000", "2.150", "+0.150 nats", "+0.100 nats", "-0.050 nats", "0.300",
-     "pass (noise)"],
+     "inconclusive"],
 ]  # fmt: skip
 
 
@@ -104,9 +116,9 @@ def test_a_terminal_shows_the_same_uncut(report: GateReport, width: int) -> None
     text = terminal_text(gate_parts(report, width=width), width)
 
     assert max(len(line) for line in text.splitlines()) <= width
-    assert text.startswith("FAILED: new against old breaks 1 of 3 rules\n")
+    assert text.startswith("FAILED: new compared with old violates 1 of 3 rules\n")
     for row in ROWS:
-        for cell in [*row[:6], *row[7].split()]:
+        for cell in [*row[:6], row[7]]:
             assert cell in text
     for note in notes_of(report):
         assert note in " ".join(text.split())
@@ -127,10 +139,13 @@ def test_json_carries_the_raw_numbers(report: GateReport) -> None:
         "rule": "clean_error:+1pp", "passed": False, "inside_noise": False, "baseline": 0.12,
         "run": 0.15, "difference": 0.03, "allowed": 0.01, "lower_bound": 0.004,
         "p_value": 0.0004, "p_holm": 0.0008, "detectable": 0.025, "n_cells": 1,
-        "n_images_differing": 30, "method": "t",
+        "n_images_differing": 30, "method": "t", "verdict": "failed", "upper_bound": None,
+        "limit": None,
     }  # fmt: skip
     assert (kept["passed"], kept["inside_noise"]) == (True, False)
     assert (noisy["passed"], noisy["inside_noise"]) == (True, True)
+    assert [rule["verdict"] for rule in document["rules"]] == ["passed", "failed", "inconclusive"]
+    assert (document["verdict"], document["fail_inconclusive"]) == ("failed", False)
     assert noisy["n_images_differing"] is None
 
 
@@ -138,7 +153,9 @@ def test_csv_gives_the_numbers_of_the_json_back(report: GateReport) -> None:
     rules = json.loads(render_gate(report, "json"))["rules"]
     table = read_csv(render_gate(report, "csv"))
 
-    assert list(table.columns) == [*rules[0], "reference", "same_checkpoint"]
+    added_later = ["verdict", "upper_bound", "limit"]
+    first = [key for key in rules[0] if key not in added_later]
+    assert list(table.columns) == [*first, "reference", "same_checkpoint", *added_later]
     assert set(table["reference"]) == {"AlexNet"}
     assert set(table["same_checkpoint"]) == {False}
     for (_, row), rule in zip(table.iterrows(), rules, strict=True):
@@ -146,20 +163,21 @@ def test_csv_gives_the_numbers_of_the_json_back(report: GateReport) -> None:
             assert np.isnan(row[key]) if value is None else row[key] == value
 
 
-BY_NOISE = "by no more than the noise of these 240 images"
+OPEN = "inconclusive with these 240 images"
 
 
 @pytest.mark.parametrize(
     ("verdicts", "expected"),
     [
-        ([KEPT], "PASSED: new against old keeps its rule"),
-        ([KEPT, KEPT], "PASSED: new against old keeps its 2 rules"),
-        ([NOISY], f"PASSED: new against old: its rule is exceeded, {BY_NOISE}"),
-        ([KEPT, NOISY], f"PASSED: new against old: 1 of 2 rules is exceeded, {BY_NOISE}"),
-        ([NOISY] * 3, f"PASSED: new against old: 3 of 3 rules are exceeded, {BY_NOISE}"),
-        ([NOISY, BROKEN], "FAILED: new against old breaks 1 of 2 rules"),
-        ([BROKEN], "FAILED: new against old breaks its rule"),
-        ([KEPT, BROKEN], "FAILED: new against old breaks 1 of 2 rules"),
+        ([KEPT], "PASSED: new compared with old satisfies its rule"),
+        ([KEPT, KEPT], "PASSED: new compared with old satisfies both rules"),
+        ([KEPT] * 3, "PASSED: new compared with old satisfies all 3 rules"),
+        ([NOISY], f"PASSED: new compared with old: its rule is {OPEN}"),
+        ([KEPT, NOISY], f"PASSED: new compared with old: 1 of 2 rules is {OPEN}"),
+        ([NOISY] * 3, f"PASSED: new compared with old: 3 of 3 rules are {OPEN}"),
+        ([NOISY, BROKEN], "FAILED: new compared with old violates 1 of 2 rules"),
+        ([BROKEN], "FAILED: new compared with old violates its rule"),
+        ([KEPT, BROKEN], "FAILED: new compared with old violates 1 of 2 rules"),
     ],
 )
 def test_the_answer_stands_first(run: Judged, verdicts: list[Verdict], expected: str) -> None:
@@ -182,27 +200,25 @@ def test_junit_has_a_case_a_rule_and_counts_the_failures(report: GateReport) -> 
         assert (element.get("tests"), element.get("failures"), element.get("errors")) == (
             "3", "1", "0",
         )  # fmt: skip
-    assert suite.get("name") == "new against old"
+    assert suite.get("name") == "new compared with old"
+    assert (suite.get("skipped"), root.get("skipped")) == ("1", None)
     assert list(failures) == ["mCE:+0.5", "clean_error:+1pp", "nll:+5%"]
     assert {case.get("classname") for case in cases} == {"gnlbench.check"}
     assert [name for name, failure in failures.items() if failure is not None] == [
         "clean_error:+1pp"
     ]
     assert failures["clean_error:+1pp"].get("message") == (
-        "clean_error:+1pp: 15.00 against 12.00, +3.00 pp where +1.00 pp is allowed; "
-        "lower bound of the rise +0.40 pp"
+        "clean_error:+1pp: 15.00 compared with 12.00, +3.00 pp where +1.00 pp is allowed; "
+        "lower bound of the change +0.40 pp"
     )
     assert cases[0].findtext("system-out") == (
-        "mCE:+0.5: 70.20 against 70.00, +0.20 where +0.50 is allowed; lower bound of the rise "
-        "-0.10; a rise of 0.90 in mCE would have been seen 4 times in 5"
+        "mCE:+0.5: 70.20 compared with 70.00, +0.20 where +0.50 is allowed; lower bound of the "
+        "change -0.10; an increase of 0.90 in mCE is detected with 80 % power"
     )
-    assert (
-        cases[2]
-        .findtext("system-out")
-        .endswith(
-            "; inside the noise; a rise of 0.210 nats in nll would have been seen 4 times in 5"
-        )
-    )
+    out = cases[2].findtext("system-out")
+    assert out.endswith("; an increase of 0.210 nats in nll is detected with 80 % power")
+    assert [case.find("skipped") is not None for case in cases] == [False, False, True]
+    assert cases[2].find("skipped").get("message") == WHY_NOISY
     told = [headline(report), *notes_of(report)]
     assert suite.findtext("system-out").splitlines() == told
 
@@ -225,14 +241,14 @@ def test_junit_says_why_nothing_could_be_judged(rule: str | None, name: str) -> 
 def test_junit_is_well_formed_whatever_the_models_are_called(run: Judged, name: str) -> None:
     root = ElementTree.fromstring(junit_xml(report_of(run, KEPT, name=name)))
 
-    assert root[0].get("name") == f"{name} against old"
+    assert root[0].get("name") == f"{name} compared with old"
 
 
 @pytest.mark.parametrize("character", ["\x00", "\x1b", "\x08", "\ud800", "\uffff"])
 def test_junit_replaces_what_xml_cannot_hold(run: Judged, character: str) -> None:
     text = junit_xml(report_of(run, KEPT, name=f"a{character}b"))
 
-    assert ElementTree.fromstring(text)[0].get("name") == "a\ufffdb against old"
+    assert ElementTree.fromstring(text)[0].get("name") == "a\ufffdb compared with old"
 
 
 def test_a_hostile_name_leaves_the_documents_whole(run: Judged) -> None:
@@ -249,23 +265,24 @@ def test_the_notes_say_how_it_was_decided_and_what_would_have_been_seen(
     report: GateReport,
 ) -> None:
     assert notes_of(report) == [
-        "A rule fails when the estimate is over what it allows and the lower bound of the rise is "
-        "above 0, at level 0.05 for all rules together; p is of a rise above 0, not above what is "
-        "allowed.",
-        "Over what is allowed, but inside the noise, so not failed: nll:+5%.",
-        "With these 240 images a rise of 0.90 in mCE would have been seen 4 times in 5.",
-        "With these 240 images a rise of 2.50 pp in clean_error would have been seen 4 times in 5.",
-        "With these 240 images a rise of 0.210 nats in nll would have been seen 4 times in 5; too "
+        "A rule fails when the estimate is above what it allows and the increase is statistically "
+        "significant: its lower bound is above 0, at level 0.05 for all rules together. p is of an "
+        "increase above 0, not above what is allowed.",
+        "Inconclusive: nll:+5% (the estimate exceeds what is allowed, but not significantly). With "
+        "--fail-inconclusive the exit code is 2.",
+        "With these 240 images an increase of 0.90 in mCE is detected with 80 % power.",
+        "With these 240 images an increase of 2.50 pp in clean_error is detected with 80 % power.",
+        "With these 240 images an increase of 0.210 nats in nll is detected with 80 % power; too "
         "few images for nll:+5%.",
         "CE divides by the errors of AlexNet.",
-        "More images would tell.",
+        "More images are needed to decide.",
     ]
 
 
 def test_a_single_rule_has_the_level_for_itself(run: Judged) -> None:
     assert notes_of(report_of(run, KEPT))[0].startswith(
-        "A rule fails when the estimate is over what it allows and the lower bound of the rise is "
-        "above 0, at level 0.05; p is"
+        "A rule fails when the estimate is above what it allows and the increase is statistically "
+        "significant: its lower bound is above 0, at level 0.05. p is"
     )
 
 
@@ -276,17 +293,18 @@ def test_a_single_rule_has_the_level_for_itself(run: Judged) -> None:
         ("mCE:+0", {}, "--change mCE:+0.2"),
         ("error[fog]:+0pp", {"difference": 0.0123, "n_cells": 5}, "--change 'error[fog]:+1.23pp'"),
         ("clean_error:+0%", {"difference": 1e-9, "n_cells": 1}, "--change clean_error:+0.01pp"),
+        ("mCE:-0.5", {"allowed": -0.5}, "--change mCE:+0.5"),
     ],
 )
 def test_who_wants_to_know_is_told_how_to_ask_for_more_images(
     run: Judged, rule: str, changes: dict[str, Any], words: str
 ) -> None:
     """A change of 0 cannot be planned: the rise that was found stands for it."""
-    noisy = verdict_of(rule, allowed=0.0, **changes)
+    noisy = verdict_of(rule, **{"allowed": 0.0, **changes})
 
     command = f"gnlbench plan new --against old {words}"
     assert notes_of(report_of(run, KEPT, noisy))[-1] == (
-        f"More images would tell: `{command}` says how many."
+        f"More images are needed to decide: `{command}` says how many."
     )
     change = shlex.split(words)[1]
     assert parse_rule(change).threshold > 0
@@ -296,7 +314,7 @@ def test_who_wants_to_know_is_told_how_to_ask_for_more_images(
 def test_what_cannot_be_planned_is_not_offered(run: Judged, rule: str) -> None:
     noisy = verdict_of(rule, allowed=0.0, n_cells=3)
 
-    assert notes_of(report_of(run, noisy))[-1] == "More images would tell."
+    assert notes_of(report_of(run, noisy))[-1] == "More images are needed to decide."
 
 
 @pytest.mark.parametrize(
@@ -306,10 +324,14 @@ def test_what_cannot_be_planned_is_not_offered(run: Judged, rule: str) -> None:
 def test_images_that_see_but_twice_what_is_allowed_are_too_few(
     run: Judged, allowed: float, detectable: float, told: bool
 ) -> None:
-    verdict = verdict_of(allowed=allowed, detectable=detectable)
+    verdict = verdict_of(f"mCE:+{allowed:g}", allowed=allowed, difference=-0.1,
+                         detectable=detectable, upper_bound=2.0)  # fmt: skip
     note = next(note for note in notes_of(report_of(run, verdict)) if note.startswith("With these"))
 
     assert note.endswith("; too few images for mCE:+0.5.") == told
+    assert (verdict.status == "inconclusive") == told
+    # Images that are too few for the rule are enough where the change is far below it.
+    assert replace(verdict, upper_bound=0.4).status == "passed"
 
 
 def test_two_runs_of_one_checkpoint_are_told_in_every_format(run: Judged) -> None:
@@ -333,7 +355,7 @@ def test_a_run_that_is_the_baseline_says_that_nothing_was_compared(run: Judged) 
     notes = notes_of(itself)
 
     assert headline(itself) == "PASSED: new is the baseline itself, so nothing was compared"
-    assert not any("checkpoint" in note or "alike" in note for note in notes)
+    assert not any("checkpoint" in note or "same errors" in note for note in notes)
 
 
 def test_an_unfinished_run_is_named(run: Judged) -> None:
@@ -349,13 +371,26 @@ def test_an_unfinished_run_is_named(run: Judged) -> None:
 
 
 def test_a_strict_gate_says_so_and_shows_no_bound(run: Judged) -> None:
-    report = report_of(run, BROKEN, strict=True)
+    untested = dict.fromkeys(("lower_bound", "p_value", "p_holm", "detectable", "method"))
+    report = report_of(run, replace(KEPT, **untested), replace(BROKEN, **untested), strict=True)
     failure = ElementTree.fromstring(junit_xml(report)).find(".//failure")
 
     assert notes_of(report)[0] == (
-        "A rule fails when the estimate is over what it allows, noise or not."
+        "A rule fails when the estimate is above what it allows, significant or not (--strict)."
     )
     assert failure.get("message").endswith("where +1.00 pp is allowed")
+    for format, read in READERS.items():
+        (table,) = read(render_gate(report, format))
+        assert table[0] == ["rule", "baseline", "run", "difference", "allowed", "verdict"]
+    for text in (
+        *(render_gate(report, format) for format in ("json", "markdown", "latex")),
+        junit_xml(report),
+        terminal_text(gate_parts(report, width=200)),
+    ):
+        assert "power" not in text
+        assert "bound" not in text.replace('_bound": null', "")
+    for rule in json.loads(render_gate(report, "json"))["rules"]:
+        assert {rule[key] for key in untested} == {None}
 
 
 def test_the_reference_is_named_only_beside_numbers_that_divide_by_it(run: Judged) -> None:
@@ -368,11 +403,11 @@ def test_the_reference_is_named_only_beside_numbers_that_divide_by_it(run: Judge
 
 def test_what_cannot_be_said_is_said_to_be_so(run: Judged) -> None:
     unknown = verdict_of("error[fog]:+1pp", detectable=None)
-    untold = "What rise in error[fog] would have been seen, these images do not tell."
+    untold = "These images do not show what would be detected in error[fog]."
 
     assert untold in notes_of(report_of(run, KEPT, unknown))
     alike = notes_of(report_of(run, unknown, answers_alike=True))
-    assert "The two runs answer alike on every image." in alike
+    assert "Both runs have the same errors on every image." in alike
     assert untold not in alike
 
 
@@ -395,7 +430,7 @@ def test_rules_on_fewer_cells_say_so_in_the_answer(
     ]
     report = report_of(run, *verdicts, left_out=("snow/1",))
 
-    assert headline(report).endswith(f"{'rule' if len(rules) == 1 else 'rules'}{where}")
+    assert headline(report).endswith(f"{'rule' if len(rules) == 1 else 'both rules'}{where}")
     assert "both have" not in headline(report_of(run, *verdicts))
 
 
@@ -444,9 +479,10 @@ def test_fractions_are_shown_as_percentage_points_and_ces_as_they_are(
     assert table[1][1:6] == expected
 
 
-def test_the_report_of_a_real_pair_says_what_its_images_could_show() -> None:
-    """The change seen 4 times in 5, by hand: t and z standard errors above what is allowed, or
-    above 0 if that is more, at the level that two rules share; of a single cell an image more."""
+def test_the_report_of_a_real_pair_says_what_its_images_detect() -> None:
+    """The increase detected with 80 % power, by hand: t and z standard errors above what is
+    allowed, or above 0 if that is more, at the level that two rules share; of a single cell an
+    image more."""
     baseline = judged()
     broken = np.flatnonzero(~baseline.answers[SNOW].wrong)[:N_BROKEN]
     candidate = judged("new", changed={SNOW: broken})
@@ -466,11 +502,118 @@ def test_the_report_of_a_real_pair_says_what_its_images_could_show() -> None:
         needed = max(allowed, noise)
         detectable = needed + stats.norm.ppf(0.8) * error
         assert (
-            f"With these 240 images a rise of {detectable:.2f}{unit} in {rule} would have been "
-            "seen 4 times in 5"
+            f"With these 240 images an increase of {detectable:.2f}{unit} in {rule} is detected "
+            "with 80 % power"
         ) in [note.split(";")[0].rstrip(".") for note in notes_of(report)]
-    assert headline(report) == "FAILED: new against old breaks 1 of 2 rules"
+    assert headline(report) == "FAILED: new compared with old violates 1 of 2 rules"
     (table,) = READERS["markdown"](render_gate(report, "markdown"))
     assert table[1][3] == f"+{100 * N_BROKEN / N_IMAGES:.2f} pp"
     assert table[2][3] == f"+{to_mce * N_BROKEN / N_IMAGES:.2f}"
     assert [row[-1] for row in table[1:]] == ["FAIL", "pass"]
+
+
+@pytest.mark.parametrize("format", READERS)
+def test_limits_alone_need_no_column_of_a_baseline(run: Judged, format: str) -> None:
+    report = report_of(run, LIMIT, OPEN_LIMIT, baseline=None, baseline_name=None)
+    (table,) = READERS[format](render_gate(report, format))
+
+    assert table == [
+        ["rule", "run", "allowed", "lower bound", "p (Holm)", "verdict"],
+        ["error[fog]<=60%", "66.00", "<=60.00", "61.00", "0.200", "FAIL"],
+        ["mCE<=70", "69.50", "<=70.00", "67.00", "0.200", "inconclusive"],
+    ]
+    assert headline(report) == "FAILED: new violates 1 of 2 rules"
+    assert notes_of(report)[:2] == [
+        "A limit fails when the value is significantly above it: its lower bound is above the "
+        "limit, at level 0.05 for all rules together.",
+        "Inconclusive: mCE<=70 (the confidence interval contains the limit). With "
+        "--fail-inconclusive the exit code is 2.",
+    ]
+    assert (
+        "With these 240 images a value of 65.00 % or more in error[fog] is detected with 80 %"
+        in (" ".join(notes_of(report)))
+    )
+    document = json.loads(render_gate(report, "json"))
+    assert document["baseline"] is None
+    assert [rule["limit"] for rule in document["rules"]] == [0.6, 70.0]
+
+
+def test_limits_and_changes_share_one_table(run: Judged) -> None:
+    (table,) = READERS["markdown"](render_gate(report_of(run, KEPT, OPEN_LIMIT), "markdown"))
+
+    assert table[0] == HEAD
+    assert table[2] == ["mCE<=70", "-", "69.50", "-", "<=70.00", "67.00", "0.200", "inconclusive"]
+
+
+def test_a_gain_that_is_missing_is_said_to_be_required(run: Judged) -> None:
+    gain = verdict_of("mCE:-0.5", passed=False, allowed=-0.5, detectable=0.3)
+    failure = ElementTree.fromstring(junit_xml(report_of(run, gain))).find(".//failure")
+
+    assert "+0.20 where -0.50 is required; lower bound of the change -0.10" in failure.get(
+        "message"
+    )
+    notes = " ".join(notes_of(report_of(run, gain)))
+    assert "A required gain fails when the change is significantly above it" in notes
+    assert "a change of +0.30 or more in mCE is detected with 80 % power" in notes
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "status", "passed"),
+    [
+        ([KEPT], "passed", True),
+        ([KEPT, NOISY], "inconclusive", False),
+        ([NOISY, BROKEN], "failed", False),
+    ],
+)
+def test_an_inconclusive_rule_is_no_pass_where_it_was_asked_for(
+    run: Judged, verdicts: list[Verdict], status: str, passed: bool
+) -> None:
+    report = report_of(run, *verdicts, fail_inconclusive=True)
+    document = json.loads(render_gate(report, "json"))
+    suite = ElementTree.fromstring(junit_xml(report))[0]
+
+    assert (report.status, report.passed) == (status, passed)
+    assert (document["verdict"], document["passed"]) == (status, passed)
+    assert document["fail_inconclusive"]
+    assert headline(report).startswith(f"{status.upper()}: ")
+    assert not any("--fail-inconclusive" in note for note in notes_of(report))
+    errors = suite.findall("testcase/error")
+    assert (suite.get("errors"), suite.get("skipped")) == (str(len(errors)), "0")
+    assert [error.attrib for error in errors] == (
+        [{"type": "inconclusive", "message": WHY_NOISY}] if NOISY in verdicts else []
+    )
+
+
+def test_annotations_are_an_error_a_failure_and_a_warning_an_open_rule(run: Judged) -> None:
+    assert annotation_lines(report_of(run, KEPT)) == []
+    assert annotation_lines(report_of(run, KEPT, BROKEN, NOISY)) == [
+        "::error title=gnlbench check%3A clean_error%3A+1pp failed::new compared with old: "
+        "clean_error:+1pp: 15.00 compared with 12.00, +3.00 pp where +1.00 pp is allowed; lower "
+        "bound of the change +0.40 pp",
+        "::warning title=gnlbench check%3A nll%3A+5%25 is inconclusive::new compared with old: "
+        "nll:+5%25: 2.150 compared with 2.000, +0.150 nats where +0.100 nats is allowed; lower "
+        f"bound of the change -0.050 nats; {WHY_NOISY}",
+    ]
+
+
+@pytest.mark.parametrize("inner", ["\n", "\r", "\r\n", "%0A", "\x0b", "\u2028"])
+def test_nothing_in_an_annotation_begins_another_command(run: Judged, inner: str) -> None:
+    """As GitHub's runner reads them: by line, and what follows `%` decoded."""
+    name = f"net{inner}::stop-commands::x{inner}::set-output name=a::b"
+    rule = replace(BROKEN.rule, text=f"error[a,b]:{inner}::error::c")
+    lines = annotation_lines(report_of(run, replace(BROKEN, rule=rule), name=name))
+    lines.append(annotation_of_error(name))
+
+    for line in lines:
+        assert re.split(r"\r\n|\r|\n", line) == [line]
+        command, properties, data = re.fullmatch(
+            r"::(\w+) (title=[^:]*)::(.*)", line, re.S
+        ).groups()
+        assert command == "error"
+        assert "," not in properties
+        assert unescaped(data).startswith(name)
+
+
+def unescaped(data: str) -> str:
+    """The runner's own way back, in its order."""
+    return data.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")

@@ -60,11 +60,11 @@ ROWS = [
     ["mean error, pp", "2.27", "0.71", "0.10"],
     ["time", "48 s", "11 min", "9.0 h"],
 ]
-SEEN = (
-    "seen: told from noise, as a gate that allows +0 does (such as mCE:+0); a gate with the rule "
-    "mCE:+0.5 fails such a rise one time in two at most"
+DETECTED = (
+    "detected: significantly above 0, as by a rule that allows no increase (mCE:+0); the rule "
+    "mCE:+0.5 fails such an increase one time in two at most"
 )
-TITLE = "The smallest rise that is seen 4 times in 5, by the number of images"
+TITLE = "Minimum detectable increase with 80 % power, by the number of images"
 
 
 @pytest.mark.parametrize("format", READERS)
@@ -72,7 +72,7 @@ def test_documents_have_a_row_a_number_and_a_column_a_size(format: str) -> None:
     text = render_plan(plan(), format)
 
     assert READERS[format](text) == [ROWS]
-    assert "a rise of +0.5 in mCE is seen 4 times in 5 with 3,568 images" in text
+    assert "an increase of 0.5 in mCE is detected with 80 % power by 3,568 images" in text
     for note in notes_of(plan()):
         assert note in text
 
@@ -136,18 +136,18 @@ def test_the_correlation_is_told_only_where_it_was_assumed() -> None:
 @pytest.mark.parametrize(
     ("against", "correlation", "expected"),
     [
-        ("old", 0.0, "from how new and old differ, image by image"),
+        ("old", 0.0, "from the differences of new and old, image by image"),
         (
             None,
             0.4,
-            "from new alone, as if the other run's answers went with its own by a correlation of "
-            "0.4",
+            "from new alone, assuming that its errors and those of the other run have a "
+            "correlation of 0.4",
         ),
         (
             None,
             0.0,
-            "from new alone, as if the other run's answers went with its own by a correlation of "
-            "0; cautious: real pairs need fewer images",
+            "from new alone, assuming that its errors and those of the other run have a "
+            "correlation of 0; conservative: real pairs need fewer images",
         ),
     ],
 )
@@ -155,27 +155,27 @@ def test_the_notes_say_what_the_plan_stands_on(
     against: str | None, correlation: float, expected: str
 ) -> None:
     assert notes_of(plan(against=against, correlation=correlation)) == [
-        SEEN,
+        DETECTED,
         expected,
-        "one-sided paired test at 0.05; 76 cells an image; time by the pace of new; CE "
+        "one-sided paired test at level 0.05; 76 cells an image; time by the pace of new; CE "
         "divides by the errors of AlexNet",
     ]
 
 
-def test_seen_is_not_failed_by_a_rule_that_allows_as_much() -> None:
+def test_detected_is_not_failed_by_a_rule_that_allows_as_much() -> None:
     rules = ("mCE:+0.5", "error:+1pp")
     changes = tuple(PlannedChange(parse_rule(rule), 12.5, 3568) for rule in rules)
 
-    assert notes_of(plan(changes=()))[0] == SEEN.split(";")[0]
+    assert notes_of(plan(changes=()))[0] == DETECTED.split(";")[0]
     assert notes_of(plan(changes=changes))[0].endswith(
-        "; gates with mCE:+0.5, error:+1pp fail such a rise one time in two at most"
+        "; the rules mCE:+0.5, error:+1pp fail such an increase one time in two at most"
     )
 
 
 @pytest.mark.parametrize(("n_images", "told"), [(99, True), (100, False)])
-def test_few_images_are_thin_ground(n_images: int, told: bool) -> None:
+def test_few_images_are_said_to_be_few(n_images: int, told: bool) -> None:
     report = plan(n_images=n_images)
-    note = f"planned from {n_images} images only, which is thin ground"
+    note = f"planned from {n_images} images only, too few for a reliable estimate"
 
     assert any(line.startswith(note) for line in notes_of(report)) == told
     assert json.loads(render_plan(report, "json"))["planned_from_n_images"] == n_images
@@ -184,11 +184,9 @@ def test_few_images_are_thin_ground(n_images: int, told: bool) -> None:
 def test_another_power_is_told_in_percent() -> None:
     ninety = plan(power=0.9)
 
-    assert f"### {TITLE.replace('4 times in 5', 'in 90 % of the cases')}\n" in render_plan(
-        ninety, "markdown"
-    )
+    assert f"### {TITLE.replace('80 %', '90 %')}\n" in render_plan(ninety, "markdown")
     assert change_lines(ninety) == [
-        "a rise of +0.5 in mCE is seen in 90 % of the cases with 3,568 images"
+        "an increase of 0.5 in mCE is detected with 90 % power by 3,568 images"
     ]
 
 
@@ -234,3 +232,23 @@ def test_the_plan_of_a_real_run_is_that_of_its_clean_answers() -> None:
 
     assert [row[0] for row in table] == ["images", *NAMES.values(), "time"]
     assert table[-2] == ["clean error, pp", f"{100 * expected:.2f}"]
+
+
+def test_the_images_of_a_time_are_told_before_the_changes() -> None:
+    timed = plan(minutes=5.0, n_images_in_time=467)
+    document = json.loads(render_plan(timed, "json"))
+
+    assert change_lines(timed)[0] == "467 images are evaluated in 5 minutes at the pace of new"
+    assert "in 1 minute at" in change_lines(plan(minutes=1.0, n_images_in_time=93))[0]
+    assert (document["minutes"], document["n_images_in_minutes"]) == (5, 467)
+    assert json.loads(render_plan(plan(), "json"))["minutes"] is None
+
+
+def test_a_run_without_times_gives_none() -> None:
+    untimed = plan(seconds=dict.fromkeys(SIZES))
+    (table,) = READERS["markdown"](render_plan(untimed, "markdown"))
+
+    assert table[-1] == ["time", "-", "-", "-"]
+    assert "new does not say how long it took, so no time is given" in notes_of(untimed)[2]
+    assert {one["seconds"] for one in json.loads(render_plan(untimed, "json"))["seconds"]} == {None}
+    assert read_csv(render_plan(untimed, "csv"))["seconds"].isna().all()

@@ -108,7 +108,7 @@ def test_a_change_beyond_all_images_is_refused():
 
 @pytest.mark.parametrize(("sd", "n_images"), [(0.0, 100), (1.0, 1), (math.nan, 100)])
 def test_runs_that_answer_alike_are_refused(sd: float, n_images: int):
-    with pytest.raises(UsageError, match="of two runs that answer alike, plan from one of them"):
+    with pytest.raises(UsageError, match="of two runs with the same errors, plan from one of them"):
         detectable_change(sd, n_images)
 
 

@@ -1,4 +1,4 @@
-"""What a rule of a gate may say, what it then means, and what it says when it cannot be read."""
+"""The grammar of rules: what they mean, and what is said of those that cannot be read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import corruptions
@@ -15,7 +15,7 @@ from robustbench_gnl.errors import UsageError
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, conditions_of
 from robustbench_gnl.reference import Reference, load_alexnet
 from robustbench_gnl.statistics import Rule, parse_rule, parse_rules
-from robustbench_gnl.statistics.rules import field_of
+from robustbench_gnl.statistics.rules import MOST, field_of
 from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from
 
 CHECKOUT = Path(__file__).parents[2]
@@ -47,6 +47,30 @@ GOOD = [
     ("mCE : +0.5", "mce", COMMON_CONDITIONS, 0.5, "points", None),
     ("error [fog] : +1 pp", "error", FOG, 1, "pp", "fog"),
     ("error:+99.9pp", "error", None, 99.9, "pp", None),
+    ("mCE:-0.5", "mce", COMMON_CONDITIONS, -0.5, "points", None),
+    ("relative_mCE : -200%", "relative_mce", (CLEAN, *COMMON_CONDITIONS), -200, "%", None),
+    ("error[fog,3]:-1pp", "error", (Condition("fog", 3),), -1, "pp", "fog"),
+    ("nll:-.1nats", "nll", None, -0.1, "nats", None),
+    ("ece:-10%", "ece", None, -10, "%", None),
+]  # fmt: skip
+LIMITS = [
+    ("mCE<=70", "mce", COMMON_CONDITIONS, 70, "points", None, 70.0),
+    ("relative_mCE <= 90.5", "relative_mce", (CLEAN, *COMMON_CONDITIONS), 90.5, "points", None,
+     90.5),
+    ("CE[fog]<=80", "ce", FOG, 80, "points", "fog", 80.0),
+    ("CE[blur]<=80", "ce", conditions_of(BLUR, (1, 2, 3, 4, 5)), 80, "points", "blur", 80.0),
+    ("clean_error<=25%", "clean_error", (CLEAN,), 25, "%", None, 0.25),
+    ("clean_error<=0.25", "clean_error", (CLEAN,), 25, "%", None, 0.25),
+    ("clean_error<=.07", "clean_error", (CLEAN,), 7, "%", None, 0.07),
+    ("clean_error<=0%", "clean_error", (CLEAN,), 0, "%", None, 0.0),
+    ("error<=60 %", "error", None, 60, "%", None, 0.6),
+    ("error[fog]<=60%", "error", FOG, 60, "%", "fog", 0.6),
+    ("error[blur,5] <= 99.9%", "error", conditions_of(BLUR, (5,)), 99.9, "%", "blur", 0.999),
+    ("top5_error<=10%", "top5_error", None, 10, "%", None, 0.1),
+    ("ece<=0.05", "ece", None, 5, "%", None, 0.05),
+    ("ece[fog]<=5%", "ece", FOG, 5, "%", "fog", 0.05),
+    ("nll<=2.5nats", "nll", None, 2.5, "nats", None, 2.5),
+    ("nll[fog,3] <= 2.5 nats", "nll", (Condition("fog", 3),), 2.5, "nats", "fog", 2.5),
 ]  # fmt: skip
 KNOWN = "the fields are mCE, relative_mCE, CE[NAME], clean_error, error, top5_error, nll, ece"
 BAD = [
@@ -60,7 +84,49 @@ BAD = [
     ("error[fog:+1pp", "a rule is FIELD:+NUMBER"),
     ("error[fog]]:+1pp", "a rule is FIELD:+NUMBER"),
     ("mCE:0.5", "says how far a number may rise, such as +0.5, got '0.5'"),
-    ("mCE:-0.5", "got '-0.5'"),
+    ("mCE:- 0.5", "got '- 0.5'; a gain that is required is such as -0.5"),
+    ("mCE:-0", "a gain of 0 is none; write +0"),
+    ("error:-100pp", "falls by less than 100 pp, so it would always fail"),
+    ("mCE:-100%", "falls by less than 100 % of itself, so it would always fail"),
+    ("mCE:+1000000", "no number is that high; expected less than 1,000,000, got +1000000"),
+    ("mCE<=1000000", "no number is that high"),
+    ("mCE:-1000000", "no number is that high"),
+    ("mCE:+nan", "a rule is FIELD:+NUMBER"),
+    ("mCE<=nan", "a rule is FIELD:+NUMBER"),
+    ("mCE<=inf", "a rule is FIELD:+NUMBER"),
+    ("mCE<=1e2", "a rule is FIELD:+NUMBER"),
+    ("mCE<70", "expected ':' before a change or '<=' before a limit, got '<'; write mCE<=70"),
+    ("mCE =< 70", "got '=<'; write mCE<=70"),
+    ("mCE\u226470", "write mCE<=70"),
+    ("mCE:<=70", "got ':<='; write mCE<=70"),
+    ("mCE:=3", "got ':='; write mCE:+3 or mCE<=3"),
+    ("mCE=3", "got '='; write mCE:+3 or mCE<=3"),
+    ("clean_error==25%", "write clean_error:+25% or clean_error<=25%"),
+    (
+        "mCE>=50",
+        "lower is better, so a rule says how high a number may be; write mCE<=50, got '>='",
+    ),
+    ("error[fog]>5%", "write error[fog]<=5%, got '>'"),
+    ("mCE<=", "expected a limit of 0 or more, such as mCE<=70, got ''"),
+    ("mCE<=-3", "such as mCE<=70, got '-3'"),
+    ("mCE<=+3", "such as mCE<=70, got '+3'"),
+    ("CE[fog]<=-3", "such as CE[fog]<=70"),
+    ("mCE<=70%", "mCE is in points: no unit, such as mCE<=70, got '%'"),
+    ("mCE<=70pp", "mCE is in points: no unit"),
+    ("nll<=2", "nll needs its unit, nats, such as nll<=2.5nats, got ''"),
+    ("nll<=20%", "nll needs its unit, nats"),
+    (
+        "clean_error<=25",
+        "clean_error needs a unit: % such as clean_error<=25%, or a fraction below",
+    ),
+    ("error<=1", "error needs a unit: % such as error<=25%"),
+    ("clean_error<=25pp", "in % of the images, such as clean_error<=25%, got 'pp'"),
+    ("ece<=5nats", "in % of the images, such as ece<=5%, got 'nats'"),
+    ("error<=100%", "a share of images is never above 100 %, so it could never fail"),
+    ("CE<=70", "CE is of a corruption or a group"),
+    ("mCE[fog]<=70", "mCE takes no selection"),
+    ("accuracy<=70%", f"unknown field 'accuracy'; {KNOWN}"),
+    ("top_1<=30%", "unknown field 'top_1'"),
     ("mCE:+-0.5", "got '+-0.5'"),
     ("mCE:+", "got '+'"),
     ("mCE:", "got ''"),
@@ -102,6 +168,28 @@ def test_a_rule_is_read(text, field, cells, threshold, unit, name):
     assert parse_rule(text) == Rule(text.strip(), field, cells, threshold, unit, name)
 
 
+@pytest.mark.parametrize(("text", "field", "cells", "threshold", "unit", "name", "limit"), LIMITS)
+def test_a_limit_is_read(text, field, cells, threshold, unit, name, limit):
+    rule = parse_rule(text)
+    assert rule == Rule(text.strip(), field, cells, threshold, unit, name, is_limit=True)
+    assert rule.limit == pytest.approx(limit)
+    assert not rule.is_gain
+
+
+@pytest.mark.parametrize(
+    ("text", "is_gain", "field_text"),
+    [
+        ("mCE:-0.5", True, "mCE"),
+        ("mCE:+0.5", False, "mCE"),
+        (" error[ fog , 3 ] : +1pp", False, "error[ fog , 3 ]"),
+        ("ece <= 0.05", False, "ece"),
+    ],
+)
+def test_a_rule_knows_what_it_asks_for(text: str, is_gain: bool, field_text: str):
+    rule = parse_rule(text)
+    assert (rule.is_gain, rule.field_text) == (is_gain, field_text)
+
+
 @pytest.mark.parametrize(("text", "why"), BAD)
 def test_what_is_no_rule_is_refused_and_says_what_one_looks_like(text: str, why: str):
     with pytest.raises(UsageError, match=re.escape(why)) as caught:
@@ -113,7 +201,8 @@ def test_what_is_no_rule_is_refused_and_says_what_one_looks_like(text: str, why:
 
 @pytest.mark.parametrize("page", ["README.md", "docs/ci.md"])
 def test_the_rules_in_the_docs_can_be_read(page: str):
-    found = re.findall(r"[\w\[\],]+:\+[\d.]*\d(?:pp|nats|%)?", (CHECKOUT / page).read_text())
+    numbers = r"(?::[+-]|<=)[\d.]*\d(?:pp|nats|%)?"
+    found = re.findall(rf"[\w\[\],]+{numbers}", (CHECKOUT / page).read_text())
 
     assert len(found) >= 2
     parse_rules(sorted(set(found)))
@@ -132,7 +221,16 @@ def written_rules(draw: st.DrawFn) -> tuple[str, float]:
     else:
         selection = ""
     own = {"mCE": "", "relative_mCE": "", "nll": "nats"}.get(field, "pp")
-    return f"{field}{selection}:+{number}{draw(st.sampled_from(['%', own]))}", float(number)
+    value = float(number)
+    if draw(st.booleans()):
+        unit = "%" if own == "pp" else own
+        assume(unit != "%" or value < 100)
+        return f"{field}{selection}<={number}{unit}", value
+    sign, unit = draw(st.sampled_from("+-")), draw(st.sampled_from(["%", own]))
+    if sign == "-":
+        assume(0 < value < 100)
+    assume(unit != "pp" or value < 100)
+    return f"{field}{selection}:{sign}{number}{unit}", -value if sign == "-" else value
 
 
 @given(written_rules())
@@ -147,14 +245,18 @@ def test_a_rule_is_printed_as_it_was_typed_and_reads_the_same_again(written: tup
 
 @given(st.one_of(
     st.text(),
-    st.from_regex(r"(mCE|CE|error|nll|\w+)(\[[^\]]*\])?:\+?[^a-z]*(pp|nats|%)?", fullmatch=True),
+    st.from_regex(
+        r"(mCE|CE|error|nll|\w+)(\[[^\]]*\])?(:[+-]?|<=|[<>=:]+)[^a-z]*(pp|nats|%)?",
+        fullmatch=True,
+    ),
 ))  # fmt: skip
 def test_junk_is_read_or_refused_and_never_crashes(text: str):
     try:
         rule = parse_rule(text)
     except UsageError:
         return
-    assert rule.threshold >= 0
+    assert abs(rule.threshold) < MOST
+    assert rule.threshold >= 0 or rule.is_gain
     assert parse_rule(rule.text) == rule
 
 
@@ -166,10 +268,12 @@ def test_several_rules_keep_their_order():
 def test_one_rule_in_two_spellings_is_given_twice():
     with pytest.raises(UsageError, match=r"mce:\+1\.0 was given twice, as mCE:\+1 too; once"):
         parse_rules(["mCE:+1", "mCE:+2", "mce:+1.0"])
+    with pytest.raises(UsageError, match=r"ece<=0\.07 was given twice, as ece<=7% too; once"):
+        parse_rules(["ece<=7%", "ece:+7%", "ece<=0.07"])
 
 
 def test_a_rise_beyond_all_numbers_is_refused():
-    with pytest.raises(UsageError, match="how far a number may rise"):
+    with pytest.raises(UsageError, match="no number is that high"):
         parse_rule("mCE:+" + 400 * "9")
 
 
@@ -185,6 +289,8 @@ def test_no_rule_and_a_rule_given_twice_are_refused():
     [
         ("mCE:+0.5", 70.0, 0.5),
         ("mCE:+2%", 70.0, 1.4),
+        ("mCE:-2%", 70.0, -1.4),
+        ("error:-2pp", 0.4, -0.02),
         ("error:+2pp", 0.4, 0.02),
         ("error:+10%", 0.4, 0.04),
         ("nll:+0.1nats", 2.0, 0.1),
