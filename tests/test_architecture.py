@@ -14,7 +14,7 @@ ENGINE = PACKAGE.parent / "corruptions"
 
 # Whom each layer may import, besides itself and what stands below it.
 MIDDLE = {"reports", "statistics", "store", "evaluation", "models", "data"}
-BASE = {"metrics", "records", "reference"}
+BASE = {"metrics", "records", "reference", "text"}
 ALLOWED = {
     "cli": MIDDLE | BASE | {"errors"},
     "evaluation": {"data"} | BASE | {"errors"},
@@ -26,6 +26,7 @@ ALLOWED = {
     "metrics": {"records", "reference", "errors"},
     "reference": {"records", "errors"},
     "records": {"errors"},
+    "text": set(),
     "errors": set(),
 }
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from robustbench_gnl.reports.gate_rows import inside_noise, seen, sentence
 from robustbench_gnl.reports.gate_words import headline, notes_of
+from robustbench_gnl.text import printable
 
 if TYPE_CHECKING:
     from robustbench_gnl.reports.gate import GateReport
     from robustbench_gnl.statistics import Verdict
 
 CLASS_NAME = "gnlbench.check"
-_NO_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
-"""Characters that XML 1.0 cannot hold, not even escaped."""
 
 
 def junit_xml(report: GateReport) -> str:
@@ -27,10 +25,12 @@ def junit_xml(report: GateReport) -> str:
         case = _case(suite, verdict.rule.text)
         text = sentence(verdict, strict=report.strict)
         if not verdict.passed:
-            ElementTree.SubElement(case, "failure", {"type": "regression", "message": text})
+            ElementTree.SubElement(
+                case, "failure", {"type": "regression", "message": printable(text)}
+            )
         else:
-            ElementTree.SubElement(case, "system-out").text = _kept(verdict, text)
-    told = _xml_text("\n".join([headline(report), *notes_of(report)]))
+            ElementTree.SubElement(case, "system-out").text = printable(_kept(verdict, text))
+    told = "\n".join(map(printable, [headline(report), *notes_of(report)]))
     ElementTree.SubElement(suite, "system-out").text = told
     return _text_of(root)
 
@@ -43,7 +43,7 @@ def junit_error(kind: str, message: str, rule: str | None = None) -> str:
     """
     root, suite = _suite("gnlbench check", n_tests=1, n_errors=1)
     case = _case(suite, rule or "gnlbench check")
-    ElementTree.SubElement(case, "error", {"type": kind, "message": _xml_text(message)})
+    ElementTree.SubElement(case, "error", {"type": kind, "message": printable(message)})
     return _text_of(root)
 
 
@@ -62,17 +62,13 @@ def _suite(
     """The root, and the one suite in it."""
     counts = {"tests": str(n_tests), "failures": str(n_failures), "errors": str(n_errors)}
     root = ElementTree.Element("testsuites", counts)
-    return root, ElementTree.SubElement(root, "testsuite", {"name": _xml_text(name), **counts})
+    return root, ElementTree.SubElement(root, "testsuite", {"name": printable(name), **counts})
 
 
 def _case(suite: ElementTree.Element, name: str) -> ElementTree.Element:
     return ElementTree.SubElement(
-        suite, "testcase", {"classname": CLASS_NAME, "name": _xml_text(name)}
+        suite, "testcase", {"classname": CLASS_NAME, "name": printable(name)}
     )
-
-
-def _xml_text(text: str) -> str:
-    return _NO_XML.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _text_of(root: ElementTree.Element) -> str:

@@ -18,6 +18,7 @@ from robustbench_gnl.reports.gate import GateReport, gate_parts, render_gate
 from robustbench_gnl.reports.gate_junit import junit_error, junit_xml
 from robustbench_gnl.reports.gate_words import headline, notes_of
 from robustbench_gnl.statistics import Verdict, judge, parse_rule, parse_rules
+from robustbench_gnl.text import printable
 from tests.reports.reading import READERS, captions, read_csv, terminal_text
 from tests.reports.samples import HOSTILE, N_IMAGES, Judged, judged
 from tests.store.samples import make_model
@@ -217,7 +218,7 @@ def test_junit_says_why_nothing_could_be_judged(rule: str | None, name: str) -> 
         assert [element.get(key) for key in ("tests", "failures", "errors")] == ["1", "0", "1"]
     assert (case.get("classname"), case.get("name")) == ("gnlbench.check", name)
     assert case.find("error").attrib == {
-        "type": "UsageError", "message": "the <run> lacks \ufffd cells",
+        "type": "UsageError", "message": "the <run> lacks \\x1b cells",
     }  # fmt: skip
 
 
@@ -225,14 +226,14 @@ def test_junit_says_why_nothing_could_be_judged(rule: str | None, name: str) -> 
 def test_junit_is_well_formed_whatever_the_models_are_called(run: Judged, name: str) -> None:
     root = ElementTree.fromstring(junit_xml(report_of(run, KEPT, name=name)))
 
-    assert root[0].get("name") == f"{name} against old"
+    assert root[0].get("name") == f"{printable(name)} against old"
 
 
 @pytest.mark.parametrize("character", ["\x00", "\x1b", "\x08", "\ud800", "\uffff"])
-def test_junit_replaces_what_xml_cannot_hold(run: Judged, character: str) -> None:
+def test_junit_escapes_what_xml_cannot_hold(run: Judged, character: str) -> None:
     text = junit_xml(report_of(run, KEPT, name=f"a{character}b"))
 
-    assert ElementTree.fromstring(text)[0].get("name") == "a\ufffdb against old"
+    assert ElementTree.fromstring(text)[0].get("name") == f"a{ascii(character)[1:-1]}b against old"
 
 
 def test_a_hostile_name_leaves_the_documents_whole(run: Judged) -> None:
