@@ -22,7 +22,7 @@ from robustbench_gnl.cli._options import (
     ReferenceOption,
     StoreOption,
 )
-from robustbench_gnl.cli._output import print_parts, say
+from robustbench_gnl.cli._output import print_parts, print_text, say
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.cli._run_files import append, write_whole
 from robustbench_gnl.errors import GnlbenchError, UsageError
@@ -113,7 +113,7 @@ def check(
         if format is Format.table:
             print_parts(lambda width: gate_parts(report, width=width))
         else:
-            typer.echo(render_gate(report, format.value))
+            print_text(render_gate(report, format.value))
     except BrokenPipeError:
         if report.passed:
             raise

@@ -8,7 +8,7 @@ import typer
 
 from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._options import Format, FormatOption
-from robustbench_gnl.cli._output import print_json, say
+from robustbench_gnl.cli._output import print_json, print_text, say
 from robustbench_gnl.records import SCHEMA_VERSION
 
 HELP = (
@@ -37,6 +37,6 @@ def models(
         from robustbench_gnl.reports import Column, render
 
         rows = [{"model": name} for name in names]
-        typer.echo(render(rows, [Column("model", "model")], format.value))
+        print_text(render(rows, [Column("model", "model")], format.value))
         return
-    typer.echo("\n".join(names))
+    print_text("\n".join(names))

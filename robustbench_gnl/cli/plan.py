@@ -23,7 +23,7 @@ from robustbench_gnl.cli._options import (
     ReferenceOption,
     StoreOption,
 )
-from robustbench_gnl.cli._output import print_parts
+from robustbench_gnl.cli._output import print_parts, print_text
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.records import Condition, conditions_of
@@ -132,7 +132,7 @@ def plan(
     if format is Format.table:
         print_parts(lambda width: plan_parts(report, width=width))
     else:
-        typer.echo(render_plan(report, format.value))
+        print_text(render_plan(report, format.value))
 
 
 def _check_has(name: str, has: Sequence[Condition], named: Sequence[Condition]) -> None:

@@ -22,7 +22,7 @@ from robustbench_gnl.cli._options import (
     ReferenceOption,
     StoreOption,
 )
-from robustbench_gnl.cli._output import no_runs_in, print_json, print_parts, say
+from robustbench_gnl.cli._output import no_runs_in, print_json, print_parts, print_text, say
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.cli._run_files import read_runs, write_whole
 from robustbench_gnl.errors import StoreError, UsageError
@@ -70,7 +70,7 @@ def list_runs(
     if format is Format.json:
         print_json(run_list_document(runs))
     elif format is not Format.table:
-        typer.echo(render_run_list(runs, format.value))
+        print_text(render_run_list(runs, format.value))
     elif runs:
         print_parts(lambda width: run_list_tables(runs, width=width))
 
@@ -102,9 +102,9 @@ def show_run(
         print_json({**run_document(found, divisor, details), **run_facts(found, n_pieces)})
     elif format is Format.table:
         print_parts(lambda width: [run_table(found, divisor, details, width=width)])
-        typer.echo("\n".join(fact_lines(found, n_pieces)))
+        print_text("\n".join(fact_lines(found, n_pieces)))
     else:
-        typer.echo(render_run(found, format.value, divisor, details, intervals=ci))
+        print_text(render_run(found, format.value, divisor, details, intervals=ci))
 
 
 @runs_app.command(
@@ -160,7 +160,7 @@ def export_run(
     if not text.isascii() and text.encode(errors="replace").decode() != text:
         text = json.dumps(document)  # A path in `environment` may hold bytes that are no Unicode.
     if output is None:
-        typer.echo(text)
+        print_text(text)
     else:
         write_whole(output, text + "\n")
         say(f"Wrote {output}.")
@@ -196,7 +196,7 @@ def import_runs(
 
         added = store.import_stored(every_run())
     for run_id in added:
-        typer.echo(run_id)
+        print_text(run_id)
     say(f"Imported {len(added)} of {n_read} runs; the others were there.")
 
 
@@ -217,7 +217,7 @@ def cite_runs(
 
     with open_store(db) as store:
         chosen = [store.resolve(run) for run in runs] if runs else store.runs()
-    typer.echo(bibtex(run.model.name for run in chosen))
+    print_text(bibtex(run.model.name for run in chosen))
 
 
 def _is_terminal() -> bool:
