@@ -14,7 +14,7 @@ ENGINE = PACKAGE.parent / "corruptions"
 
 # Whom each layer may import, besides itself and what stands below it.
 MIDDLE = {"reports", "statistics", "store", "evaluation", "models", "data"}
-BASE = {"metrics", "records", "reference", "text"}
+BASE = {"metrics", "records", "reference", "text", "files"}
 ALLOWED = {
     "cli": MIDDLE | BASE | {"errors"},
     "evaluation": {"data"} | BASE | {"errors"},
@@ -24,9 +24,10 @@ ALLOWED = {
     "models": BASE | {"errors"},
     "data": BASE | {"errors"},
     "metrics": {"records", "reference", "errors"},
-    "reference": {"records", "errors"},
+    "reference": {"records", "files", "errors"},
     "records": {"errors"},
     "text": set(),
+    "files": set(),
     "errors": set(),
 }
 

@@ -16,7 +16,7 @@ import typer
 
 from corruptions import CorruptionError, EngineUnavailableError
 from robustbench_gnl.cli._output import say
-from robustbench_gnl.errors import GnlbenchError, UsageError
+from robustbench_gnl.errors import DataError, GnlbenchError, UsageError
 
 EXIT_FAULT = 70
 EXIT_OUTPUT = 5  # a disk is full, though it is not the store's
@@ -63,6 +63,8 @@ def error_boundary() -> Iterator[None]:
                 f"the output cannot be written: {error.strerror}; make room, or send it elsewhere",
                 EXIT_OUTPUT,
             )
+        if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            _fail(f"{error.filename}: {error.strerror}; check the path", DataError.exit_code)
         _fault(error)
 
 
@@ -75,7 +77,7 @@ def settled_exit(error: BaseException) -> int | None:
     chain = list(_chain(error))
     usage = next((one for one in chain if _is_of_the_command_line(one)), None)
     if isinstance(error, SystemExit):
-        if not any(isinstance(one, BrokenPipeError) for one in chain):
+        if error.code != 1 or not isinstance(error.__context__, BrokenPipeError):
             return None
         leave_stdout()
         return 0 if usage is None else int(getattr(usage, "exit_code", UsageError.exit_code))

@@ -25,7 +25,7 @@ from robustbench_gnl.cli._options import (
 from robustbench_gnl.cli._output import print_parts, print_text, say
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.cli._run_files import append, write_whole
-from robustbench_gnl.errors import GnlbenchError, UsageError
+from robustbench_gnl.errors import GnlbenchError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from robustbench_gnl.cli._plan import Plan
@@ -122,7 +122,7 @@ def check(
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     try:
         _tell(junit, lambda: junit_xml(report), lambda: render_gate(report, "markdown"))
-    except UsageError as failure:
+    except (UsageError, StoreError) as failure:
         if report.passed:
             raise
         say(f"Warning: {failure}")
@@ -148,6 +148,7 @@ def _errors_told_to(junit: Path | None) -> Iterator[None]:
     """Tell CI servers why nothing could be judged, too: else they would show nothing, or what an
     earlier run left there."""
     from robustbench_gnl.reports.gate_junit import junit_error
+    from robustbench_gnl.reports.markdown import markdown_text
 
     try:
         yield
@@ -158,9 +159,9 @@ def _errors_told_to(junit: Path | None) -> Iterator[None]:
             _tell(
                 junit,
                 lambda: junit_error(kind, message, rule),
-                lambda: f"### gnlbench check could not judge\n\n{message}",
+                lambda: f"### gnlbench check could not judge\n\n{markdown_text(message)}",
             )
-        except UsageError as failure:
+        except (UsageError, StoreError) as failure:
             say(f"Warning: {failure}")
         raise
 

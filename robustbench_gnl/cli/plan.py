@@ -29,6 +29,7 @@ from robustbench_gnl.errors import UsageError
 from robustbench_gnl.records import Condition, conditions_of
 
 ALL, ALL_SEVERITIES = "all", "1-5"
+MOST_IMAGES = 10**15  # what no store has; beyond it no number would be exact
 SIZES = (100, 250, 500, 1000, 5000, 50_000)
 
 HELP = (
@@ -54,7 +55,10 @@ def plan(
     ] = None,
     images: Annotated[
         list[int] | None,
-        typer.Option(min=2, metavar="N", help="How many images; repeatable.", show_default=False),
+        typer.Option(
+            min=2, max=MOST_IMAGES, metavar="N", help="How many images; repeatable.",
+            show_default=False,
+        ),
     ] = None,
     change: Annotated[
         list[str] | None,

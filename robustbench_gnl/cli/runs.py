@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,6 +26,7 @@ from robustbench_gnl.cli._output import no_runs_in, print_json, print_parts, pri
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.cli._run_files import read_runs, write_whole
 from robustbench_gnl.errors import StoreError, UsageError
+from robustbench_gnl.text import printable
 
 if TYPE_CHECKING:
     from robustbench_gnl.store import StoredRun
@@ -64,7 +65,7 @@ def list_runs(
     from robustbench_gnl.store import open_store
 
     with open_store(db) as store:
-        runs = store.runs(limit=limit)
+        runs = store.runs(limit=None if limit is None else min(limit, sys.maxsize))
         if not runs:
             say(f"There are {no_runs_in(store)}. Make the first with `gnlbench demo`.")
     if format is Format.json:
@@ -156,9 +157,7 @@ def export_run(
 
     with open_store(db) as store:
         document = store.export_run(store.resolve_id(run))
-    text = json.dumps(document, ensure_ascii=False)
-    if not text.isascii() and text.encode(errors="replace").decode() != text:
-        text = json.dumps(document)  # A path in `environment` may hold bytes that are no Unicode.
+    text = _as_json(document)
     if output is None:
         print_text(text)
     else:
@@ -220,6 +219,25 @@ def cite_runs(
     print_text(bibtex(run.model.name for run in chosen))
 
 
+def _as_json(document: dict[str, Any]) -> str:
+    """An exported run; in ASCII where it holds what neither a terminal nor a file should get.
+
+    Raises:
+        StoreError: It holds a number that JSON cannot.
+    """
+    from robustbench_gnl.reports.documents import finite
+
+    head = document["run"]
+    head = {**head, "environment": finite(head["environment"], {})}
+    try:
+        text = json.dumps({**document, "run": head}, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise StoreError(
+            f"run {head['id']} holds a number that is not finite, which JSON cannot hold ({error})"
+        ) from error
+    return text if printable(text) == text else json.dumps({**document, "run": head})
+
+
 def _is_terminal() -> bool:
     # None where the command was started with its input closed.
     return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
@@ -227,6 +245,6 @@ def _is_terminal() -> bool:
 
 def _asks_yes(question: str) -> bool:
     try:
-        return typer.confirm(question, default=False, err=True)
+        return typer.confirm(printable(question), default=False, err=True)
     except typer.Abort:  # Ctrl-C at the question; Abort by itself would exit with 1.
         raise KeyboardInterrupt from None
