@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import atexit
 import gc
+import sys
 
 MOST_OBJECTS_BEFORE_COLLECTION = 200_000
 """More than a short command ever makes, a few dozen MB at most for a long one."""
+EXIT_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -18,10 +20,14 @@ def main() -> None:
     """
     gc.set_threshold(MOST_OBJECTS_BEFORE_COLLECTION)
     atexit.register(gc.freeze)
+    try:
+        from robustbench_gnl.cli import app
+        from robustbench_gnl.cli._process import prepare_process
 
-    from robustbench_gnl.cli import app
-
-    app(prog_name="gnlbench")
+        prepare_process()
+        app(prog_name="gnlbench")
+    except KeyboardInterrupt:  # While modules load, or at the very end.
+        sys.exit(EXIT_INTERRUPTED)
 
 
 if __name__ == "__main__":

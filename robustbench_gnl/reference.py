@@ -7,6 +7,7 @@ They are read with the standard library, so that reading commands start at once.
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,11 +16,14 @@ from pathlib import Path
 
 import corruptions
 from robustbench_gnl.errors import DataError, did_you_mean
+from robustbench_gnl.files import open_to_read, read_bounded
 from robustbench_gnl.records import Protocol
 
 NO_REFERENCE = "none, these are not ImageNet's classes"
 """Name of the reference where CE is not defined."""
 PACKAGE = Path(__file__).resolve().parent
+MOST_BYTES = 64 * 2**20
+"""Of a table of reference data; the largest that ships has a few thousand."""
 
 
 def data_folder() -> Path:
@@ -237,8 +241,9 @@ def _rows(
     path: Path, *, what: str = "", next_step: str = "install gnlbench again"
 ) -> list[dict[str, str]]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return list(csv.DictReader(file))
+        with open_to_read(path) as file:
+            text = read_bounded(file, MOST_BYTES).decode("utf-8-sig")
+        return list(csv.DictReader(io.StringIO(text, newline="")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
             f"expected {what or f'reference data in {path}'}, cannot read it: "

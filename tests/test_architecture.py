@@ -14,7 +14,7 @@ ENGINE = PACKAGE.parent / "corruptions"
 
 # Whom each layer may import, besides itself and what stands below it.
 MIDDLE = {"reports", "statistics", "store", "evaluation", "models", "data"}
-BASE = {"metrics", "contents", "normalisation", "records", "reference"}
+BASE = {"metrics", "contents", "normalisation", "records", "reference", "text", "files"}
 ALLOWED = {
     "cli": MIDDLE | BASE | {"errors"},
     "evaluation": {"data"} | BASE | {"errors"},
@@ -25,9 +25,11 @@ ALLOWED = {
     "data": BASE | {"errors"},
     "metrics": {"contents", "records", "reference", "errors"},
     "contents": {"records", "errors"},
-    "reference": {"records", "errors"},
+    "reference": {"records", "files", "errors"},
     "records": {"errors"},
     "normalisation": {"errors"},
+    "text": set(),
+    "files": set(),
     "errors": set(),
 }
 

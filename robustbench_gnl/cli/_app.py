@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from robustbench_gnl import __version__
-from robustbench_gnl.cli._errors import error_boundary
+from robustbench_gnl.cli._errors import error_boundary, escape_usage, settled_exit
+from robustbench_gnl.cli._output import print_text
+from robustbench_gnl.cli._process import bound_window
 
 
 class BoundedGroup(TyperGroup):
     """Runs every command inside the error boundary, also in tests and embedded use."""
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Parse and run; Typer and rich print help and wrong usage from here, too."""
+        bound_window()
+        try:
+            return super().main(*args, **options)
+        except (SystemExit, OSError, ValueError) as error:
+            code = settled_exit(error)
+            if code is None:
+                raise
+            raise SystemExit(code) from None
+
     def make_context(self, *args: Any, **options: Any) -> Any:
-        with error_boundary():  # --help and --version print from here
+        with error_boundary(), _escaped_usage():  # --help and --version print from here
             return super().make_context(*args, **options)
 
     def invoke(self, ctx: Any) -> Any:
-        with error_boundary():
+        with error_boundary(), _escaped_usage():
             return super().invoke(ctx)
+
+
+@contextmanager
+def _escaped_usage() -> Iterator[None]:
+    """What was typed comes back in Typer's messages; none of it may move a terminal's cursor."""
+    try:
+        yield
+    except Exception as error:
+        escape_usage(error)
+        raise
 
 
 app = typer.Typer(
@@ -39,7 +64,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"gnlbench {__version__}")
+        print_text(f"gnlbench {__version__}")
         raise typer.Exit
 
 

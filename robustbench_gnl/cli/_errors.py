@@ -10,18 +10,26 @@ import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
 from corruptions import CorruptionError, EngineUnavailableError
-from robustbench_gnl.errors import GnlbenchError, UsageError
+from robustbench_gnl.cli._output import say
+from robustbench_gnl.errors import DataError, GnlbenchError, UsageError
 
 EXIT_FAULT = 70
-EXIT_OUTPUT = 5  # a disk is full, or memory, though it is not the store's
-OUTPUT_FAILS = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EBADF)
-OUT_OF_MEMORY = ("failed to map segment", "cannot allocate memory")
-"""What the loader of the operating system says of a library that does not fit."""
+EXIT_OUTPUT = 5  # a disk is full, though it is not the store's
+EXIT_RESOURCES = 5  # so is the memory
+OUTPUT_FAILS = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EBADF, errno.EDQUOT)
+TOO_LITTLE = {
+    errno.ENOMEM: "memory",
+    errno.EMFILE: "file descriptors (ulimit -n)",
+    errno.ENFILE: "file descriptors of the whole machine",
+    errno.EAGAIN: "processes or threads (ulimit -u)",
+}
+NO_MEMORY_TO_LOAD = ("failed to map segment", "cannot allocate memory", "cannot create shared")
+"""What the loader of libraries says; the ImportError carries no number."""
 EXIT_INTERRUPTED = 130
 
 
@@ -36,63 +44,105 @@ def error_boundary() -> Iterator[None]:
         _fail(str(error), UsageError.exit_code)
     except CorruptionError as error:
         _fail(str(error), UsageError.exit_code)
-    except KeyboardInterrupt:
-        again = "the same command without --rerun" if "--rerun" in sys.argv else "the same command"
-        _fail(
-            f"interrupted; what was finished is kept, and {again} goes on where this one stopped",
-            EXIT_INTERRUPTED,
-        )
+    except (KeyboardInterrupt, typer.Abort):
+        fail_as_interrupted()
     except BrokenPipeError:
-        # The reader of our output (head, less) has seen enough. Point stdout elsewhere, or the
-        # interpreter complains once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        leave_stdout()
         raise typer.Exit(0) from None
-    except (typer.Exit, typer.Abort):
+    except typer.Exit:
         raise
-    except OSError as error:
-        _fail_if_short(error)
-        if error.errno not in OUTPUT_FAILS or error.filename is not None:
-            _fault(error)
-        _fail(
-            f"the output cannot be written: {error.strerror}; make room, or send it elsewhere",
-            EXIT_OUTPUT,
-        )
     except Exception as error:
         if _is_of_the_command_line(error):
             raise
-        _fail_if_short(error)
+        lacking = _lacking(error)
+        if lacking is not None:
+            _fail(f"there is too little {lacking}; allow more, or do less at once", EXIT_RESOURCES)
+        if isinstance(error, OSError) and error.errno in OUTPUT_FAILS and error.filename is None:
+            leave_stdout()
+            _fail(
+                f"the output cannot be written: {error.strerror}; make room, or send it elsewhere",
+                EXIT_OUTPUT,
+            )
+        if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            _fail(f"{error.filename}: {error.strerror}; check the path", DataError.exit_code)
         _fault(error)
 
 
-def _fail_if_short(error: Exception) -> None:
-    """End the command where the machine gives it no more files or memory, which is no fault of
-    the program, wherever it happens: a library that cannot be loaded is short of memory too."""
-    cause: BaseException | None = error
-    while cause is not None:
-        number = getattr(cause, "errno", None)
-        if number in (errno.EMFILE, errno.ENFILE):
-            _fail(
-                "too many open files: this process may open no more; raise the limit "
-                "(`ulimit -n 256`), or end other programs",
-                EXIT_OUTPUT,
-            )
-        words = str(cause).lower() if isinstance(cause, ImportError) else ""
-        if (
-            isinstance(cause, MemoryError)
-            or number == errno.ENOMEM
-            or any(sign in words for sign in OUT_OF_MEMORY)
-        ):
-            _fail(
-                "not enough memory: end other programs, raise the limit of this one, or give it "
-                "less to read at once",
-                EXIT_OUTPUT,
-            )
-        cause = cause.__cause__ or cause.__context__
+def settled_exit(error: BaseException) -> int | None:
+    """The exit code where Typer or rich failed to print, or gave up with 1; else None.
+
+    Both take a reader who has seen enough for an error, and neither expects a full disk: the code
+    is that of the command line's own error, if one was to be printed, else of the output.
+    """
+    chain = list(_chain(error))
+    usage = next((one for one in chain if _is_of_the_command_line(one)), None)
+    if isinstance(error, SystemExit):
+        if error.code != 1 or not isinstance(error.__context__, BrokenPipeError):
+            return None
+        leave_stdout()
+        return 0 if usage is None else int(getattr(usage, "exit_code", UsageError.exit_code))
+    if usage is not None and isinstance(error, (OSError, ValueError)):
+        return int(getattr(usage, "exit_code", UsageError.exit_code))
+    return None
 
 
-def _is_of_the_command_line(error: Exception) -> bool:
+def escape_usage(error: BaseException) -> None:
+    """Make what was typed printable in an error of the command line."""
+    from robustbench_gnl.text import printable
+
+    def escaped(value: Any) -> Any:
+        if isinstance(value, str):
+            return printable(value)
+        if isinstance(value, (list, tuple)):
+            return type(value)(escaped(one) for one in value)
+        return value
+
+    for name in ("message", "option_name", "param_hint", "possibilities", "ui_filename"):
+        if hasattr(error, name):
+            setattr(error, name, escaped(getattr(error, name)))
+
+
+def fail_as_interrupted() -> NoReturn:
+    """The end of a command that Ctrl-C stopped."""
+    again = "the same command without --rerun" if "--rerun" in sys.argv else "the same command"
+    _fail(
+        f"interrupted; what was finished is kept, and {again} goes on where this one stopped",
+        EXIT_INTERRUPTED,
+    )
+
+
+def leave_stdout() -> None:
+    """Point stdout elsewhere once its reader (head, less) has seen enough, or its disk is full:
+    the interpreter fails at exit, with a code of its own, where it cannot flush."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _is_of_the_command_line(error: BaseException) -> bool:
     """Typer's own exceptions (usage, missing options) carry their message and code."""
     return any(base.__name__ == "ClickException" for base in type(error).__mro__)
+
+
+def _lacking(error: BaseException) -> str | None:
+    """What the machine has too little of, where that is why something failed."""
+    for one in _chain(error):
+        if isinstance(one, MemoryError):
+            return TOO_LITTLE[errno.ENOMEM]
+        if isinstance(one, OSError) and one.errno in TOO_LITTLE:
+            return TOO_LITTLE[one.errno]
+        if isinstance(one, (ImportError, OSError)) and any(
+            words in str(one).lower() for words in NO_MEMORY_TO_LOAD
+        ):
+            return TOO_LITTLE[errno.ENOMEM]
+        if isinstance(one, RuntimeError) and "can't start new thread" in str(one):
+            return TOO_LITTLE[errno.EAGAIN]
+    return None
 
 
 def _fault(error: Exception) -> NoReturn:
@@ -106,7 +156,7 @@ def _fault(error: Exception) -> NoReturn:
 def _fail(message: str, code: int) -> NoReturn:
     # Where stderr cannot be written the exit code still tells.
     with contextlib.suppress(OSError, ValueError):
-        typer.echo(f"Error: {message}", err=True)
+        say(f"Error: {message}")
     raise typer.Exit(code) from None
 
 
@@ -114,7 +164,11 @@ def _written_traceback() -> str:
     """Writes it to a file, and says where."""
     try:
         with tempfile.NamedTemporaryFile(
-            "w", prefix="gnlbench-traceback-", suffix=".txt", delete=False
+            "w",
+            prefix="gnlbench-traceback-",
+            suffix=".txt",
+            delete=False,
+            errors="backslashreplace",
         ) as file:
             traceback.print_exc(file=file)
     except OSError as error:

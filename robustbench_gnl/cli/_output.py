@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from robustbench_gnl.text import printable
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -22,7 +24,7 @@ def print_parts(parts_for: Callable[[int], Iterable[RenderableType]]) -> None:
     `head` had enough while it printed by itself."""
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False, markup=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = UNLIMITED_WIDTH
     with console.capture() as capture:
@@ -31,16 +33,21 @@ def print_parts(parts_for: Callable[[int], Iterable[RenderableType]]) -> None:
     typer.echo(capture.get(), nl=False)
 
 
-def print_json(document: Any) -> None:
-    """One JSON document to stdout; numbers that are not finite are a fault of ours."""
-    import json
+def print_text(text: str) -> None:
+    """What a report rendered, or a line of ours, to stdout."""
+    typer.echo(text)
 
-    typer.echo(json.dumps(document, indent=2, allow_nan=False))
+
+def print_json(document: Any) -> None:
+    """One JSON document to stdout."""
+    from robustbench_gnl.reports.documents import json_text
+
+    print_text(json_text(document))
 
 
 def say(message: str) -> None:
-    """A message to the user: never to stdout, which is for data."""
-    typer.echo(message, err=True)
+    """A message of one line to the user: never to stdout, which is for data."""
+    typer.echo(printable(message), err=True)
 
 
 def no_runs_in(store: Store) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import re
+import secrets
 import shutil
 import stat
 import tempfile
@@ -12,12 +15,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robustbench_gnl.errors import DataError, StoreError, UsageError
+from robustbench_gnl.errors import DataError, GnlbenchError, StoreError, UsageError
+from robustbench_gnl.files import open_to_append, open_to_read, read_bounded
 
 if TYPE_CHECKING:
     from robustbench_gnl.store import StoredRun
 
 SQLITE_MAGIC = b"SQLite format 3\0"
+DISK_FAILS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 _STREAM = re.compile(r"/dev/(stdout|stderr|fd/[0-9]+)|/proc/self/fd/[0-9]+")
 
 
@@ -27,12 +32,12 @@ def read_runs(path: Path, stack: ExitStack) -> Iterator[StoredRun]:
     from robustbench_gnl.store.documents import MOST_BYTES, from_document, parse_document
 
     try:
-        with path.open("rb") as file:  # Once: what a pipe gave, it does not give again.
+        with open_to_read(path) as file:  # Once: what a pipe gave, it does not give again.
             start = file.read(len(SQLITE_MAGIC))
             is_store = start == SQLITE_MAGIC
             document = None
             if not is_store:
-                document = parse_document(start + file.read(MOST_BYTES))
+                document = parse_document(bytes(start + read_bounded(file, MOST_BYTES)))
             store_path = path
             if is_store and not path.is_file():
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="gnlbench-"))
@@ -41,7 +46,8 @@ def read_runs(path: Path, stack: ExitStack) -> Iterator[StoredRun]:
                     copy.write(start)
                     shutil.copyfileobj(file, copy)
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}", path=path) from error
+        reason = error.strerror or error
+        raise DataError(f"{path} cannot be read: {reason}", path=path) from error
     except (ValueError, RecursionError) as error:
         what = f"is neither a store nor complete JSON ({error})" if start else "is empty"
         raise StoreError(
@@ -62,53 +68,89 @@ def _of_file(path: Path, error: StoreError) -> StoreError:
     return StoreError(f"{path}: {error}", **{**error.values, "path": path})
 
 
-def write_whole(path: Path, text: str, *, option: str = "--output") -> None:
+def write_whole(
+    path: Path,
+    content: str | bytes,
+    *,
+    option: str = "--output",
+    make_folder: bool = True,
+    failure: type[GnlbenchError] = UsageError,
+) -> None:
     """All of the file or nothing: a reader never sees half of it.
 
-    A link stays, and what it leads to is written. A pipe or a device is written as it is.
+    A link stays, and what it leads to is written, with the permissions that it had. A pipe or a
+    device is written as it is.
 
     Args:
+        content: Text is written as UTF-8.
         option: The one that names the file, for messages.
+        make_folder: Whether a folder that is missing is made.
+        failure: What is raised where the path is at fault.
+
+    Raises:
+        StoreError: The disk is full or reports an error.
+        GnlbenchError: As `failure` says.
     """
     try:
+        data = content.encode() if isinstance(content, str) else content
         mode = _mode_of(path)
         if mode is not None and stat.S_ISDIR(mode):
-            raise UsageError(
-                f"{path} is a folder: expected a file; name one with {option}", path=path
-            )
+            raise failure(f"{path} is a folder: expected a file; name one with {option}", path=path)
         if _STREAM.fullmatch(str(path)) or (mode is not None and not stat.S_ISREG(mode)):
-            # Append: a shell's `>>` may have put something there already.
-            with path.open("a" if _STREAM.fullmatch(str(path)) else "w", encoding="utf-8") as file:
-                file.write(text)
+            with open_to_append(path) as file:  # a shell's `>>` may have put something there
+                file.write(data)
             return
         target = Path(os.path.realpath(path))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name[:100]}.{os.getpid()}.part")
-        try:
-            with temporary.open("x", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        if mode is not None and not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if make_folder:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        _replace(target, data, mode)
     except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{path} cannot be written: {getattr(error, 'strerror', None) or error}; "
-            f"name another file with {option}",
-            path=path,
-        ) from error
+        raise _cannot_write(path, error, f"name another file with {option}", failure) from error
+
+
+def _replace(target: Path, data: bytes, mode: int | None) -> None:
+    """Write beside the file, then take its place."""
+    temporary = target.with_name(f".gnlbench-{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        with temporary.open("xb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), stat.S_IMODE(mode))
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def append(path: Path, text: str) -> None:
-    """Add to a file that others write too, as CI servers ask for."""
+    """Add to a file that others write too, as CI servers ask for.
+
+    Raises:
+        StoreError: The disk is full or reports an error.
+        UsageError: It cannot be written there.
+    """
     try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(text)
+        with open_to_append(path) as file:
+            file.write(text.encode())
     except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{path} cannot be written: {getattr(error, 'strerror', None) or error}", path=path
-        ) from error
+        raise _cannot_write(path, error, "", UsageError) from error
+
+
+def _cannot_write(
+    path: Path, error: Exception, next_step: str, failure: type[GnlbenchError]
+) -> GnlbenchError:
+    """A full disk is no mistake of the command."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number in DISK_FAILS:
+        failure, next_step = StoreError, "make room, or " + (next_step or "write elsewhere")
+    reason = getattr(error, "strerror", None) or error
+    return failure(
+        f"{path} cannot be written: {reason}" + (f"; {next_step}" if next_step else ""), path=path
+    )
 
 
 def _mode_of(path: Path) -> int | None:

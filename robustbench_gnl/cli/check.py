@@ -21,10 +21,10 @@ from robustbench_gnl.cli._options import (
     ReferenceOption,
     StoreOption,
 )
-from robustbench_gnl.cli._output import print_parts, say
+from robustbench_gnl.cli._output import print_parts, print_text, say
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.cli._run_files import append, write_whole
-from robustbench_gnl.errors import GnlbenchError, UsageError
+from robustbench_gnl.errors import GnlbenchError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from robustbench_gnl.cli._plan import Plan
@@ -135,7 +135,7 @@ def check(
         if format is Format.table:
             print_parts(lambda width: gate_parts(report, width=width))
         else:
-            typer.echo(render_gate(report, format.value))
+            print_text(render_gate(report, format.value))
     except BrokenPipeError:
         if report.passed:
             raise
@@ -149,7 +149,7 @@ def check(
             lambda: render_gate(report, "markdown"),
             lambda: annotation_lines(report),
         )
-    except UsageError as failure:
+    except (UsageError, StoreError) as failure:
         if report.passed:
             raise
         say(f"Warning: {failure}")
@@ -184,6 +184,7 @@ def _errors_told_to(junit: Path | None) -> Iterator[None]:
     an earlier run left there."""
     from robustbench_gnl.reports.gate_annotations import annotation_of_error
     from robustbench_gnl.reports.gate_junit import junit_error
+    from robustbench_gnl.reports.markdown import markdown_text
 
     try:
         yield
@@ -197,10 +198,10 @@ def _errors_told_to(junit: Path | None) -> Iterator[None]:
             _tell(
                 junit,
                 lambda: junit_error(kind, message, rule),
-                lambda: f"### gnlbench check could not decide\n\n{message}",
+                lambda: f"### gnlbench check could not decide\n\n{markdown_text(message)}",
                 lambda: [annotation_of_error(message)],
             )
-        except UsageError as failure:
+        except (UsageError, StoreError) as failure:
             say(f"Warning: {failure}")
         raise
 

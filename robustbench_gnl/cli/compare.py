@@ -19,7 +19,7 @@ from robustbench_gnl.cli._options import (
     ReferenceOption,
     StoreOption,
 )
-from robustbench_gnl.cli._output import print_parts
+from robustbench_gnl.cli._output import print_parts, print_text
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.errors import UsageError
 
@@ -77,7 +77,7 @@ def compare(
     if format is Format.table:
         print_parts(lambda width: comparison_parts(report, width=width))
     else:
-        typer.echo(render_comparison(report, format.value, intervals=ci))
+        print_text(render_comparison(report, format.value, intervals=ci))
 
 
 def _check_each_once(ids: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from robustbench_gnl.cli._options import (
     StoreOption,
     WorkersOption,
 )
-from robustbench_gnl.cli._output import print_parts
+from robustbench_gnl.cli._output import print_parts, print_text
 from robustbench_gnl.cli._request import DataRequest, ModelRequest, Settings
 from robustbench_gnl.cli.evaluate import carry_out, print_runs
 from robustbench_gnl.reference import load_alexnet
@@ -50,10 +50,10 @@ def demo(
     from robustbench_gnl.reports import board_tables, boards
     from robustbench_gnl.store.location import parse_location
 
-    typer.echo()
+    print_text("")
     for board in boards(runs):
         print_parts(lambda width, board=board: board_tables(board, width=width))  # type: ignore[misc]
-    typer.echo(
+    print_text(
         f"\nThe run is stored in {parse_location(db).name}. Next, for a model of your own:\n"
         "  gnlbench eval --model efficientnet_gnl_es --ckpt last.pth --data /data/imagenet-c\n"
         "where --data is an ImageNet-C tree, or ImageNet's validation folders to make the\n"

@@ -22,7 +22,7 @@ from robustbench_gnl.cli._options import (
     ReferenceOption,
     StoreOption,
 )
-from robustbench_gnl.cli._output import print_json, print_parts
+from robustbench_gnl.cli._output import print_json, print_parts, print_text
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.cli._request import DataRequest, ModelRequest, Settings
 
@@ -132,4 +132,4 @@ def print_runs(runs: Sequence[Run], format: Format, db: str, reference: Referenc
         texts = [render_run(run, format.value, reference, details) for run, details in detailed]
         if format is Format.csv:  # one table, under one header
             texts[1:] = [text.split("\n", 1)[1] for text in texts[1:]]
-        typer.echo("\n".join(texts))
+        print_text("\n".join(texts))

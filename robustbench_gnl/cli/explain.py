@@ -17,7 +17,7 @@ from robustbench_gnl.cli._options import (
     ReferenceOption,
     StoreOption,
 )
-from robustbench_gnl.cli._output import print_parts
+from robustbench_gnl.cli._output import print_parts, print_text
 from robustbench_gnl.cli._reference import chosen_reference
 
 HELP = (
@@ -47,4 +47,4 @@ def explain(
     if format is Format.table:
         print_parts(lambda _: explain_parts(given.run, divisor, details))
     else:
-        typer.echo(render_explanations(given.run, format.value, divisor, details))
+        print_text(render_explanations(given.run, format.value, divisor, details))

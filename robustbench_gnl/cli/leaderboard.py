@@ -17,7 +17,7 @@ from robustbench_gnl.cli._options import (
     ReferenceOption,
     StoreOption,
 )
-from robustbench_gnl.cli._output import no_runs_in, print_parts, say
+from robustbench_gnl.cli._output import no_runs_in, print_parts, print_text, say
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.errors import UsageError
 
@@ -112,7 +112,7 @@ def leaderboard(
     if format is not Format.table:
         text = render_boards(found, format.value, columns)
         if text:
-            typer.echo(text)
+            print_text(text)
     elif found:
         print_parts(lambda width: _parts(found, columns, width))
 

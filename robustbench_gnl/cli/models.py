@@ -8,9 +8,10 @@ import typer
 
 from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._options import Format, FormatOption
-from robustbench_gnl.cli._output import print_json, say
+from robustbench_gnl.cli._output import print_json, print_text, say
 from robustbench_gnl.records import SCHEMA_VERSION
 
+LONGEST_PATTERN = 1000
 HELP = (
     "List the networks that --model takes: ours, and timm's and torchvision's by pattern.\n\n"
     "A pattern with a dot also finds timm's tags, which tell published weights apart; one that "
@@ -29,7 +30,8 @@ def models(
 ) -> None:
     from robustbench_gnl.models import list_models
 
-    names = list_models(pattern)
+    # Longer than any name: looking for it would take longer than anyone waits.
+    names = list_models(pattern) if len(pattern) <= LONGEST_PATTERN else []
     if format is Format.json:
         print_json({"schema_version": SCHEMA_VERSION, "models": names})
         return
@@ -40,6 +42,6 @@ def models(
         from robustbench_gnl.reports import Column, render
 
         rows = [{"model": name} for name in names]
-        typer.echo(render(rows, [Column("model", "model")], format.value))
+        print_text(render(rows, [Column("model", "model")], format.value))
         return
-    typer.echo("\n".join(names))
+    print_text("\n".join(names))

@@ -23,12 +23,13 @@ from robustbench_gnl.cli._options import (
     ReferenceOption,
     StoreOption,
 )
-from robustbench_gnl.cli._output import print_parts
+from robustbench_gnl.cli._output import print_parts, print_text
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.records import Condition, conditions_of
 
 ALL, ALL_SEVERITIES = "all", "1-5"
+MOST_IMAGES = 10**15  # what no store has; beyond it no number would be exact
 SIZES = (100, 250, 500, 1000, 5000, 50_000)
 
 MOST_MINUTES = 1_000_000
@@ -58,7 +59,10 @@ def plan(
     ] = None,
     images: Annotated[
         list[int] | None,
-        typer.Option(min=2, metavar="N", help="How many images; repeatable.", show_default=False),
+        typer.Option(
+            min=2, max=MOST_IMAGES, metavar="N", help="How many images; repeatable.",
+            show_default=False,
+        ),
     ] = None,
     minutes: Annotated[
         float | None,
@@ -155,7 +159,7 @@ def plan(
     if format is Format.table:
         print_parts(lambda width: plan_parts(report, width=width))
     else:
-        typer.echo(render_plan(report, format.value))
+        print_text(render_plan(report, format.value))
 
 
 def _check_has(name: str, has: Sequence[Condition], named: Sequence[Condition]) -> None:

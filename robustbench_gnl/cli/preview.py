@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +15,9 @@ from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._conditions import parse_corruptions
 from robustbench_gnl.cli._options import EngineOption, SeedOption
 from robustbench_gnl.cli._output import say
-from robustbench_gnl.errors import StoreError, UsageError
+from robustbench_gnl.cli._run_files import write_whole
+from robustbench_gnl.errors import DataError, StoreError, UsageError
+from robustbench_gnl.files import open_to_read, read_bounded
 from robustbench_gnl.records import CLEAN, conditions_of, image_key
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ FORMATS = {
     ".tiff": "TIFF", ".pdf": "PDF",
 }  # fmt: skip
 SAMPLE = "sample"
+MOST_BYTES = 2**28
+"""Of an image that comes through a pipe."""
 HELP = (
     "Draw an image under every corruption at every severity, with labels.\n\n"
     "The image is cropped as the release was (224 x 224); the corruptions are those that `eval` "
@@ -72,27 +77,28 @@ def preview(
         raise UsageError(
             f"cannot tell how to write {target}; give it one of the suffixes {', '.join(FORMATS)}"
         )
-    if target.exists() and path.exists() and target.samefile(path):
+    if _is_same(target, path):
         raise UsageError(f"{target} is the image itself; name another file with --output")
     content = io.BytesIO()
     _draw(path, names, recipe).save(content, FORMATS[target.suffix.lower()])
-    try:
-        target.write_bytes(content.getbuffer())
-    except OSError as error:
-        raise StoreError(
-            f"cannot write {target} ({error.strerror or error}); name another file with --output",
-            path=target,
-        ) from error
+    write_whole(target, content.getvalue(), make_folder=False, failure=StoreError)
     say(f"Wrote {target}")
+
+
+def _is_same(target: Path, path: Path) -> bool:
+    try:
+        return target.samefile(path)
+    except (OSError, ValueError):  # One is not there, or has a name that no file can have.
+        return False
 
 
 def _draw(path: Path, names: Sequence[str], recipe: Recipe) -> Image.Image:
     import numpy as np
 
-    from robustbench_gnl.data import clean_crop, corrupt_crops, read_image
+    from robustbench_gnl.data import clean_crop, corrupt_crops
     from robustbench_gnl.reports.contact_sheet import contact_sheet
 
-    crop = np.asarray(clean_crop(read_image(path)[0]))
+    crop = np.asarray(clean_crop(_photograph(path)))
     # The key that the image has in its class folder, so that `eval` draws the very same.
     key = image_key(path.absolute().parent.name, path.name)
     rows = {
@@ -106,6 +112,26 @@ def _draw(path: Path, names: Sequence[str], recipe: Recipe) -> Image.Image:
         for name in names
     }
     return contact_sheet(["clean", *(f"severity {severity}" for severity in SEVERITIES)], rows)
+
+
+def _photograph(path: Path) -> Image.Image:
+    """The image of a file, or of a pipe such as a shell's `<(curl URL)`.
+
+    Raises:
+        DataError: It cannot be read, or is no image.
+    """
+    from robustbench_gnl.data import read_image
+
+    try:
+        with open_to_read(path) as file:
+            if path.is_file():
+                return read_image(path)[0]
+            with tempfile.TemporaryDirectory(prefix="gnlbench-") as folder:
+                copy = Path(folder) / "piped"
+                copy.write_bytes(read_bounded(file, MOST_BYTES))
+                return read_image(copy)[0]
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}", path=path) from error
 
 
 def title(name: str) -> str:

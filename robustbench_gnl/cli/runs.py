@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,7 +22,7 @@ from robustbench_gnl.cli._options import (
     ReferenceOption,
     StoreOption,
 )
-from robustbench_gnl.cli._output import no_runs_in, print_json, print_parts, say
+from robustbench_gnl.cli._output import no_runs_in, print_json, print_parts, print_text, say
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.cli._run_files import read_runs, write_whole
 from robustbench_gnl.cli._tags import (
@@ -32,6 +32,7 @@ from robustbench_gnl.cli._tags import (
     say_what_tags_mean,
 )
 from robustbench_gnl.errors import StoreError, UsageError
+from robustbench_gnl.text import printable
 
 if TYPE_CHECKING:
     from robustbench_gnl.store import StoredRun
@@ -70,13 +71,13 @@ def list_runs(
     from robustbench_gnl.store import open_store
 
     with open_store(db) as store:
-        runs = store.runs(limit=limit)
+        runs = store.runs(limit=None if limit is None else min(limit, sys.maxsize))
         if not runs:
             say(f"There are {no_runs_in(store)}. Make the first with `gnlbench demo`.")
     if format is Format.json:
         print_json(run_list_document(runs))
     elif format is not Format.table:
-        typer.echo(render_run_list(runs, format.value))
+        print_text(render_run_list(runs, format.value))
     elif runs:
         print_parts(lambda width: run_list_tables(runs, width=width))
 
@@ -110,9 +111,9 @@ def show_run(
         print_json({**run_document(found, divisor, details), **run_facts(found, n_pieces)})
     elif format is Format.table:
         print_parts(lambda width: [run_table(found, divisor, details, width=width)])
-        typer.echo("\n".join(fact_lines(found, n_pieces)))
+        print_text("\n".join(fact_lines(found, n_pieces)))
     else:
-        typer.echo(render_run(found, format.value, divisor, details, intervals=ci))
+        print_text(render_run(found, format.value, divisor, details, intervals=ci))
 
 
 @runs_app.command(
@@ -205,11 +206,9 @@ def export_run(
 
     with open_store(db) as store:
         document = store.export_run(store.resolve_id(run))
-    text = json.dumps(document, ensure_ascii=False)
-    if not text.isascii() and text.encode(errors="replace").decode() != text:
-        text = json.dumps(document)  # A path in `environment` may hold bytes that are no Unicode.
+    text = _as_json(document)
     if output is None:
-        typer.echo(text)
+        print_text(text)
     else:
         write_whole(output, text + "\n")
         say(f"Wrote {output}.")
@@ -245,7 +244,7 @@ def import_runs(
 
         added = store.import_stored(every_run())
     for run_id in added:
-        typer.echo(run_id)
+        print_text(run_id)
     say(f"Imported {len(added)} of {n_read} runs; the others were there.")
 
 
@@ -266,7 +265,26 @@ def cite_runs(
 
     with open_store(db) as store:
         chosen = [store.resolve(run) for run in runs] if runs else store.runs()
-    typer.echo(bibtex(run.model.name for run in chosen))
+    print_text(bibtex(run.model.name for run in chosen))
+
+
+def _as_json(document: dict[str, Any]) -> str:
+    """An exported run; in ASCII where it holds what neither a terminal nor a file should get.
+
+    Raises:
+        StoreError: It holds a number that JSON cannot.
+    """
+    from robustbench_gnl.reports.documents import finite
+
+    head = document["run"]
+    head = {**head, "environment": finite(head["environment"], {})}
+    try:
+        text = json.dumps({**document, "run": head}, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise StoreError(
+            f"run {head['id']} holds a number that is not finite, which JSON cannot hold ({error})"
+        ) from error
+    return text if printable(text) == text else json.dumps({**document, "run": head})
 
 
 def _is_terminal() -> bool:
@@ -276,6 +294,6 @@ def _is_terminal() -> bool:
 
 def _asks_yes(question: str) -> bool:
     try:
-        return typer.confirm(question, default=False, err=True)
+        return typer.confirm(printable(question), default=False, err=True)
     except typer.Abort:  # Ctrl-C at the question; Abort by itself would exit with 1.
         raise KeyboardInterrupt from None

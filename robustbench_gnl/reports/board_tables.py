@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,9 @@ import corruptions
 from robustbench_gnl.errors import UsageError, did_you_mean
 from robustbench_gnl.metrics import GROUPS
 from robustbench_gnl.records import SCHEMA_VERSION
+from robustbench_gnl.reports.documents import json_text
 from robustbench_gnl.reports.formats import (
+    Lines,
     as_count,
     as_fraction_percent,
     as_millions,
@@ -28,7 +29,7 @@ from robustbench_gnl.reports.tables import (
     lowest,
     render,
 )
-from robustbench_gnl.reports.terminal_tables import fit, rich_tables
+from robustbench_gnl.reports.terminal_tables import fit, rich_tables, text_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -179,7 +180,7 @@ def render_boards(boards: Sequence[Board], format: str, columns: str = "groups")
     """All boards as csv, json, markdown or latex, without a final line break."""
     check_columns(columns)
     if format == "json":
-        return json.dumps(boards_document(boards), indent=2)
+        return json_text(boards_document(boards))
     if format == "csv":
         return _render_csv(boards, columns)
     blocks = []
@@ -282,8 +283,6 @@ def _for_people(board: Board) -> list[dict[str, Any]]:
 
 def board_tables(board: Board, columns: str = "groups", *, width: int = 80) -> list[RenderableType]:
     """One board for a terminal of that width."""
-    from rich.text import Text
-
     check_columns(columns)
     rows, shown = _for_people(board), board_columns(board, columns)
     apart = sum(column in shown for column in (RANK, MODEL, CHECKPOINT))
@@ -292,13 +291,13 @@ def board_tables(board: Board, columns: str = "groups", *, width: int = 80) -> l
         shown = [column for column in shown if column not in (CHECKPOINT, REMARK)]
         apart = 2
     return [
-        Text(title_of(board), style="bold"),
+        text_line(title_of(board), style="bold"),
         *rich_tables(rows, shown, width=width, n_fixed=apart),
-        *(Text(line, style="dim") for line in foot_of(board, shown)),
+        *(text_line(line, style="dim") for line in foot_of(board, shown)),
     ]
 
 
-def _under_one_another(row: dict[str, Any]) -> str:
+def _under_one_another(row: dict[str, Any]) -> Lines:
     """The model, its checkpoint and the remark in one cell, for a narrow terminal."""
     lines = (row["model"], row.get("checkpoint"), row.get("remark"))
-    return "\n".join(line for line in lines if line)
+    return Lines(line for line in lines if line)

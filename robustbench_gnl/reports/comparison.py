@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +24,10 @@ from robustbench_gnl.reports.comparison_words import (
     run_line,
     same_checkpoint_lines,
 )
+from robustbench_gnl.reports.documents import json_text
 from robustbench_gnl.reports.run_parts import reference_sentence
 from robustbench_gnl.reports.tables import Column, render
-from robustbench_gnl.reports.terminal_tables import rich_tables
+from robustbench_gnl.reports.terminal_tables import rich_tables, text_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -150,7 +150,7 @@ def render_comparison(report: ComparisonReport, format: str, *, intervals: bool 
         intervals: Whether markdown and latex have a column of them.
     """
     if format == "json":
-        return json.dumps(comparison_document(report), indent=2)
+        return json_text(comparison_document(report))
     if format == "csv":
         return render(_csv_rows(report), CSV_COLUMNS, "csv")
     blocks = []
@@ -195,19 +195,19 @@ def _csv_rows(report: ComparisonReport) -> list[dict[str, Any]]:
 
 def comparison_parts(report: ComparisonReport, *, width: int) -> list[RenderableType]:
     """The comparison for a terminal of that width."""
-    from rich.text import Text
-
     parts: list[RenderableType] = []
     for one in report.candidates:
-        parts += [Text()] if parts else []
-        parts.append(Text(report.title(one), style="bold"))
-        parts.append(Text(f"protocol {report.protocol.name} [{report.protocol.fingerprint[:8]}]"))
-        parts += [Text(line) for line in report.who(one)]
-        parts += [Text(report.answer(one)), Text()]
+        parts += [text_line()] if parts else []
+        parts.append(text_line(report.title(one), style="bold"))
+        parts.append(
+            text_line(f"protocol {report.protocol.name} [{report.protocol.fingerprint[:8]}]")
+        )
+        parts += [text_line(line) for line in report.who(one)]
+        parts += [text_line(report.answer(one)), text_line()]
         rows = [number_texts(row) for row in number_rows(one.comparison)]
         parts += rich_tables(rows, NUMBER_COLUMNS, width=width, n_fixed=1, section_by="section")
         cells = cell_texts(one.comparison)
-        parts.append(Text())
+        parts.append(text_line())
         parts += rich_tables(cells, CELL_COLUMNS, width=width, n_fixed=1, title=CELLS_TITLE)
-        parts += [Text(), *(Text(note, style="dim") for note in report.notes(one))]
+        parts += [text_line(), *(text_line(note, style="dim") for note in report.notes(one))]
     return parts

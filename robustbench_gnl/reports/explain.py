@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from robustbench_gnl.records import SCHEMA_VERSION, Run
 from robustbench_gnl.reference import Reference
+from robustbench_gnl.reports.documents import json_text
 from robustbench_gnl.reports.explain_errors import explain_errors
 from robustbench_gnl.reports.explain_further import explain_further
 from robustbench_gnl.reports.explanation import Explained, Explanation
+from robustbench_gnl.reports.markdown import markdown_text
 from robustbench_gnl.reports.run_parts import head_lines, reference_sentence
 from robustbench_gnl.reports.tables import Column, render
+from robustbench_gnl.reports.terminal_tables import text_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -63,13 +65,14 @@ def explain_document(run: Run, reference: Reference, details: Details) -> dict[s
 def render_explanations(run: Run, format: str, reference: Reference, details: Details) -> str:
     """All explanations as json, csv, markdown or latex, without a final line break."""
     if format == "json":
-        return json.dumps(explain_document(run, reference, details), indent=2)
+        return json_text(explain_document(run, reference, details))
     found = explanations(run, reference, details)
     if format == "markdown":
-        blocks = [f"### {run.model.name}\n\n" + "\n".join(f"- {line}" for line in head_lines(run))]
+        head = "\n".join(f"- {markdown_text(line)}" for line in head_lines(run))
+        blocks = [f"### {markdown_text(run.model.name)}\n\n{head}"]
         for one in found:
-            lines = "\n".join(f"- {label}: {text}" for label, text in _lines(one))
-            blocks.append(f"#### {one.label}: {one.shown}\n{lines}")
+            lines = "\n".join(f"- {label}: {markdown_text(text)}" for label, text in _lines(one))
+            blocks.append(f"#### {markdown_text(f'{one.label}: {one.shown}')}\n{lines}")
         return "\n\n".join(blocks)
     rows = [{**asdict(one), "label": one.label, "reference": reference.name} for one in found]
     if format == "csv":
@@ -83,13 +86,12 @@ def render_explanations(run: Run, format: str, reference: Reference, details: De
 def explain_parts(run: Run, reference: Reference, details: Details) -> list[RenderableType]:
     """All explanations for a terminal."""
     from rich.padding import Padding
-    from rich.text import Text
 
-    parts: list[RenderableType] = [Text(line) for line in head_lines(run)]
+    parts: list[RenderableType] = [text_line(line) for line in head_lines(run)]
     for one in explanations(run, reference, details):
-        parts += [Text(), Text(f"{one.label}: {one.shown}", style="bold")]
+        parts += [text_line(), text_line(f"{one.label}: {one.shown}", style="bold")]
         parts += [
-            Padding(Text(f"{label}: {text}"), (0, 0, 0, 2), expand=False)
+            Padding(text_line(f"{label}: {text}"), (0, 0, 0, 2), expand=False)
             for label, text in _lines(one)
         ]
     return parts

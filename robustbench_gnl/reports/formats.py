@@ -8,6 +8,10 @@ from typing import Any
 from robustbench_gnl.metrics import Interval
 
 
+class Lines(tuple[str, ...]):
+    """Lines of one cell; only a terminal shows them one below the other."""
+
+
 def as_text(value: Any) -> str:
     """Text as it is; several values separated by a comma."""
     if isinstance(value, (list, tuple)):

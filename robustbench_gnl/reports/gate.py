@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from robustbench_gnl.records import SCHEMA_VERSION, Protocol, Run
+from robustbench_gnl.reports.documents import json_text
 from robustbench_gnl.reports.gate_rows import (
     CSV_COLUMNS,
     columns_of,
@@ -16,7 +16,7 @@ from robustbench_gnl.reports.gate_rows import (
 from robustbench_gnl.reports.gate_words import has_ratios, headline, notes_of
 from robustbench_gnl.reports.run_parts import reference_sentence
 from robustbench_gnl.reports.tables import render
-from robustbench_gnl.reports.terminal_tables import rich_tables
+from robustbench_gnl.reports.terminal_tables import rich_tables, text_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -110,7 +110,7 @@ def gate_document(report: GateReport) -> dict[str, Any]:
 def render_gate(report: GateReport, format: str) -> str:
     """The gate as json, csv, markdown or latex, without a final line break."""
     if format == "json":
-        return json.dumps(gate_document(report), indent=2)
+        return json_text(gate_document(report))
     if format == "csv":
         both = {"reference": report.reference, "same_checkpoint": report.same_checkpoint}
         raw = [{**verdict_row(verdict), **both} for verdict in report.verdicts]
@@ -125,16 +125,14 @@ def render_gate(report: GateReport, format: str) -> str:
 
 def gate_parts(report: GateReport, *, width: int) -> list[RenderableType]:
     """The gate for a terminal of that width."""
-    from rich.text import Text
-
     rows = [verdict_texts(verdict) for verdict in report.verdicts]
     columns = columns_of(report.verdicts, strict=report.strict)
     return [
-        Text(headline(report), style=f"bold {_colour(report)}"),
-        Text(),
+        text_line(headline(report), style=f"bold {_colour(report)}"),
+        text_line(),
         *rich_tables(rows, columns, width=width, n_fixed=1),
-        Text(),
-        *(Text(note) for note in notes_of(report)),
+        text_line(),
+        *(text_line(note) for note in notes_of(report)),
     ]
 
 

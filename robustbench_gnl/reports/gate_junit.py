@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from robustbench_gnl.reports.gate_rows import detectable_sentence, sentence, why_inconclusive
 from robustbench_gnl.reports.gate_words import headline, notes_of, subject
+from robustbench_gnl.text import printable
 
 if TYPE_CHECKING:
     from robustbench_gnl.reports.gate import GateReport
     from robustbench_gnl.statistics import Verdict
 
 CLASS_NAME = "gnlbench.check"
-_NO_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
-"""Characters that XML 1.0 cannot hold, not even escaped."""
 
 
 def junit_xml(report: GateReport) -> str:
@@ -33,17 +31,17 @@ def junit_xml(report: GateReport) -> str:
     for verdict in report.verdicts:
         case = _case(suite, verdict.rule.text)
         if verdict.status == "failed":
-            message = {"type": "regression", "message": sentence(verdict)}
+            message = {"type": "regression", "message": printable(sentence(verdict))}
             ElementTree.SubElement(case, "failure", message)
         elif verdict.status == "inconclusive":
-            message = {"message": f"inconclusive: {why_inconclusive(verdict)}"}
+            message = {"message": printable(f"inconclusive: {why_inconclusive(verdict)}")}
             if report.fail_inconclusive:
                 ElementTree.SubElement(case, "error", {"type": "inconclusive", **message})
             else:
                 ElementTree.SubElement(case, "skipped", message)
         if verdict.status != "failed":
-            ElementTree.SubElement(case, "system-out").text = _details(verdict)
-    told = _xml_text("\n".join([headline(report), *notes_of(report)]))
+            ElementTree.SubElement(case, "system-out").text = printable(_details(verdict))
+    told = "\n".join(map(printable, [headline(report), *notes_of(report)]))
     ElementTree.SubElement(suite, "system-out").text = told
     return _text_of(root)
 
@@ -56,7 +54,7 @@ def junit_error(kind: str, message: str, rule: str | None = None) -> str:
     """
     root, suite = _suite("gnlbench check", n_tests=1, n_errors=1)
     case = _case(suite, rule or "gnlbench check")
-    ElementTree.SubElement(case, "error", {"type": kind, "message": _xml_text(message)})
+    ElementTree.SubElement(case, "error", {"type": kind, "message": printable(message)})
     return _text_of(root)
 
 
@@ -75,18 +73,14 @@ def _suite(
     skipped = {"skipped": str(n_skipped)}  # an attribute of suites alone
     root = ElementTree.Element("testsuites", counts)
     return root, ElementTree.SubElement(
-        root, "testsuite", {"name": _xml_text(name), **counts, **skipped}
+        root, "testsuite", {"name": printable(name), **counts, **skipped}
     )
 
 
 def _case(suite: ElementTree.Element, name: str) -> ElementTree.Element:
     return ElementTree.SubElement(
-        suite, "testcase", {"classname": CLASS_NAME, "name": _xml_text(name)}
+        suite, "testcase", {"classname": CLASS_NAME, "name": printable(name)}
     )
-
-
-def _xml_text(text: str) -> str:
-    return _NO_XML.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _text_of(root: ElementTree.Element) -> str:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from robustbench_gnl.records import SCHEMA_VERSION
+from robustbench_gnl.reports.documents import json_text
 from robustbench_gnl.reports.formats import as_count, as_fraction_percent, as_percent
 from robustbench_gnl.reports.run_parts import reference_sentence
 from robustbench_gnl.reports.tables import DASH, Column, render
-from robustbench_gnl.reports.terminal_tables import rich_tables
+from robustbench_gnl.reports.terminal_tables import rich_tables, text_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -92,7 +92,7 @@ def plan_document(report: PlanReport) -> dict[str, Any]:
 def render_plan(report: PlanReport, format: str) -> str:
     """The plan as json, csv, markdown or latex, without a final line break."""
     if format == "json":
-        return json.dumps(plan_document(report), indent=2)
+        return json_text(plan_document(report))
     if format == "csv":
         return render(_csv_rows(report), CSV_COLUMNS, "csv")
     notes = [*change_lines(report), *notes_of(report)]
@@ -101,14 +101,12 @@ def render_plan(report: PlanReport, format: str) -> str:
 
 def plan_parts(report: PlanReport, *, width: int) -> list[RenderableType]:
     """The plan for a terminal of that width."""
-    from rich.text import Text
-
     return [
-        Text(_title(report), style="bold"),
+        text_line(_title(report), style="bold"),
         *rich_tables(_rows(report), _columns(report), width=width, n_fixed=1),
-        Text(),
-        *(Text(line) for line in change_lines(report)),
-        *(Text(note, style="dim") for note in notes_of(report)),
+        text_line(),
+        *(text_line(line) for line in change_lines(report)),
+        *(text_line(note, style="dim") for note in notes_of(report)),
     ]
 
 

@@ -9,6 +9,7 @@ from robustbench_gnl.metrics import Summary, summarize
 from robustbench_gnl.records import SCHEMA_VERSION, Run
 from robustbench_gnl.reference import Reference, load_alexnet
 from robustbench_gnl.reports.chance import chance_lines, is_run_near_chance
+from robustbench_gnl.reports.documents import json_text
 from robustbench_gnl.reports.formats import as_count, as_share
 from robustbench_gnl.reports.run_details import (
     KINDS,
@@ -31,7 +32,7 @@ from robustbench_gnl.reports.run_parts import (
     warning_lines,
 )
 from robustbench_gnl.reports.tables import Column, render
-from robustbench_gnl.reports.terminal_tables import rich_tables
+from robustbench_gnl.reports.terminal_tables import rich_tables, text_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -138,11 +139,9 @@ def render_run(
         intervals: Whether the table has a column of them and the caption theirs, where there
             are details.
     """
-    import json
-
     reference = (reference or load_alexnet()).for_protocol(run.protocol)
     if format == "json":
-        return json.dumps(run_document(run, reference, details), indent=2)
+        return json_text(run_document(run, reference, details))
     summary = summarize(run.cells, reference)
     if format == "csv":
         own = {
@@ -198,7 +197,6 @@ def run_table(
 ) -> RenderableType:
     """The run for a terminal of that width: head, common and extra corruptions, foot."""
     from rich.console import Group
-    from rich.text import Text
 
     reference = (reference or load_alexnet()).for_protocol(run.protocol)
     summary = summarize(run.cells, reference)
@@ -207,11 +205,14 @@ def run_table(
         rich_tables, columns=_columns(details), width=width, n_fixed=1, section_by="group"
     )
     model, *head = head_lines(run)
-    parts: list[RenderableType] = [Text(model, style="bold"), *(Text(line) for line in head)]
+    parts: list[RenderableType] = [
+        text_line(model, style="bold"),
+        *(text_line(line) for line in head),
+    ]
     if common:
-        parts += [Text(), *tables(common, title=TABLE_TITLE)]
+        parts += [text_line(), *tables(common, title=TABLE_TITLE)]
     if extra:
-        parts += [Text(), *tables(extra, title=EXTRA_TITLE)]
-    parts += [Text(), *(Text(line) for line in foot_lines(summary, reference, details))]
-    parts += [Text(line, style="dim") for line in remark_lines(run, summary)]
+        parts += [text_line(), *tables(extra, title=EXTRA_TITLE)]
+    parts += [text_line(), *(text_line(line) for line in foot_lines(summary, reference, details))]
+    parts += [text_line(line, style="dim") for line in remark_lines(run, summary)]
     return Group(*parts)

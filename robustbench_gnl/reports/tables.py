@@ -6,7 +6,6 @@ in a terminal. pandas is loaded only by the formats that need it.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -14,7 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.reports.formats import as_interval, as_text, joint_of
+from robustbench_gnl.reports.documents import json_text
+from robustbench_gnl.reports.formats import Lines, as_interval, as_text, joint_of
+from robustbench_gnl.reports.markdown import markdown_cell, markdown_text
+from robustbench_gnl.text import printable
 
 Row = Mapping[str, Any]
 DASH = "-"
@@ -49,7 +51,9 @@ class Column:
         """
         value = row.get(self.key)
         missing = value is None or (isinstance(value, float) and math.isnan(value))
-        text = DASH if missing else self.format(value)
+        if isinstance(value, Lines):
+            return "\n".join(map(printable, value))
+        text = DASH if missing else printable(self.format(value))
         interval = row.get(INTERVALS, {}).get(self.key)
         if interval is None or missing:
             return text
@@ -82,7 +86,7 @@ def render(
     if format == "csv":
         return _csv(rows, columns)
     if format == "json":
-        return json.dumps([{c.key: row.get(c.key) for c in columns} for row in rows], indent=2)
+        return json_text([{c.key: row.get(c.key) for c in columns} for row in rows])
     renderers = {"markdown": _markdown, "latex": _latex}
     if format not in renderers:
         raise UsageError(
@@ -91,8 +95,10 @@ def render(
         )
     table = renderers[format](rows, columns, title, bold)
     if format == "latex":
-        return "\n".join([table, *(f"% {note}" for note in notes)])
-    return table + ("\n\n" + "\n".join(f"- {note}" for note in notes) if notes else "")
+        return "\n".join([table, *(f"% {printable(note)}" for note in notes)])
+    return table + (
+        "\n\n" + "\n".join(f"- {markdown_text(note)}" for note in notes) if notes else ""
+    )
 
 
 def lowest(
@@ -119,8 +125,22 @@ def _csv(rows: Sequence[Row], columns: Sequence[Column]) -> str:
     return text.rstrip("\n")
 
 
+_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+"""The start of what a spreadsheet runs as a formula, full-width signs among them."""
+_NO_FORMULA = re.compile(
+    r"[+-]?[\d,]+(\.\d+)?(e[+-]?\d+)?( to [+-]?[\d,]+(\.\d+)?, [\d.]+ %: [^=+\-@|!]*)?",
+    re.IGNORECASE,
+)
+"""A number, or an interval of two with what it is."""
+
+
 def _csv_value(value: Any) -> Any:
-    return as_text(value) if isinstance(value, (list, tuple)) else value
+    """Numbers as they are; text with an apostrophe before what would be a formula."""
+    if not isinstance(value, (str, list, tuple)):
+        return value
+    text = printable(as_text(value))
+    is_formula = _FORMULA.match(text) and not _NO_FORMULA.fullmatch(text)
+    return f"'{text}" if is_formula else text
 
 
 def _markdown(
@@ -129,11 +149,11 @@ def _markdown(
     title: str | None,
     bold: Collection[tuple[int, str]],
 ) -> str:
-    texts = _texts(rows, columns, lambda text: text.replace("|", "\\|"), "**{}**", bold)
+    texts = _texts(rows, columns, markdown_cell, "**{}**", bold)
     table = _frame(texts, [column.title for column in columns]).to_markdown(
         index=False, disable_numparse=True, colalign=[column.justify for column in columns]
     )
-    return f"### {title}\n\n{table}" if title else str(table)
+    return f"### {markdown_text(title)}\n\n{table}" if title else str(table)
 
 
 def _latex(
@@ -142,12 +162,18 @@ def _latex(
     title: str | None,
     bold: Collection[tuple[int, str]],
 ) -> str:
-    texts = _texts(rows, columns, _typeset, r"\textbf{{{}}}", bold)
+    texts = _texts(rows, columns, _latex_cell, r"\textbf{{{}}}", bold)
     frame = _frame(texts, [escape_latex(column.title) for column in columns])
     caption = _typeset(title) if title else None
     layout = "".join(column.justify[0] for column in columns)
     text: str = frame.to_latex(index=False, escape=False, column_format=layout, caption=caption)
     return text.rstrip("\n")
+
+
+def _latex_cell(text: str) -> str:
+    """Text behind the end of a row, which would take `[...]` and `*` for its own options."""
+    typeset = _typeset(text)
+    return f"{{{typeset[0]}}}{typeset[1:]}" if typeset[:1] in ("[", "*") else typeset
 
 
 def _typeset(text: str) -> str:
@@ -162,7 +188,7 @@ _MINUS = re.compile(r"(?<![\w.-])-(?=\d+\.\d)")
 
 def escape_latex(text: str) -> str:
     """Text whose special characters LaTeX prints instead of obeying, or printing others."""
-    return "".join(_LATEX.get(character, character) for character in text)
+    return "".join(_LATEX.get(character, character) for character in printable(text))
 
 
 _LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {

@@ -1,4 +1,7 @@
-"""Tables for a terminal: as wide as it is, with nothing cut. rich is loaded when one is made."""
+"""Lines and tables for a terminal: as wide as it is, with nothing cut.
+
+rich is loaded when one is made.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,22 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from robustbench_gnl.reports.tables import Column, Row, joint_of_rows
+from robustbench_gnl.text import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
+    from rich.text import Text
 
 CELL_PADDING = 2
 """Blank columns between two columns of a table."""
+
+
+def text_line(text: str = "", style: str = "") -> Text:
+    """One line of text: nothing in it is markup, nor anything that a terminal obeys."""
+    from rich.text import Text
+
+    return Text(printable(text), style=style)
 
 
 def rich_table(
@@ -29,7 +41,7 @@ def rich_table(
     from rich.text import Text
 
     table = Table(
-        title=Text(title) if title else None,
+        title=text_line(title) if title else None,
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,

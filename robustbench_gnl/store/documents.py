@@ -68,12 +68,17 @@ def parse_document(content: bytes) -> Any:
 
     Raises:
         StoreError: An object in it has a key twice, of which JSON libraries drop one in silence.
-        ValueError: It is no JSON, or larger than any run.
+        ValueError: It is no JSON, holds a number that JSON does not know, or is larger than any
+            run.
         RecursionError: It is nested too deep.
     """
     if len(content) > MOST_BYTES:
         raise ValueError(f"more than {MOST_BYTES // 2**20} MiB")
-    return json.loads(content, object_pairs_hook=_without_repeated_keys)
+    return json.loads(content, object_pairs_hook=_without_repeated_keys, parse_constant=_no_number)
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number in JSON")
 
 
 def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -8,8 +8,11 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 
 import pandas as pd
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from rich.console import Console, RenderableType
 
 Table = list[list[str]]
@@ -36,18 +39,56 @@ def read_csv(text: str) -> pd.DataFrame:
     return pd.read_csv(io.StringIO(text))
 
 
+_MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+
 def markdown_tables(text: str) -> list[Table]:
     """The tables of a Markdown text, whose rows must have as many cells as their heads."""
-    tables = []
-    for block in re.findall(r"(?:^\|.*\|$\n?)+", text, re.MULTILINE):
-        head, rule, *rows = [
-            [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line[1:-1])]
-            for line in block.splitlines()
-        ]
-        assert all(re.fullmatch(r":?-+:?", cell) for cell in rule)
-        assert {len(row) for row in (rule, *rows)} == {len(head)}
-        tables.append([head, *rows])
+    tables: list[Table] = []
+    for token in _MARKDOWN.parse(text):
+        if token.type == "table_open":
+            lines = text.splitlines()[slice(*token.map)]
+            assert len({_n_cells(line) for line in lines}) == 1  # a parser would cut or fill rows
+            tables.append([])
+        elif token.type == "tr_open":
+            tables[-1].append([])
+        elif token.type == "inline" and token.level == _CELL_LEVEL:
+            tables[-1][-1].append(_inline_text(token))
     return tables
+
+
+_CELL_LEVEL = 4  # table, head or body, row, cell
+
+
+def _n_cells(line: str) -> int:
+    """By the rule of GitHub: a pipe ends a cell unless a backslash stands before it."""
+    return len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) - 1
+
+
+def markdown_headings(text: str) -> list[str]:
+    """The texts of all headings."""
+    tokens = _MARKDOWN.parse(text)
+    return [_inline_text(one) for head, one in pairwise(tokens) if head.type == "heading_open"]
+
+
+def markdown_items(text: str) -> list[str]:
+    """The texts of all items of lists, each of one paragraph."""
+    tokens = _MARKDOWN.parse(text)
+    items = []
+    for i, token in enumerate(tokens):
+        if token.type == "list_item_open":
+            kinds = [one.type for one in tokens[i + 1 : i + 5]]
+            assert kinds == ["paragraph_open", "inline", "paragraph_close", "list_item_close"]
+            items.append(_inline_text(tokens[i + 2]))
+    return items
+
+
+def _inline_text(token: Token) -> str:
+    """What is read; only code and bold text may stand beside plain text."""
+    shown = {"strong_open": "**", "strong_close": "**"}
+    for child in token.children or ():
+        assert child.type in (*shown, "text", "text_special", "code_inline"), child
+    return "".join(shown.get(child.type, child.content) for child in token.children or ())
 
 
 def latex_tables(text: str) -> list[Table]:

@@ -33,7 +33,14 @@ from robustbench_gnl.reports.terminal_tables import fit
 from robustbench_gnl.statistics import Comparison, Difference, compare
 from robustbench_gnl.statistics.comparison import OVERALL, SHARED
 from robustbench_gnl.statistics.jackknife import KINDS as KINDS_BY_BLOCK
-from tests.reports.reading import READERS, captions, read_csv, terminal_text
+from tests.reports.reading import (
+    READERS,
+    captions,
+    markdown_headings,
+    markdown_items,
+    read_csv,
+    terminal_text,
+)
 from tests.reports.samples import ALL, HOSTILE, N_IMAGES, Judged, judged
 
 FOG, SNOW = Condition("fog", 5), Condition("snow", 5)
@@ -270,7 +277,7 @@ def test_a_name_full_of_special_characters_is_printed_as_it_is(report: Compariso
     title = f"{HOSTILE} against resnet50"
     latex = render_comparison(report, "latex")
 
-    assert f"### {title}\n" in render_comparison(report, "markdown")
+    assert title in markdown_headings(render_comparison(report, "markdown"))
     assert captions(latex)[0].startswith(f"{title}, released-240: {HOSTILE} and resnet50 cannot")
     assert captions(latex)[0].endswith("CE divides by the errors of AlexNet.")
     assert captions(latex)[1] == CELLS_TITLE
@@ -533,10 +540,9 @@ def test_each_run_is_named_by_id_file_date_and_tags(report: ComparisonReport) ->
         f"{report.candidates[0].run.model.checkpoint_sha256[:8]}, begun 2026-01-02",
     )
 
-    for format in READERS:
-        for line in lines:
-            assert line in render_comparison(tagged, format)
+    assert {*lines} <= {*markdown_items(render_comparison(tagged, "markdown"))}
     for line in lines:
+        assert f"% {line}" in render_comparison(tagged, "latex").splitlines()
         assert line in terminal_text(comparison_parts(tagged, width=200), 200)
     document = json.loads(render_comparison(tagged, "json"))
     assert document["baseline"]["created_at"] == run.created_at

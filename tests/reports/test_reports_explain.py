@@ -16,7 +16,14 @@ from robustbench_gnl.reports.explain import explain_parts, explanations, render_
 from robustbench_gnl.reports.explanation import METHODS, Explanation
 from robustbench_gnl.reports.formats import as_precise_percent
 from robustbench_gnl.statistics import N_RESAMPLES, run_details
-from tests.reports.reading import captions, latex_tables, read_csv, terminal_text, worked_out
+from tests.reports.reading import (
+    captions,
+    latex_tables,
+    markdown_items,
+    read_csv,
+    terminal_text,
+    worked_out,
+)
 from tests.reports.samples import (
     ALL,
     HOSTILE,
@@ -383,7 +390,8 @@ def test_people_read_each_number_with_its_formula_interval_and_source(
     bullet = "- " if view == "markdown" else "  "
     lines = text.splitlines()
 
-    assert f"{HOSTILE} (25.56 M parameters)" in text
+    named = f"{HOSTILE} (25.56 M parameters)"
+    assert named in (markdown_items(text) if view == "markdown" else lines)
     for one in explained(hostile).values():
         head = next(i for i, line in enumerate(lines) if line.endswith(f"{one.label}: {one.shown}"))
         expected = [f"{bullet}{label}: {shown}" for label, shown in (

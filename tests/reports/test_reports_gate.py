@@ -20,6 +20,7 @@ from robustbench_gnl.reports.gate_annotations import annotation_lines, annotatio
 from robustbench_gnl.reports.gate_junit import junit_error, junit_xml
 from robustbench_gnl.reports.gate_words import headline, notes_of
 from robustbench_gnl.statistics import Verdict, judge, parse_rule, parse_rules
+from robustbench_gnl.text import printable
 from tests.reports.reading import READERS, captions, read_csv, terminal_text
 from tests.reports.samples import HOSTILE, N_IMAGES, Judged, judged
 from tests.store.samples import make_model
@@ -233,7 +234,7 @@ def test_junit_says_why_nothing_could_be_judged(rule: str | None, name: str) -> 
         assert [element.get(key) for key in ("tests", "failures", "errors")] == ["1", "0", "1"]
     assert (case.get("classname"), case.get("name")) == ("gnlbench.check", name)
     assert case.find("error").attrib == {
-        "type": "UsageError", "message": "the <run> lacks \ufffd cells",
+        "type": "UsageError", "message": "the <run> lacks \\x1b cells",
     }  # fmt: skip
 
 
@@ -241,14 +242,17 @@ def test_junit_says_why_nothing_could_be_judged(rule: str | None, name: str) -> 
 def test_junit_is_well_formed_whatever_the_models_are_called(run: Judged, name: str) -> None:
     root = ElementTree.fromstring(junit_xml(report_of(run, KEPT, name=name)))
 
-    assert root[0].get("name") == f"{name} compared with old"
+    assert root[0].get("name") == f"{printable(name)} compared with old"
 
 
 @pytest.mark.parametrize("character", ["\x00", "\x1b", "\x08", "\ud800", "\uffff"])
-def test_junit_replaces_what_xml_cannot_hold(run: Judged, character: str) -> None:
+def test_junit_escapes_what_xml_cannot_hold(run: Judged, character: str) -> None:
     text = junit_xml(report_of(run, KEPT, name=f"a{character}b"))
 
-    assert ElementTree.fromstring(text)[0].get("name") == "a\ufffdb compared with old"
+    assert (
+        ElementTree.fromstring(text)[0].get("name")
+        == f"a{ascii(character)[1:-1]}b compared with old"
+    )
 
 
 def test_a_hostile_name_leaves_the_documents_whole(run: Judged) -> None:

@@ -1,0 +1,59 @@
+"""Text in GitHub's Markdown: what Markdown or GitHub would obey is printed instead."""
+
+from __future__ import annotations
+
+import re
+
+from robustbench_gnl.text import printable
+
+_TOKEN = re.compile(
+    # A command in a sentence of ours is the only code; every other backtick is text.
+    r"(?P<command>`(?:gnlbench |--)[^`]*`)"
+    # What GitHub makes a link of, whatever is escaped: an address, a mention, an issue.
+    r"|(?P<live>(?:https?|ftp)://[^\s`]*|\bwww\.[^\s`]+|\b(?:mailto|xmpp):[^\s`]+"
+    r"|[\w.+-]*@\w[^\s`]*|(?<!\w)(?:#|GH-)\d+)"
+    r"|(?P<obeyed>"
+    r"\\(?=[!-/:-@\[-`{-~]|$)"  # a backslash that would take the sign behind it
+    r"|[`*$~]"
+    r"|(?<!\w)_+"  # emphasis cannot begin inside a word, as in `tf_efficientnet`
+    r"|<(?=[A-Za-z/!?])"  # HTML
+    r"|&(?=#?\w+;)"  # an entity
+    r"|\](?=[(\[])"  # a link or an image
+    r"|(?<=\s)#(?=#*$)"  # the end of a heading
+    r")",
+    re.IGNORECASE,
+)
+_BLOCK = re.compile(r"[#\[>|]|[-+=](?=[-+=\s]|$)|\d{1,9}(?=[.)](?:\s|$))")
+"""What begins a heading, a quotation, a list, a definition or a line at the start of a line."""
+
+
+def markdown_text(text: str) -> str:
+    """One line of text: in a paragraph, an item of a list, or a heading.
+
+    Addresses, mentions and numbers of issues stand as code, since no backslash keeps GitHub from
+    making links of them.
+    """
+    escaped = _inline(text)
+    block = _BLOCK.match(escaped)
+    if block is None:
+        return escaped
+    at = block.end() if block[0].isdigit() else 0
+    return f"{escaped[:at]}\\{escaped[at:]}"
+
+
+def markdown_cell(text: str) -> str:
+    """The same in a cell of a table, where `|` has a meaning, and the start of a line has none."""
+    return _inline(text).replace("|", r"\|")
+
+
+def _inline(text: str) -> str:
+    text = printable(text)
+    strikes = text.count("~") > 1  # one alone strikes nothing out
+
+    def as_text(match: re.Match[str]) -> str:
+        found = match[0]
+        if match["command"] or (found == "~" and not strikes):
+            return found
+        return f"`{found}`" if match["live"] else "".join(f"\\{sign}" for sign in found)
+
+    return _TOKEN.sub(as_text, text)

@@ -1,0 +1,37 @@
+"""Text from users as it may be shown: what a terminal or a file would obey is made visible."""
+
+from __future__ import annotations
+
+import re
+
+_UNSAFE = re.compile(
+    "["
+    "\x00-\x1f\x7f-\x9f"  # control characters: C0 (escape sequences, line breaks), DEL, C1
+    "\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # formatting
+    "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"  # letters and marks that are drawn as nothing
+    "\ud800-\udfff"  # surrogates: half a character, or a byte of a path that is no UTF-8
+    "\ufdd0-\ufdef\ufffe\uffff"  # no characters at all; XML cannot hold the last two
+    "\U000e0000-\U000e007f"  # tags: a second, invisible ASCII
+    "]"
+)
+_EMOJI = "\u2190-\u2bff\U0001f000-\U0001faff"
+_JOINED_EMOJI = re.compile(f"[{_EMOJI}\ufe0f]\u200d(?=[{_EMOJI}])")
+
+
+def printable(text: str) -> str:
+    r"""The text on one line, with all that is not shown as a sign of its own escaped: `\x1b`.
+
+    Control characters (escape sequences and line breaks among them), changes of the writing
+    direction, characters without width, lone surrogates and noncharacters become Python's escapes.
+    Everything else stays as it is: letters of every script, and emoji, also joined ones.
+    """
+    if not _UNSAFE.search(text):
+        return text
+    joiners = {match.end() - 1 for match in _JOINED_EMOJI.finditer(text)}
+    return _UNSAFE.sub(
+        lambda match: match[0] if match.start() in joiners else _escaped(match[0]), text
+    )
+
+
+def _escaped(character: str) -> str:
+    return ascii(character)[1:-1]  # `\n`, `\x1b`, `\u202e`, `\U000e0041`
