@@ -14,7 +14,7 @@ ENGINE = PACKAGE.parent / "corruptions"
 
 # Whom each layer may import, besides itself and what stands below it.
 MIDDLE = {"reports", "statistics", "store", "evaluation", "models", "data"}
-BASE = {"metrics", "contents", "normalisation", "records", "reference", "text", "files"}
+BASE = {"metrics", "contents", "modules", "normalisation", "records", "reference", "text", "files"}
 ALLOWED = {
     "cli": MIDDLE | BASE | {"errors"},
     "evaluation": {"data"} | BASE | {"errors"},
@@ -28,6 +28,7 @@ ALLOWED = {
     "reference": {"records", "files", "errors"},
     "records": {"errors"},
     "normalisation": {"errors"},
+    "modules": {"normalisation", "records"},
     "text": set(),
     "files": set(),
     "errors": set(),

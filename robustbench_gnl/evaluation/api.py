@@ -18,10 +18,9 @@ from robustbench_gnl.evaluation.device import check_precision, resolve_device
 from robustbench_gnl.evaluation.environment import environment
 from robustbench_gnl.evaluation.lanes import default_batch_size
 from robustbench_gnl.evaluation.loop import Judged, evaluate_pieces
-from robustbench_gnl.evaluation.module_digest import module_sha256
 from robustbench_gnl.evaluation.network import Network
-from robustbench_gnl.evaluation.own_normalisation import own_normalisation
 from robustbench_gnl.metrics import cells_of
+from robustbench_gnl.modules import module_sha256, own_normalisation
 from robustbench_gnl.normalisation import ChannelValues, given_normalisation
 from robustbench_gnl.records import BLOCK_SIZE, Condition, Model, Piece, Run
 

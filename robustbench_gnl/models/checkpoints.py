@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from robustbench_gnl.errors import ModelError
 from robustbench_gnl.models.checkpoint_files import find_checkpoint, read_config
 from robustbench_gnl.models.pickled_data import NumpyArray
 from robustbench_gnl.models.safe_reading import check_beginning, deserialise
+from robustbench_gnl.normalisation import channel_values
 
 PLAIN_ENTRY = "plain"
 # Of timm and torchvision; then of PyTorch's tutorials, of many research repositories, of DeepSpeed.
@@ -126,8 +126,8 @@ def read_checkpoint(path: str | Path, *, ema: bool = False, best: bool = False) 
         arch=next(_named_architectures(content, arguments, config), None),
         num_classes=classifier_rows(state_dict, _CLASSIFIERS),
         mean=channel_values(arguments.get("mean")) or channel_values(preparation.get("mean")),
-        std=_positive(channel_values(arguments.get("std")))
-        or _positive(channel_values(preparation.get("std"))),
+        std=channel_values(arguments.get("std"), positive=True)
+        or channel_values(preparation.get("std"), positive=True),
         model_args=_mapping(config.get("model_args")) or _mapping(arguments.get("model_kwargs")),
         notes=tuple(_remarks(state_dict)),
     )
@@ -293,25 +293,3 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _positive(values: tuple[float, ...] | None) -> tuple[float, ...] | None:
-    """`None` for what cannot be divided by."""
-    return values if values and min(values) > 0 else None
-
-
-def channel_values(value: Any) -> tuple[float, ...] | None:
-    """One number for each of three channels, `None` for anything else."""
-    if isinstance(value, NumpyArray):
-        value = value.tolist()
-    if not isinstance(value, list | tuple) or len(value) not in (1, 3):
-        return None
-    if not all(isinstance(number, int | float) for number in value):
-        return None
-    try:
-        numbers = tuple(float(number) for number in value)
-    except OverflowError:
-        return None
-    if not all(math.isfinite(number) for number in numbers):
-        return None
-    return numbers if len(numbers) == 3 else numbers * 3

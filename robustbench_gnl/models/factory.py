@@ -24,7 +24,6 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_gnl.errors import GnlbenchError, ModelError, UsageError, did_you_mean
-from robustbench_gnl.records import state_dict_sha256
 
 _LIBRARIES = ("torchvision", "hf-hub")
 _FORM = "package.module:FUNCTION or FILE.py:FUNCTION"
@@ -88,33 +87,6 @@ def build(name: str) -> nn.Module:
                 key=key,
             )
     return made
-
-
-def weights_sha256(module: nn.Module) -> str:
-    """sha256 of the module's state dict, as for every network; quantised and packed entries are
-    taken apart first."""
-    plain: dict[str, Tensor] = {}
-    for key, value in module.state_dict().items():
-        for suffix, tensor in _tensors(value):
-            plain[key + suffix] = tensor
-    return state_dict_sha256(plain)
-
-
-def _tensors(value: Any) -> Iterator[tuple[str, Tensor]]:
-    if isinstance(value, Tensor) and value.is_quantized:
-        dense = value.detach().dequantize()
-        yield ".values", value.detach().int_repr()
-        yield ".dequantised", dense
-    elif isinstance(value, Tensor):
-        dense = value.detach().to_dense() if value.layout != torch.strided else value.detach()
-        yield "", dense
-    elif isinstance(value, tuple | list):
-        for index, part in enumerate(value):
-            for suffix, tensor in _tensors(part):
-                yield f".{index}{suffix}", tensor
-    elif isinstance(value, bytes | str | int | float | bool):
-        digest = hashlib.sha256(repr(value).encode()).digest()
-        yield ".sha256", torch.tensor(list(digest), dtype=torch.uint8)
 
 
 def _import(name: str, place: str) -> ModuleType:

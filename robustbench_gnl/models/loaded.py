@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from robustbench_gnl.errors import UsageError
 from robustbench_gnl.models import checkpoints
 
 ChannelValues = tuple[float, float, float]
@@ -84,23 +82,6 @@ def describe(
         input_size=tuple(cfg["input_size"]),
         notes=notes,
     )
-
-
-def given_normalisation(
-    mean: Sequence[float] | None, std: Sequence[float] | None
-) -> Normalisation | None:
-    if mean is None and std is None:
-        return None
-    valid = mean is not None and std is not None and len(mean) == len(std) == 3
-    finite = all(map(math.isfinite, (*(mean or ()), *(std or ()))))
-    if not valid or not finite or min(std or ()) <= 0:
-        raise UsageError(
-            "Normalisation needs a mean and a std above 0, three numbers each, finite, "
-            f"got mean={mean} and std={std}.",
-            mean=mean,
-            std=std,
-        )
-    return _three(mean or ()), _three(std or ())
 
 
 def _three(values: Sequence[float]) -> ChannelValues:

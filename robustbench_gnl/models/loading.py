@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import timm
-from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import nn
 
 from robustbench_gnl.errors import ModelError, UsageError
@@ -21,14 +20,10 @@ from robustbench_gnl.models import (
     torchvision_models,
 )
 from robustbench_gnl.models.catalogue import ModelName
-from robustbench_gnl.models.loaded import LoadedModel, Normalisation, describe, given_normalisation
+from robustbench_gnl.models.loaded import LoadedModel, Normalisation, describe
+from robustbench_gnl.modules import module_sha256, own_normalisation
+from robustbench_gnl.normalisation import given_normalisation
 from robustbench_gnl.records import state_dict_sha256
-
-_ASSUMED = {
-    "mean": IMAGENET_DEFAULT_MEAN,
-    "std": IMAGENET_DEFAULT_STD,
-    "input_size": (3, 224, 224),
-}
 
 
 def create_model(
@@ -61,8 +56,8 @@ def load_model(
     ema: bool = False,
     best: bool = False,
     num_classes: int | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
+    mean: Sequence[float] | float | str | None = None,
+    std: Sequence[float] | float | None = None,
     **kwargs: Any,
 ) -> LoadedModel:
     """Build a model by name and give it weights.
@@ -76,7 +71,8 @@ def load_model(
         ema: Take the checkpoint's averaged weights.
         best: Take the best checkpoint of a training folder, not the last.
         num_classes: Logits; by default as many as the checkpoint has.
-        mean: For normalisation, one number a channel; goes with `std`.
+        mean: For normalisation, one number a channel or one for all; goes with `std`. `"none"`:
+            the network normalises inside.
         std: Likewise.
         **kwargs: Handed on to `timm.create_model`, or to torchvision's.
 
@@ -147,36 +143,27 @@ def _load_factory(
         notes = (*fit.notes, *more, *checkpoint_loading.notes_on(None, found))
         sha256, weights = found.sha256, found.entry
     else:
-        sha256, weights = factory.weights_sha256(network), "factory"
+        sha256, weights = module_sha256(network), "factory"
         if not network.state_dict():
-            notes = ("the network shows no weights; its run is known by the function's name alone",)
-    config = dict(_config_of(network))
+            notes = ("the network shows no weights; its run is known by the name and the code",)
+    mean, std, assumed = own_normalisation(network)
     source = "factory"
-    if given is None and "mean" not in config and not (found and (found.mean or found.std)):
-        source = "assumed"
-        notes = (
-            *notes,
-            f"{name} does not say how its images are normalised: ImageNet's mean and std are "
-            "assumed; give others with --mean and --std",
-        )
+    if assumed is not None and given is None and not (found and (found.mean or found.std)):
+        source, notes = "assumed", (*notes, assumed)
     module = factory.FactoryNetwork(network, name)
     module.num_classes = getattr(network, "num_classes", None)  # type: ignore[assignment]
-    module.pretrained_cfg = {**_ASSUMED, **config}  # type: ignore[assignment]
+    size = _input_size_of(network)
+    module.pretrained_cfg = {"mean": mean, "std": std, "input_size": size}  # type: ignore[assignment]
     return describe(module, name, sha256, weights, given, found, notes=notes, own_source=source)
 
 
-def _config_of(network: nn.Module) -> Iterator[tuple[str, Any]]:
-    """What a network says of its input, as timm's do; only what can be used."""
+def _input_size_of(network: nn.Module) -> tuple[int, ...]:
+    """What a network says of the size of its input, as timm's do."""
     config = getattr(network, "pretrained_cfg", None)
-    if not isinstance(config, Mapping):
-        return
-    mean, std = (checkpoints.channel_values(config.get(key)) for key in ("mean", "std"))
-    if mean is not None and std is not None and min(std) > 0:
-        yield "mean", mean
-        yield "std", std
-    size = config.get("input_size")
+    size = config.get("input_size") if isinstance(config, Mapping) else None
     if isinstance(size, list | tuple) and len(size) == 3 and all(isinstance(n, int) for n in size):
-        yield "input_size", tuple(size)
+        return tuple(size)
+    return 3, 224, 224
 
 
 def _load_pretrained(

@@ -123,7 +123,7 @@ def test_a_checkpoint_for_it(file: Path, tmp_path: Path) -> None:
 def test_weights_of_any_kind_have_an_identity(file: Path) -> None:
     first, second = (load_model(f"{file}:quantised") for _ in range(2))
     assert first.checkpoint_sha256 != second.checkpoint_sha256  # random weights
-    assert any("by the function's name alone" in note for note in load_model(f"{file}:bare").notes)
+    assert any("by the name and the code" in note for note in load_model(f"{file}:bare").notes)
 
 
 @pytest.mark.parametrize(
