@@ -54,8 +54,9 @@ def demo(
     print_text("")
     for board in boards(runs):
         print_parts(lambda width, board=board: board_tables(board, width=width))  # type: ignore[misc]
+    place = printable(parse_location(db).name)
     print_text(
-        f"\nThe run is stored in {printable(parse_location(db).name)}. Next, for a model of your own:\n"
+        f"\nThe run is stored in {place}. Next, for a model of your own:\n"
         "  gnlbench eval --model efficientnet_gnl_es --ckpt last.pth --data /data/imagenet-c\n"
         "where --data is an ImageNet-C tree, or ImageNet's validation folders to make the\n"
         "corruptions on the fly; then: gnlbench leaderboard"
