@@ -19,6 +19,7 @@ from robustbench_gnl.cli._output import print_parts, print_text
 from robustbench_gnl.cli._request import DataRequest, ModelRequest, Settings
 from robustbench_gnl.cli.evaluate import carry_out, print_runs
 from robustbench_gnl.reference import load_alexnet
+from robustbench_gnl.text import printable
 
 BATCH_SIZE = 10  # two batches a condition: one for each of two processors
 
@@ -53,8 +54,9 @@ def demo(
     print_text("")
     for board in boards(runs):
         print_parts(lambda width, board=board: board_tables(board, width=width))  # type: ignore[misc]
+    place = printable(parse_location(db).name)
     print_text(
-        f"\nThe run is stored in {parse_location(db).name}. Next, for a model of your own:\n"
+        f"\nThe run is stored in {place}. Next, for a model of your own:\n"
         "  gnlbench eval --model efficientnet_gnl_es --ckpt last.pth --data /data/imagenet-c\n"
         "where --data is an ImageNet-C tree, or ImageNet's validation folders to make the\n"
         "corruptions on the fly; then: gnlbench leaderboard"

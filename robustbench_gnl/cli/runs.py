@@ -111,7 +111,7 @@ def show_run(
         print_json({**run_document(found, divisor, details), **run_facts(found, n_pieces)})
     elif format is Format.table:
         print_parts(lambda width: [run_table(found, divisor, details, width=width)])
-        print_text("\n".join(fact_lines(found, n_pieces)))
+        print_text("\n".join(map(printable, fact_lines(found, n_pieces))))
     else:
         print_text(render_run(found, format.value, divisor, details, intervals=ci))
 

@@ -71,7 +71,9 @@ def render_explanations(run: Run, format: str, reference: Reference, details: De
         head = "\n".join(f"- {markdown_text(line)}" for line in head_lines(run))
         blocks = [f"### {markdown_text(run.model.name)}\n\n{head}"]
         for one in found:
-            lines = "\n".join(f"- {label}: {markdown_text(text)}" for label, text in _lines(one))
+            lines = "\n".join(
+                f"- {markdown_text(f'{label}: {text}')}" for label, text in _lines(one)
+            )
             blocks.append(f"#### {markdown_text(f'{one.label}: {one.shown}')}\n{lines}")
         return "\n\n".join(blocks)
     rows = [{**asdict(one), "label": one.label, "reference": reference.name} for one in found]

@@ -14,7 +14,8 @@ _TOKEN = re.compile(
     r"|[\w.+-]*@\w[^\s`]*|(?<!\w)(?:#|GH-)\d+)"
     r"|(?P<obeyed>"
     r"\\(?=[!-/:-@\[-`{-~]|$)"  # a backslash that would take the sign behind it
-    r"|[`*$~]"
+    r"|[`$~]"
+    r"|\*(?!(?<=\w\*)\s)"  # before a space, as in `RVT-S* [Official]`, nothing begins
     r"|(?<!\w)_+"  # emphasis cannot begin inside a word, as in `tf_efficientnet`
     r"|<(?=[A-Za-z/!?])"  # HTML
     r"|&(?=#?\w+;)"  # an entity
@@ -23,7 +24,7 @@ _TOKEN = re.compile(
     r")",
     re.IGNORECASE,
 )
-_BLOCK = re.compile(r"[#\[>|]|[-+=](?=[-+=\s]|$)|\d{1,9}(?=[.)](?:\s|$))")
+_BLOCK = re.compile(r"[#\[>|]|[-+=*](?=[-+=*\s]|$)|\d{1,9}(?=[.)](?:\s|$))")
 """What begins a heading, a quotation, a list, a definition or a line at the start of a line."""
 
 

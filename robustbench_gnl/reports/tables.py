@@ -128,10 +128,10 @@ def _csv(rows: Sequence[Row], columns: Sequence[Column]) -> str:
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 """The start of what a spreadsheet runs as a formula, full-width signs among them."""
 _NO_FORMULA = re.compile(
-    r"[+-]?[\d,]+(\.\d+)?(e[+-]?\d+)?( to [+-]?[\d,]+(\.\d+)?, [\d.]+ %: [^=+\-@|!]*)?",
+    r"-|[+-]?[\d,]+(\.\d+)?(e[+-]?\d+)?( to [+-]?[\d,]+(\.\d+)?, [\d.]+ %: [^=+\-@|!]*)?",
     re.IGNORECASE,
 )
-"""A number, or an interval of two with what it is."""
+"""A dash, a number, or an interval of two with what it is."""
 
 
 def _csv_value(value: Any) -> Any:
