@@ -31,9 +31,9 @@ def given_normalisation(mean: object, std: object) -> tuple[ChannelValues, Chann
     means, stds = _three(mean), _three(std)
     if means is None or stds is None or min(stds) <= 0:
         raise UsageError(
-            "normalisation needs a mean and a std above 0, each of three finite numbers or one for "
-            f"all channels, or the mean {INSIDE!r} for a network that normalises inside; "
-            f"got mean={mean!r} and std={std!r}",
+            "Normalisation needs a mean and a std above 0, three numbers each, finite (or one for "
+            f"all channels), or the mean {INSIDE!r} for a network that normalises inside; "
+            f"got mean={mean!r} and std={std!r}.",
             mean=mean,
             std=std,
         )

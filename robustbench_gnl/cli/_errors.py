@@ -23,11 +23,12 @@ EXIT_OUTPUT = 5  # a disk is full, though it is not the store's
 EXIT_RESOURCES = 5  # so is the memory
 OUTPUT_FAILS = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EBADF, errno.EDQUOT)
 TOO_LITTLE = {
-    errno.ENOMEM: "memory",
-    errno.EMFILE: "file descriptors (ulimit -n)",
-    errno.ENFILE: "file descriptors of the whole machine",
-    errno.EAGAIN: "processes or threads (ulimit -u)",
+    errno.ENOMEM: "not enough memory: allow more (ulimit -v), or do less at once",
+    errno.EMFILE: "too many open files: allow more file descriptors (ulimit -n)",
+    errno.ENFILE: "too many open files on the whole machine: end other programs",
+    errno.EAGAIN: "too many processes or threads: allow more (ulimit -u)",
 }
+"""Number of a system's error, and what to say of it."""
 NO_MEMORY_TO_LOAD = ("failed to map segment", "cannot allocate memory", "cannot create shared")
 """What the loader of libraries says; the ImportError carries no number."""
 EXIT_INTERRUPTED = 130
@@ -56,7 +57,7 @@ def error_boundary() -> Iterator[None]:
             raise
         lacking = _lacking(error)
         if lacking is not None:
-            _fail(f"there is too little {lacking}; allow more, or do less at once", EXIT_RESOURCES)
+            _fail(lacking, EXIT_RESOURCES)
         if isinstance(error, OSError) and error.errno in OUTPUT_FAILS and error.filename is None:
             leave_stdout()
             _fail(
@@ -130,7 +131,7 @@ def _is_of_the_command_line(error: BaseException) -> bool:
 
 
 def _lacking(error: BaseException) -> str | None:
-    """What the machine has too little of, where that is why something failed."""
+    """What to say where something failed because the machine has too little of it."""
     for one in _chain(error):
         if isinstance(one, MemoryError):
             return TOO_LITTLE[errno.ENOMEM]

@@ -15,6 +15,7 @@ from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from secrets import token_hex
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -238,7 +239,8 @@ def _write_conditions(path: Path, key: str, targets: dict[Condition, Path], reci
         Image.fromarray(made).save(content, "JPEG", quality=recipe.jpeg_quality, optimize=True)
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = target.with_name(f"{target.name}.{os.getpid()}{UNFINISHED}")
+            # Short, whatever the image is called: a name may be as long as the system allows.
+            unfinished = target.with_name(f".{os.getpid()}-{token_hex(4)}{UNFINISHED}")
             try:
                 unfinished.write_bytes(content.getbuffer())
                 unfinished.replace(target)

@@ -221,6 +221,11 @@ def _check_calibration(piece: Piece) -> None:
         )
     if any(not (math.isfinite(value) and value >= 0) for value in bins.confidence_sum):
         raise _refusal(piece, "expected finite confidence sums of at least 0")
+
+
+def check_confidences(piece: Piece) -> None:
+    """Refuse a piece from elsewhere whose confidences do not lie in their bins."""
+    bins = piece.calibration
     for b, (n, total) in enumerate(zip(bins.n_images, bins.confidence_sum, strict=True)):
         low, high = n * b / N_CALIBRATION_BINS, n * (b + 1) / N_CALIBRATION_BINS
         if not low - n * _ROUNDING <= total <= high + n * _ROUNDING:

@@ -28,6 +28,7 @@ from robustbench_gnl.store.bounds import (
 )
 from robustbench_gnl.store.checks import (
     RUN_ID,
+    check_confidences,
     check_model,
     check_piece,
     check_run,
@@ -68,17 +69,12 @@ def parse_document(content: bytes) -> Any:
 
     Raises:
         StoreError: An object in it has a key twice, of which JSON libraries drop one in silence.
-        ValueError: It is no JSON, holds a number that JSON does not know, or is larger than any
-            run.
+        ValueError: It is no JSON, or larger than any run.
         RecursionError: It is nested too deep.
     """
     if len(content) > MOST_BYTES:
         raise ValueError(f"more than {MOST_BYTES // 2**20} MiB")
-    return json.loads(content, object_pairs_hook=_without_repeated_keys, parse_constant=_no_number)
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no number in JSON")
+    return json.loads(content, object_pairs_hook=_without_repeated_keys)
 
 
 def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -140,6 +136,7 @@ def check_stored(stored: StoredRun) -> None:
     seen = set()
     for piece in stored.pieces:
         check_piece(piece, stored.protocol, head.block_size)
+        check_confidences(piece)
         if (piece.condition, piece.block) in seen:
             raise StoreError(
                 f"run {head.id} holds {piece.condition}, block {piece.block}, more than once"

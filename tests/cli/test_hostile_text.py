@@ -75,6 +75,7 @@ ELSEWHERE = {
     "models": "prints names of networks that are installed; its pattern is an argument",
     "runs import": "prints ids, whose form is checked",
     "runs delete": "prints messages alone",
+    "runs tag": "prints messages alone",
 }
 
 

@@ -78,7 +78,7 @@ def test_a_wrong_argument_is_a_usage_error(source: Source, argument: str, value:
     [((0.5, 0.5), (1, 1)), (0.5, 0), (0.5, -1), (0.5, (1, 1, 0)), (None, 1), (0, float("inf"))],
 )
 def test_a_wrong_normalisation_is_a_usage_error(source: Source, mean: object, std: object) -> None:
-    with pytest.raises(UsageError, match="normalisation needs a mean and a std"):
+    with pytest.raises(UsageError, match="Normalisation needs a mean and a std"):
         evaluated(source, mean=mean, std=std)
 
 
