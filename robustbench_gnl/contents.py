@@ -48,7 +48,8 @@ class Contents(NamedTuple):
     tree was made from. None where a tree does not state it."""
 
     def differ_from(self, other: Contents) -> bool:
-        """Whether both are known to be of other files."""
+        """Whether both are known to be of other files. A single condition that is kept without its
+        clean images, and without the files it was made from, counts as read from a tree."""
         if self.digest == other.digest:
             return False
         if self.source != other.source:

@@ -64,7 +64,8 @@ def _stated(model: nn.Module) -> tuple[ChannelValues, ChannelValues] | None:
 def _normalises(part: nn.Module) -> bool:
     """Whether a module has a mean and a std of the three channels, or tensors that may be these."""
     tensors = (*part._parameters.values(), *part._buffers.values())
-    if sum(tensor is not None and tensor.numel() == 3 for tensor in tensors) >= 2:
+    known = [one for one in tensors if one is not None and not nn.parameter.is_lazy(one)]
+    if sum(tensor.numel() == 3 for tensor in known) >= 2:
         return True
     values = (getattr(part, name, None) for name in ("mean", "std"))
     return all(
@@ -96,9 +97,18 @@ def module_sha256(module: nn.Module) -> str:
 
 def _code(code: CodeType) -> list[str]:
     """The instructions, constants and names of a function and of those inside it."""
-    constants = [one for one in code.co_consts if not isinstance(one, CodeType)]
+    constants = [_constant(one) for one in code.co_consts if not isinstance(one, CodeType)]
     inner = [line for one in code.co_consts if isinstance(one, CodeType) for line in _code(one)]
     return [code.co_code.hex(), repr(constants), repr(code.co_names), *inner]
+
+
+def _constant(value: Any) -> str:
+    """A constant of a function; the order of a set changes from process to process."""
+    if isinstance(value, frozenset):
+        return f"{{{', '.join(sorted(map(_constant, value)))}}}"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_constant, value))})"
+    return repr(value)
 
 
 def _plain(value: Any) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from corruptions import CorruptionError, EngineUnavailableError
+from corruptions import CorruptionError
 from robustbench_gnl.cli._output import say
 from robustbench_gnl.errors import DataError, GnlbenchError, UsageError
 
@@ -41,8 +41,6 @@ def error_boundary() -> Iterator[None]:
         yield
     except GnlbenchError as error:
         _fail(str(error), error.exit_code)
-    except EngineUnavailableError as error:
-        _fail(str(error), UsageError.exit_code)
     except CorruptionError as error:
         _fail(str(error), UsageError.exit_code)
     except (KeyboardInterrupt, typer.Abort):

@@ -36,20 +36,23 @@ class Candidate:
     stored: dict[tuple[int, Condition], Contents] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     is_finished: bool = False
-    known: tuple[str, ...] = ()
-    """The runs of this model under this protocol that were there when this command began."""
+    known: tuple[str, ...] | None = None
+    """The runs of this model under this protocol that were there when this command began; None
+    until they were looked for."""
 
     def find_stored(
         self, store: Store, source: Source, conditions: Sequence[Condition], *, rerun: bool
     ) -> None:
         """Take up the newest run of this model under this protocol that read these very files,
-        unless a new one is asked for.
+        unless a new one is asked for. Once: a second call changes nothing.
 
         A run of other files that has everything is left alone, and a new one begun.
 
         Raises:
             DataError: A run of other files would have to go on with these.
         """
+        if self.known is not None:
+            return  # the files were compared already
         # Before any is looked at: what appears later is of another process.
         self.known = tuple(store.run_ids_of(self.model, self.protocol))
         others: list[tuple[Run, str]] = []
@@ -232,7 +235,7 @@ def _candidate(
         checkpoint_sha256=loaded.checkpoint_sha256,
         weights=loaded.weights,
         n_params=loaded.n_params,
-        n_classes=loaded.num_classes or n_classes,
+        n_classes=n_classes,
         mean=loaded.mean,
         std=loaded.std,
     )

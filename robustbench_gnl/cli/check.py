@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from robustbench_gnl.cli._app import app
+from robustbench_gnl.cli._errors import leave_stdout
 from robustbench_gnl.cli._evaluation_options import EvaluationOptions, with_evaluation_options
 from robustbench_gnl.cli._given import GIVEN_HELP, GivenRun, given_runs, names_of
 from robustbench_gnl.cli._options import (
@@ -141,7 +142,7 @@ def check(
             raise
         # The reader has seen enough, but the answer stands. Else the interpreter would fail to
         # flush at its exit, with a code of its own.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        leave_stdout()
     try:
         _tell(
             junit,

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from robustbench_gnl.data.class_map import ClassMap
-from robustbench_gnl.data.listing import image_files, subfolders
+from robustbench_gnl.data.listing import image_files, is_unicode, subfolders
 from robustbench_gnl.errors import DataError, ModelError
 from robustbench_gnl.records import IMAGENET
 from robustbench_gnl.reference import data_folder
@@ -79,7 +79,8 @@ def _numbered(folders: Sequence[str], n_classes: int) -> Labels | None:
     """Folders whose names are class indices; None where they cannot be."""
     by_folder = {folder: int(folder) for folder in folders}
     if len(set(by_folder.values())) < len(folders):
-        twice = sorted(folders, key=natural_key)[:2]
+        ordered = sorted(folders, key=by_folder.__getitem__)
+        twice = next(pair for pair in pairwise(ordered) if int(pair[0]) == int(pair[1]))
         raise ModelError(
             f"two class folders have the same number (such as {twice[0]!r} and {twice[1]!r}); "
             f"rename one, {MAP_HINT}"
@@ -196,6 +197,11 @@ def class_folders(root: Path, class_map: ClassMap | None = None) -> list[str]:
             which would leave open what the labels are.
     """
     folders = subfolders(root)
+    for folder in folders:
+        if not is_unicode(folder):
+            raise DataError(
+                f"{root} holds a folder whose name is no Unicode ({folder!r}); rename it", path=root
+            )
     if class_map is not None:
         return [folder for folder in folders if image_files(root / folder)] or folders
     ids = [folder for folder in folders if re.fullmatch(r"n\d{8}", folder)]

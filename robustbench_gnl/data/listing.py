@@ -81,7 +81,7 @@ def list_images(folder: Path, class_folders: Sequence[str]) -> dict[str, str]:
     for class_folder in class_folders:
         for name in image_files(folder / class_folder):
             key, path = image_key(class_folder, name), f"{class_folder}/{name}"
-            if not _is_unicode(key):
+            if not is_unicode(key):
                 raise DataError(
                     f"{folder} holds a file whose name is no Unicode ({path!r}); rename it",
                     path=folder,
@@ -109,7 +109,7 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:  # bytes that no UTF-8 text has, kept by Python as surrogates

@@ -57,7 +57,14 @@ def checked_conditions(conditions: object, source: Source) -> tuple[Condition, .
         UsageError: One is unknown, twice there, or not in the source; or there is none.
     """
     if conditions is None:
-        return tuple(c for c in (CLEAN, *COMMON_CONDITIONS) if source.has(c))
+        found = tuple(c for c in (CLEAN, *COMMON_CONDITIONS) if source.has(c))
+        if not found:
+            there = ", ".join(map(str, sorted(source.trees)[:3]))
+            raise UsageError(
+                f"{source.root} has neither clean images nor common corruptions; name its "
+                f"conditions, such as {there}"
+            )
+        return found
     if isinstance(conditions, str | Condition):
         conditions = (conditions,)
     if not isinstance(conditions, Iterable):

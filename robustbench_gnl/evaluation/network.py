@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from robustbench_gnl.errors import ModelError, UsageError
+from robustbench_gnl.errors import GnlbenchError, ModelError, UsageError
 from robustbench_gnl.evaluation.device import PRECISIONS, full_fp32, inference
 
 Corrupting = Callable[[Tensor], Tensor]
@@ -46,10 +46,12 @@ class Network:
         try:
             self._module.eval().to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         except torch.OutOfMemoryError as error:
+            self._restore_modes()
             raise UsageError(
                 f"the network does not fit into the memory of {self.device}; use another device"
             ) from error
-        except (RuntimeError, TypeError, AttributeError) as error:  # weights without data, ...
+        except (RuntimeError, TypeError, ValueError, AttributeError) as error:  # no data, ...
+            self._restore_modes()
             raise ModelError(
                 f"the network cannot be moved to {self.device} ({_first_line(error)}); give one "
                 "whose weights are loaded"
@@ -62,6 +64,9 @@ class Network:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._restore_modes()
+
+    def _restore_modes(self) -> None:
         for part, was_training in self._training.items():
             part.training = was_training  # each its own: a frozen batch norm stays frozen
 
@@ -75,11 +80,9 @@ class Network:
         try:
             output = self._forward(images, left_to_do)
         except torch.OutOfMemoryError as error:
-            raise UsageError(
-                f"{len(images)} images at a time do not fit into the memory of {self.device}; "
-                f"repeat the command with --batch-size {max(1, len(images) // 2)} or less",
-                batch_size=len(images),
-            ) from error
+            raise self._out_of_memory(len(images)) from error
+        except GnlbenchError:
+            raise
         except Exception as error:  # the network is the user's, and may raise anything
             raise ModelError(
                 f"the network failed on {len(images)} images ({_described(error)}); it must take "
@@ -120,6 +123,12 @@ class Network:
             blank = np.zeros((1, input_size, input_size, 3), np.uint8)
             with full_fp32():
                 output = self._forward(blank)
+        except torch.OutOfMemoryError as error:
+            raise self._out_of_memory(1) from error
+        except GnlbenchError as error:  # of a function of the user, told with its place
+            if isinstance(error.__cause__, Exception):
+                self._check_precision(error.__cause__)
+            raise
         except (RuntimeError, AssertionError, ValueError, MemoryError) as error:
             self._check_precision(error)
             raise UsageError(
@@ -135,6 +144,18 @@ class Network:
             ) from error
         self._n_classes = int(check_logits(output, 1).shape[1])
         return self._n_classes
+
+    def _out_of_memory(self, n_images: int) -> UsageError:
+        way = (
+            f"repeat the command with --batch-size {max(1, n_images // 2)} or less"
+            if n_images > 1
+            else "use another device"
+        )
+        return UsageError(
+            f"{n_images} image{'s' * (n_images > 1)} at a time do{'es' * (n_images == 1)} not fit "
+            f"into the memory of {self.device}; {way}",
+            batch_size=n_images,
+        )
 
     def _check_precision(self, error: Exception) -> None:
         """Raises UsageError where the network's weights are not of the precision of the images."""

@@ -202,6 +202,10 @@ def _clean(file: Path, entry: str, weights: Mapping[Any, Any]) -> dict[str, Tens
         cleaned[key] = _usable(file, key, value)
     if entry in EMA_ENTRIES:
         cleaned.pop("n_averaged", None)  # the step count of torch's AveragedModel
+    if not cleaned:
+        raise ModelError(
+            f"{file} holds no weights: its {entry} entry has counters alone.", path=file
+        )
     for wrapper in _WRAPPERS:
         unwrapped = {key.replace(wrapper, ""): value for key, value in cleaned.items()}
         if len(unwrapped) == len(cleaned):  # no two keys become one

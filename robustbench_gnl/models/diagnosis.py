@@ -105,8 +105,11 @@ def _classes(misfit: Misfit) -> str:
         return ""
     if not classifier_keys(misfit.model).issuperset(misfit.misshapen):
         return ""
-    n_given = misfit.given[misfit.misshapen[0]].shape[0]
-    n_wanted = misfit.model.state_dict()[misfit.misshapen[0]].shape[0]
+    key = misfit.misshapen[0]
+    given, wanted = misfit.given[key], misfit.model.state_dict()[key]
+    if given.ndim != wanted.ndim or not given.ndim:
+        return ""
+    n_given, n_wanted = given.shape[0], wanted.shape[0]
     return (
         f"The checkpoint has {n_given} classes and the network {n_wanted}; "
         "give the checkpoint's number, or another checkpoint."

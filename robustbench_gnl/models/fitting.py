@@ -169,7 +169,9 @@ def _differing(model: nn.Module, wanted: Mapping[str, Tensor], match: Match) -> 
     """Whether shapes differ, the number of classes aside."""
     classifier = diagnosis.classifier_keys(model)
     return any(
-        key not in classifier or wanted[key].shape[1:] != match.weights[key].shape[1:]
+        key not in classifier
+        or wanted[key].ndim != match.weights[key].ndim
+        or wanted[key].shape[1:] != match.weights[key].shape[1:]
         for key in _misshapen(wanted, match.weights)
     )
 

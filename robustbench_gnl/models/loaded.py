@@ -9,8 +9,8 @@ from typing import Any
 from torch import nn
 
 from robustbench_gnl.models import checkpoints
+from robustbench_gnl.normalisation import ChannelValues
 
-ChannelValues = tuple[float, float, float]
 Normalisation = tuple[ChannelValues, ChannelValues]
 """Mean and std."""
 

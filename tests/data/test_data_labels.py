@@ -133,8 +133,17 @@ def test_numbers_from_one_are_an_order() -> None:
 
 
 def test_one_number_twice_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"the same number \(such as '0?1' and '0?1'\)"):
-        labels_of_folders(["1", "01", "2"], 3)
+    with pytest.raises(ModelError, match=r"the same number \(such as '0?2' and '0?2'\)"):
+        labels_of_folders(["0", "1", "2", "02"], 10)
+
+
+def test_a_folder_whose_name_is_no_unicode_is_refused(tmp_path: Path) -> None:
+    import os
+
+    root = make_clean_tree(tmp_path / "val", folders=["a", "b"], n_per_class=1)
+    os.mkdir(os.fsencode(root) + b"/c\xff")
+    with pytest.raises(DataError, match="no Unicode"):
+        open_source(root)
 
 
 @pytest.mark.parametrize("n_classes", [2, 4, 1000])

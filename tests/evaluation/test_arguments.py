@@ -21,7 +21,7 @@ from robustbench_gnl.data import Recipe, Source, open_source
 from robustbench_gnl.errors import GnlbenchError, GnlbenchWarning, ModelError, UsageError
 from robustbench_gnl.modules import module_sha256, own_normalisation
 from robustbench_gnl.records import CLEAN, Condition, parse_conditions, state_dict_sha256
-from tests.trees import make_clean_tree
+from tests.trees import make_clean_tree, make_released_tree
 
 FOG = Condition("fog", 3)
 
@@ -381,3 +381,51 @@ def test_a_script_without_a_main_guard_is_told(tmp_path: Path) -> None:
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("robustbench_gnl.errors.UsageError: a worker process ended")
     assert '`if __name__ == "__main__":`' in last
+
+
+def test_a_module_that_is_still_to_be_shaped(source: Source) -> None:
+    module = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LazyLinear(1000))
+    for options in ({}, {"mean": None}):
+        with pytest.raises(ModelError, match="whose weights are loaded"):
+            evaluated(source, module, **options)
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_full_memory_is_no_wrong_size(source: Source, later: bool) -> None:
+    def fail(images: torch.Tensor) -> torch.Tensor:
+        if later and len(images) == 1:
+            return logits(images)
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(UsageError, match="not fit into the memory of cpu"):
+        evaluated(source, Answers(fail))
+
+
+def test_training_modes_are_put_back_when_a_network_cannot_be_moved(source: Source) -> None:
+    module = nn.Linear(3, 3, device="meta").train()
+    with pytest.raises(ModelError):
+        evaluated(source, module)
+    assert module.training
+
+
+def test_a_tree_of_extra_corruptions_is_no_empty_run(tmp_path: Path) -> None:
+    root = make_released_tree(tmp_path / "tree", names=("speckle_noise",), severities=(1,))
+    with pytest.raises(UsageError, match="name its conditions, such as speckle_noise/1"):
+        robustbench_gnl.evaluate(Constant(), root, mean="none")
+    assert evaluated(root, conditions="speckle_noise/1").cells
+
+
+DIGEST = """
+import torch
+from robustbench_gnl.modules import module_sha256
+class Chooses(torch.nn.Module):
+    def forward(self, images, kind="alpha"):
+        return images if kind in {"alpha", "beta", "gamma", "delta"} else None
+print(module_sha256(Chooses()))
+"""
+
+
+def test_the_digest_of_code_is_the_same_in_every_process(run_python: Callable[..., Any]) -> None:
+    digests = {run_python(f"import os\n{DIGEST}").stdout for _ in range(3)}
+    assert len(digests) == 1
+    assert len(digests.pop()) == 65

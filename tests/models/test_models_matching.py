@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import safetensors.torch
+import timm
 import torch
 from torch import Tensor, nn
 
@@ -400,3 +401,18 @@ def test_the_content_tells_the_kind_of_file(weights: Weights, tmp_path: Path) ->
     torch.save(weights, tmp_path / "b.safetensors")
     for name in ("a.bin", "b.safetensors"):
         assert read_checkpoint(tmp_path / name).state_dict.keys() == weights.keys()
+
+
+def test_averaged_weights_that_are_a_counter_alone(tmp_path: Path) -> None:
+    path = tmp_path / "ema.pth"
+    torch.save({"state_dict": {"a": torch.ones(1)}, "ema": {"n_averaged": torch.tensor(1)}}, path)
+    with pytest.raises(ModelError, match=r"counters alone|no averaged weights"):
+        read_checkpoint(path, ema=True)
+
+
+def test_a_classifier_of_another_rank_does_not_fit(tmp_path: Path) -> None:
+    state = timm.create_model("resnet18").state_dict()
+    state["fc.bias"] = torch.tensor(1.0)
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(ModelError, match=r"fc\.bias"):
+        load_model("resnet18", tmp_path / "a.pth")
