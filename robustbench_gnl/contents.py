@@ -126,12 +126,17 @@ def cell_contents(run: Run) -> dict[Condition, Contents]:
     return contents_of(known, run.protocol.source)
 
 
+def _images_a_block(run: Run) -> int:
+    """How many images a digest covers; a block may be larger than the image set."""
+    return min(run.block_size, run.protocol.n_images)
+
+
 def differing_cells(one: Run, other: Run) -> list[Condition]:
     """The cells for which two runs of one protocol are known to have read other files.
 
     Runs that are cut into blocks of different sizes have no digests in common to compare.
     """
-    if one.block_size != other.block_size:
+    if _images_a_block(one) != _images_a_block(other):
         return []
     theirs = cell_contents(other)
     return [
@@ -145,7 +150,8 @@ def grouped_by_contents(runs: Iterable[Run]) -> list[list[Run]]:
     """Runs of one protocol in groups, within which no two are known to have read other files."""
     groups: list[tuple[list[Run], _Seen]] = []
     for run in runs:
-        own = {(run.block_size, cell): found for cell, found in cell_contents(run).items()}
+        size = _images_a_block(run)
+        own = {(size, cell): found for cell, found in cell_contents(run).items()}
         fitting = (group for group in groups if not _contradicts(own, group[1]))
         members, seen = next(fitting, ([], {}))
         if not members:

@@ -103,4 +103,7 @@ def test_runs_are_grouped_by_what_they_read() -> None:
 
 
 def test_blocks_of_other_sizes_have_no_digests_in_common() -> None:
-    assert differing_cells(run_of({FOG: CLEAN_A}), run_of({FOG: CLEAN_B}, block_size=4)) == []
+    a, b = {CLEAN: CLEAN_A, FOG: CLEAN_A}, {CLEAN: CLEAN_B, FOG: CLEAN_B}
+    assert differing_cells(run_of(a), run_of(b, block_size=4)) == []
+    # A block that is larger than the image set is one block all the same.
+    assert differing_cells(run_of(a), run_of(b, block_size=512)) == [CLEAN, FOG]

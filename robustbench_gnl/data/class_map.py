@@ -42,6 +42,12 @@ class ClassMap:
         """
         forward = _classes(self.pairs)
         backward = _classes((other, one) for one, other in self.pairs)
+        if all(f in forward and f in backward and forward[f] != backward[f] for f in folders):
+            raise DataError(
+                f"{self.path} can be read as folder to class and as class to folder, with other "
+                f"labels (such as {folders[0]!r}); write a .txt with a folder a line instead",
+                path=self.path,
+            )
         best = max((forward, backward), key=lambda found: sum(f in found for f in folders))
         missing = [folder for folder in folders if folder not in best]
         if missing:
@@ -135,9 +141,9 @@ def _csv_pairs(text: str) -> list[tuple[str | int, str | int]]:
     first = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=first.count)
     rows = [row for row in csv.reader(text.splitlines(), delimiter=delimiter) if any(row)]
-    short = next((i for i, row in enumerate(rows, start=1) if len(row) < 2), None)
-    if short is not None:
-        raise ValueError(f"row {short} has fewer than two columns")
+    odd = next((i for i, row in enumerate(rows, start=1) if len(row) != 2), None)
+    if odd is not None:
+        raise ValueError(f"row {odd} has {len(rows[odd - 1])} columns, not two")
     pairs = [(row[0].strip(), row[1].strip()) for row in rows]
     is_header = not any(_INDEX.fullmatch(text) or _WORDNET_ID.fullmatch(text) for text in pairs[0])
     return [*pairs[1:]] if is_header else [*pairs]

@@ -255,6 +255,14 @@ def test_a_class_map_that_does_not_fit(
         labels_of_folders(sorted(PETS), n_classes, class_map(tmp_path / "map.json", content))
 
 
+def test_a_class_map_that_can_be_read_both_ways(tmp_path: Path) -> None:
+    both = class_map(tmp_path / "map.json", {"0": "2", "1": "0", "2": "1"})
+    with pytest.raises(DataError, match="can be read as folder to class and as class to folder"):
+        labels_of_folders(["0", "1", "2"], 3, both)
+    same = class_map(tmp_path / "same.json", {"0": 0, "1": 1, "2": 2})
+    assert labels_of_folders(["0", "1", "2"], 3, same).by_folder == {"0": 0, "1": 1, "2": 2}
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
@@ -267,7 +275,8 @@ def test_a_class_map_that_does_not_fit(
         ("a.txt", "a\n\nb", "line 2 is empty"),
         ("a.txt", "a\nb\na", "'a' twice"),
         ("a.txt", "", "holds no classes"),
-        ("a.csv", "a,1\nb", "row 2 has fewer than two columns"),
+        ("a.csv", "a,1\nb", "row 2 has 1 columns, not two"),
+        ("a.csv", ",folder,label\n0,cat,1\n1,dog,0\n", "row 1 has 3 columns, not two"),
         ("a.pkl", "", "a pickle, which could run a program"),
         ("a.json", "[" * 100_000, "cannot read the class map"),
     ],
