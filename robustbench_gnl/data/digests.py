@@ -50,7 +50,9 @@ def contents_at_hand(source: Source, condition: Condition, keys: Sequence[str]) 
     Raises:
         DataError: A file cannot be read.
     """
-    digest = combined_digest(files_sha256(source.paths(condition, keys)))
+    digests = files_sha256(source.paths(condition, keys))
+    source.check_written(condition, keys, digests)
+    digest = combined_digest(digests)
     if source.is_made_here(condition) or source.kind not in CORRUPTED_HERE:
         return Contents(digest, digest)
     return Contents(digest, source.made_from(condition, keys))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from unicodedata import normalize
@@ -12,8 +13,9 @@ import corruptions
 from robustbench_gnl.contents import combined_digest
 from robustbench_gnl.data.class_map import ClassMap
 from robustbench_gnl.data.labels import Labels, labels_of_folders
-from robustbench_gnl.data.manifest import Manifest
+from robustbench_gnl.data.manifest import MANIFEST_NAME, Manifest
 from robustbench_gnl.data.pixels import CROP, Recipe, jpeg_decoder
+from robustbench_gnl.data.written import WrittenFiles, read_written
 from robustbench_gnl.errors import DataError
 from robustbench_gnl.records import IMAGENET, Condition, ImageSet, Protocol
 from robustbench_gnl.reference import known_image_sets
@@ -82,6 +84,40 @@ class Source:
         if stated is None or self.is_made_here(condition) or not all(key in stated for key in keys):
             return None
         return combined_digest(bytes.fromhex(stated[key]) for key in keys)
+
+    @cached_property
+    def written_files(self) -> WrittenFiles | None:
+        """The digests of the files of a tree that gnlbench wrote; None where it states none.
+
+        Raises:
+            DataError: The list of them is damaged.
+        """
+        stated = self.manifest.clean_images if self.manifest else None
+        return None if stated is None else read_written(self.root, tuple(stated))
+
+    def check_written(
+        self, condition: Condition, keys: Sequence[str], digests: Sequence[bytes]
+    ) -> None:
+        """Refuse files of a tree that are no longer those that gnlbench wrote.
+
+        Args:
+            digests: The sha256 of the file of each image.
+
+        Raises:
+            DataError: One was changed.
+        """
+        if self.is_made_here(condition) or self.written_files is None:
+            return
+        for key, digest in zip(keys, digests, strict=True):
+            stated = self.written_files.get(condition, key)
+            if stated is not None and not digest.hex().startswith(stated):
+                (path,) = self.paths(condition, [key])
+                raise DataError(
+                    f"{path} was changed since gnlbench wrote it; write it anew with `gnlbench "
+                    f"corrupt` after removing it, or remove {MANIFEST_NAME} to have the tree "
+                    "treated as one of unknown origin",
+                    path=path,
+                )
 
     def first(self, n_images: int | None) -> Source:
         """The source cut to the first images of the sorted keys, the same in every cell."""

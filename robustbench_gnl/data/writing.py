@@ -10,7 +10,7 @@ import errno
 import io
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,12 +22,13 @@ from filelock import FileLock, Timeout
 from PIL import Image
 
 import corruptions
-from robustbench_gnl.data.digests import files_sha256
+from robustbench_gnl.data.digests import file_sha256, files_sha256
 from robustbench_gnl.data.listing import subfolders
 from robustbench_gnl.data.manifest import MANIFEST_NAME, Manifest, read_manifest, write_manifest
 from robustbench_gnl.data.pixels import Recipe, clean_crop, read_image
 from robustbench_gnl.data.sources import Source
 from robustbench_gnl.data.workers import result_of, submit
+from robustbench_gnl.data.written import DIGITS, FILES_NAME, WrittenFiles, read_written
 from robustbench_gnl.errors import StoreError, UsageError
 from robustbench_gnl.records import CLEAN, Condition, ImageSet
 
@@ -36,6 +37,9 @@ UNFINISHED = ".gnlbench-unfinished"
 END_OF_IMAGE = b"\xff\xd9"
 IMAGES_A_TASK = 8
 TASKS_AHEAD_PER_WORKER = 2
+FILES_BETWEEN_NOTES = 75_000
+"""After so many files their digests are put on the disk."""
+Written = tuple[int, int, dict[tuple[Condition, str], str]]
 BYTES_AN_IMAGE = 20_000
 """About what an image of 224 x 224 takes at quality 85."""
 
@@ -169,8 +173,11 @@ def write_tree(
     """
     keys = tuple(source.files)
     recipe = source.recipe or Recipe()
-    waiting: deque[Future[tuple[int, int]]] = deque()
-    written = there = 0
+    manifest = read_manifest(root)
+    stated = manifest.clean_images if manifest else None  # None: begun by an older version
+    files = None if stated is None else read_written(root, tuple(stated))
+    waiting: deque[Future[Written]] = deque()
+    written = there = n_noted = 0
     size = max(1, min(IMAGES_A_TASK, len(keys) // (TASKS_AHEAD_PER_WORKER * n_workers or 1)))
     starts = range(0, len(keys), size)
     try:
@@ -178,18 +185,38 @@ def write_tree(
             some = keys[start : start + size]
             paths = source.paths(Condition("clean", 0), some)
             folders = [source.files[key].rsplit("/", 1)[0] for key in some]
-            task = (paths, some, folders, root, tuple(conditions), recipe)
+            unknown = frozenset(
+                (condition, key)
+                for condition in conditions
+                for key in some
+                if files is not None and files.get(condition, key) is None
+            )
+            task = (paths, some, folders, root, tuple(conditions), recipe, unknown)
             waiting.append(submit(executor, write_images, *task))
             while len(waiting) > max(1, TASKS_AHEAD_PER_WORKER * n_workers) or (
                 waiting and start == starts[-1]
             ):
-                n_written, n_there = result_of(waiting.popleft())
+                n_written, n_there, digests = result_of(waiting.popleft())
                 written, there = written + n_written, there + n_there
                 on_images(n_written + n_there)
+                for (condition, key), digest in digests.items():
+                    if files is not None:
+                        files.set(condition, key, digest)
+                n_noted += len(digests)
+                if n_noted >= FILES_BETWEEN_NOTES and files is not None:
+                    _note(files, root)
+                    n_noted = 0
     finally:
         for future in waiting:
             future.cancel()
+        if n_noted and files is not None:
+            _note(files, root)
     return written, there
+
+
+def _note(files: WrittenFiles, root: Path) -> None:
+    with writing(root / FILES_NAME):
+        files.write(root)
 
 
 def write_images(
@@ -199,16 +226,29 @@ def write_images(
     root: Path,
     conditions: Sequence[Condition],
     recipe: Recipe,
-) -> tuple[int, int]:
-    """The missing conditions of some images; each is decoded and cropped once."""
+    unknown: Collection[tuple[Condition, str]] = (),
+) -> Written:
+    """The missing conditions of some images; each is decoded and cropped once.
+
+    Args:
+        unknown: Files whose digest is not known, also of those that are there.
+
+    Returns:
+        How many files were written, how many were there, and the digests of all that were written
+        and of the unknown ones.
+    """
     written = 0
+    digests: dict[tuple[Condition, str], str] = {}
     for path, key, folder in zip(paths, keys, folders, strict=True):
         targets = {condition: tree_path(root, condition, folder, path) for condition in conditions}
         missing = {c: target for c, target in targets.items() if not is_whole(target)}
         if missing:
             _write_conditions(path, key, missing, recipe)
             written += len(missing)
-    return written, len(paths) * len(conditions) - written
+        for condition, target in targets.items():
+            if condition in missing or (condition, key) in unknown:
+                digests[condition, key] = file_sha256(target).hex()[:DIGITS]
+    return written, len(paths) * len(conditions) - written, digests
 
 
 def is_whole(path: Path) -> bool:

@@ -82,6 +82,7 @@ def evaluate_pieces(
         now = time.perf_counter()
         seconds, clock = (now - clock) / len(outputs), now
         images = slice(batch.start, batch.start + len(batch.images))
+        source.check_written(batch.condition, all_keys[images], batch.digests)
         for index, logits in outputs.items():
             check_finite(logits, batch.condition, judged[index].image_set.keys[batch.start])
             facts = open_facts.setdefault(index, PieceFacts(batch.block, batch.condition))

@@ -135,15 +135,44 @@ def test_a_run_of_a_tree_goes_on_from_its_clean_images(
     assert evaluated(others)["run_id"] != begun["run_id"]
 
 
-def test_a_tree_that_was_changed_is_another(
-    evaluated: Callable[..., dict], photographs: Path, tmp_path: Path
+def test_a_tree_that_was_changed_is_refused(
+    evaluated: Callable[..., dict], model: tuple[object, ...], photographs: Path, tmp_path: Path
+) -> None:
+    evaluated(photographs)
+    tree = written(photographs, tmp_path / "tree")
+    victim = sorted(tree.glob("fog/1/*/*"))[-1]
+    content = victim.read_bytes()
+    Image.new("RGB", (224, 224), (255, 0, 0)).save(victim, "JPEG", quality=85)
+    rest = ("eval", *model, "--data", tree, *FEW, "--db", tmp_path / "db")
+    for options in ((), ("--rerun",), ("--limit", "6", "--rerun")):
+        refused = gnlbench(*rest, *options, check=3)
+        assert f"{victim} was changed since gnlbench wrote it" in refused.stderr
+    gnlbench(*rest, "--rerun", "--corruptions", "contrast")  # these files are as they were
+    victim.unlink()
+    gnlbench("corrupt", photographs, tree, *FEW)
+    assert victim.read_bytes() == content
+    gnlbench(*rest)
+
+
+def test_digests_of_written_files_are_completed(photographs: Path, tmp_path: Path) -> None:
+    tree = written(photographs, tmp_path / "tree")
+    digests = (tree / "gnlbench-files.json").read_bytes()
+    (tree / "gnlbench-files.json").unlink()  # as after a power cut
+    next(tree.glob("contrast/1/*/*")).unlink()
+    gnlbench("corrupt", photographs, tree, *FEW)
+    assert (tree / "gnlbench-files.json").read_bytes() == digests
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"version": 2}', '{"version": 1, "files": {"fog/1": "ab"}}']
+)
+def test_digests_that_gnlbench_did_not_write(
+    content: str, model: tuple[object, ...], photographs: Path, tmp_path: Path
 ) -> None:
     tree = written(photographs, tmp_path / "tree")
-    before = evaluated(tree)
-    blurred(tree)
-    after = evaluated(tree)
-    assert after["run_id"] != before["run_id"]
-    assert len(gnlbench_json("leaderboard", "--db", tmp_path / "db")["boards"]) == 2
+    (tree / "gnlbench-files.json").write_text(content)
+    refused = gnlbench("eval", *model, "--data", tree, *FEW, "--db", tmp_path / "db", check=3)
+    assert "is not a list of digests that gnlbench wrote" in refused.stderr
 
 
 def test_the_manifest_of_an_older_tree_states_no_files(
@@ -154,6 +183,7 @@ def test_the_manifest_of_an_older_tree_states_no_files(
     manifest = json.loads(path.read_text())
     del manifest["clean_images"]
     path.write_text(json.dumps(manifest))
+    (tree / "gnlbench-files.json").unlink()
     run = evaluated(tree)
     assert evaluated(tree)["run_id"] == run["run_id"]
     assert evaluated(photographs)["run_id"] == run["run_id"]  # as it was before files were stated
