@@ -1,10 +1,13 @@
-"""Opening a file that a user names so that no pipe, device or endless file stops the command."""
+"""Files as users name them: no pipe, device or endless file stops a command, and what is written
+is there whole or not at all."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
+import secrets
 import select
 import stat
 import time
@@ -58,6 +61,55 @@ def open_to_append(path: Path) -> BinaryIO:
     except BaseException:
         os.close(number)
         raise
+
+
+def read_regular(path: Path, most_bytes: int) -> bytes:
+    """All of a regular file.
+
+    Raises:
+        OSError: It is a pipe, a device or a folder, larger than `most_bytes`, or cannot be read;
+            `strerror` says what.
+    """
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(number, "rb") as file:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        return bytes(read_bounded(file, most_bytes))
+
+
+def replace_file(target: Path, data: bytes, mode: int | None = None) -> None:
+    """Write beside a file, then take its place: a reader never sees half of it.
+
+    Args:
+        mode: Permissions; None: as new files have them.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    temporary = target.with_name(f".gnlbench-{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        with temporary.open("xb") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), stat.S_IMODE(mode))
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def kind_of(mode: int) -> str:
+    """What a file that is not a regular one is called, by its `st_mode`."""
+    kinds = {
+        stat.S_IFIFO: "a pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+        stat.S_IFDIR: "a folder",
+    }
+    return kinds.get(stat.S_IFMT(mode), "something else")
 
 
 def read_bounded(file: BinaryIO, most_bytes: int) -> bytearray:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -23,6 +24,8 @@ CLOCK_WHEN_BEGUN = "clock_when_begun"
 """Of a run's environment: what the clock said, where the newest run before it was begun later."""
 IMAGENET = "imagenet-1k"
 """The label set of ImageNet's 1,000 classes; with a suffix, a mapping of own folders onto them."""
+SHA256 = re.compile(r"[0-9a-f]{64}")
+"""The form of every digest and fingerprint."""
 SCHEMA_VERSION = 1
 """Version of the JSON that commands print and exchange."""
 

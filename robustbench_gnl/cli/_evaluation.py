@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from robustbench_gnl.cli._output import say
-from robustbench_gnl.cli._plan import Candidate, Plan
+from robustbench_gnl.cli._plan import Candidate, Plan, lacks
 from robustbench_gnl.cli._progress import EvaluationProgress
 from robustbench_gnl.cli._tags import say_what_tags_mean
 from robustbench_gnl.errors import DataError, GnlbenchError, StoreError
@@ -25,7 +25,7 @@ def evaluate_plan(plan: Plan, store: Store, command: str) -> list[Run]:
 
     for candidate in plan.candidates:
         candidate.find_stored(store, plan.source, plan.conditions, rerun=plan.settings.rerun)
-    todo = [each for each in plan.candidates if _lacks(each, plan)]
+    todo = [each for each in plan.candidates if lacks(each.stored, plan.conditions, plan.layout)]
     if todo:
         check_trees(plan.source, plan.conditions)
         try:
@@ -109,11 +109,6 @@ def _forgotten_if_empty(run_id: str, store: Store) -> Iterator[None]:
             if not store.stored_pieces(run_id):
                 store.delete_run(run_id)
         raise
-
-
-def _lacks(candidate: Candidate, plan: Plan) -> bool:
-    blocks = range(plan.layout.n_blocks)
-    return any((b, c) not in candidate.stored for c in plan.conditions for b in blocks)
 
 
 def _store_piece(store: Store, candidate: Candidate, piece: Piece) -> None:

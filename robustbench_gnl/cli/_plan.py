@@ -64,8 +64,7 @@ class Candidate:
                 self.is_finished = run.finished_at is not None
                 self.stored = stored
                 break
-            n_blocks = -(-source.n_images // run.block_size)
-            if any((b, c) not in stored for c in conditions for b in range(n_blocks)):
+            if lacks(stored, conditions, layout_of(source, run.block_size)):
                 others.append((run, difference))
             else:
                 say(
@@ -83,14 +82,30 @@ class Candidate:
             )
 
 
+def layout_of(source: Source, block_size: int, batch_size: int = 1) -> Layout:
+    """How the images of a source are cut."""
+    from robustbench_gnl.data import Layout
+
+    return Layout(source.n_images, block_size, batch_size)
+
+
+def lacks(
+    stored: Mapping[tuple[int, Condition], Contents],
+    conditions: Sequence[Condition],
+    layout: Layout,
+) -> bool:
+    """Whether a piece is still to be evaluated."""
+    blocks = range(layout.n_blocks)
+    return any((block, condition) not in stored for condition in conditions for block in blocks)
+
+
 def difference_from(
     source: Source, run: Run, stored: Mapping[tuple[int, Condition], Contents]
 ) -> str | None:
     """Where the data at hand are known to be other files than those that a run read."""
-    from robustbench_gnl.data import Layout, first_difference
+    from robustbench_gnl.data import first_difference
 
-    layout = Layout(source.n_images, run.block_size, batch_size=1)
-    found = first_difference(source, layout, stored)
+    found = first_difference(source, layout_of(source, run.block_size), stored)
     return None if found is None else f"{found[1]}, block {found[0]}"
 
 
@@ -108,15 +123,13 @@ class Plan:
     @property
     def layout(self) -> Layout:
         """One layout for all the networks, since they share the images."""
-        from robustbench_gnl.data import Layout
-
         sizes = {candidate.block_size for candidate in self.candidates}
         if len(sizes) > 1:
             raise UsageError(
                 "the stored runs of these models were cut into blocks of different sizes "
                 f"({', '.join(map(str, sorted(sizes)))}); evaluate them one by one"
             )
-        return Layout(self.source.n_images, sizes.pop(), self.batch_size)
+        return layout_of(self.source, sizes.pop(), self.batch_size)
 
     @property
     def batch_size(self) -> int:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import re
-import secrets
 import shutil
 import stat
 import tempfile
@@ -16,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robustbench_gnl.errors import DataError, GnlbenchError, StoreError, UsageError
-from robustbench_gnl.files import open_to_append, open_to_read, read_bounded
+from robustbench_gnl.files import open_to_append, open_to_read, read_bounded, replace_file
 
 if TYPE_CHECKING:
     from robustbench_gnl.store import StoredRun
@@ -105,25 +103,9 @@ def write_whole(
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         if make_folder:
             target.parent.mkdir(parents=True, exist_ok=True)
-        _replace(target, data, mode)
+        replace_file(target, data, mode)
     except (OSError, ValueError) as error:
         raise _cannot_write(path, error, f"name another file with {option}", failure) from error
-
-
-def _replace(target: Path, data: bytes, mode: int | None) -> None:
-    """Write beside the file, then take its place."""
-    temporary = target.with_name(f".gnlbench-{os.getpid()}-{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("xb") as file:
-            if mode is not None:
-                os.fchmod(file.fileno(), stat.S_IMODE(mode))
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def append(path: Path, text: str) -> None:

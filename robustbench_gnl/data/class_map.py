@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from unicodedata import normalize
 
 from robustbench_gnl.errors import DataError
+from robustbench_gnl.files import read_regular
 
 LARGEST_FILE = 2**26
 _WORDNET_ID = re.compile(r"n\d{8}")
@@ -93,11 +93,8 @@ def read_class_map(path: Path) -> ClassMap:
             f"{path} is a pickle, which could run a program when it is read; {EXPECTED}", path=path
         )
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise DataError(f"{path} is not a regular file; {EXPECTED}", path=path)
-        if path.stat().st_size > LARGEST_FILE:
-            raise DataError(f"{path} is larger than {LARGEST_FILE:,} bytes; {EXPECTED}", path=path)
-        text = normalize("NFC", path.read_text(encoding="utf-8-sig"))  # as image keys are
+        content = read_regular(path, LARGEST_FILE).decode("utf-8-sig")
+        text = normalize("NFC", content)  # as image keys are
         pairs = _pairs(path.suffix.lower(), text)
     except (OSError, ValueError, RecursionError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error

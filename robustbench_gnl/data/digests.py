@@ -94,7 +94,7 @@ def check_clean_images(source: Source) -> None:
     Raises:
         DataError: Some of the clean files, all over the tree, are others than its manifest states.
     """
-    stated = source.manifest.clean_images if source.manifest else None
+    stated = source.stated_clean_images
     if stated is None or source.clean_tree is None:
         return
     keys = [key for key in source.files if key in stated]

@@ -8,15 +8,14 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from robustbench_gnl.errors import DataError
+from robustbench_gnl.files import read_regular, replace_file
+from robustbench_gnl.records import SHA256
 
 MANIFEST_NAME = "gnlbench-manifest.json"
 MANIFEST_VERSION = 1
@@ -24,7 +23,6 @@ LARGEST_MANIFEST = 2**28
 """Bytes: the digests of two million images."""
 LONGEST_TEXT = 200
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 T = TypeVar("T")
 
 
@@ -50,17 +48,7 @@ def read_manifest(root: Path) -> Manifest | None:
     """
     path = root / MANIFEST_NAME
     try:
-        mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise _not_a_manifest(path, error.strerror or error) from error
-    if not stat.S_ISREG(mode):  # opening a pipe would wait for a writer
-        raise _not_a_manifest(path, "it is not a regular file")
-    try:
-        if path.stat().st_size > LARGEST_MANIFEST:
-            raise ValueError(f"it is larger than {LARGEST_MANIFEST:,} bytes")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_regular(path, LARGEST_MANIFEST).decode("utf-8"))
         version = _typed(content, "manifest_version", int)
         if version != MANIFEST_VERSION:
             raise DataError(
@@ -69,8 +57,10 @@ def read_manifest(root: Path) -> Manifest | None:
                 path=path,
             )
         return _manifest(content)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError, MemoryError) as error:
-        raise _not_a_manifest(path, error) from error
+        raise _not_a_manifest(path, getattr(error, "strerror", None) or error) from error
 
 
 def _manifest(content: Mapping[str, Any]) -> Manifest:
@@ -95,10 +85,10 @@ def _manifest(content: Mapping[str, Any]) -> Manifest:
         text = getattr(manifest, name)
         if not (text.isascii() and text.isprintable() and 0 < len(text) <= LONGEST_TEXT):
             raise ValueError(f"its {name} is not a short text of ASCII letters")
-    if manifest.images is not None and not _SHA256.fullmatch(manifest.images):
+    if manifest.images is not None and not SHA256.fullmatch(manifest.images):
         raise ValueError("its fingerprint of images is not a sha256")
     for key, digest in (manifest.clean_images or {}).items():
-        if not (isinstance(digest, str) and _SHA256.fullmatch(digest)):
+        if not (isinstance(digest, str) and SHA256.fullmatch(digest)):
             raise ValueError(f"the digest of {key[:80]!r} is not a sha256")
     return manifest
 
@@ -127,7 +117,4 @@ def write_manifest(root: Path, manifest: Manifest) -> None:
     """
     stated = {name: value for name, value in asdict(manifest).items() if value is not None}
     content = {"manifest_version": MANIFEST_VERSION, "jpeg_quality": None, **stated}
-    text = json.dumps(content, indent=2)
-    unfinished = root / f".{MANIFEST_NAME}.{os.getpid()}"
-    unfinished.write_text(text + "\n")
-    unfinished.replace(root / MANIFEST_NAME)
+    replace_file(root / MANIFEST_NAME, (json.dumps(content, indent=2) + "\n").encode())

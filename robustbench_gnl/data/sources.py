@@ -77,10 +77,15 @@ class Source:
         tree = self.trees[condition]
         return [tree / self.files[key] for key in keys]
 
+    @property
+    def stated_clean_images(self) -> Mapping[str, str] | None:
+        """Image key to the sha256 of the clean file it was made from, where a manifest says so."""
+        return self.manifest.clean_images if self.manifest else None
+
     def made_from(self, condition: Condition, keys: Sequence[str]) -> str | None:
         """Digest of the clean files that some images of a tree were made from, as its manifest
         states it; None where it does not, or the files of the images are read themselves."""
-        stated = self.manifest.clean_images if self.manifest else None
+        stated = self.stated_clean_images
         if stated is None or self.is_made_here(condition) or not all(key in stated for key in keys):
             return None
         return combined_digest(bytes.fromhex(stated[key]) for key in keys)
@@ -92,7 +97,7 @@ class Source:
         Raises:
             DataError: The list of them is damaged.
         """
-        stated = self.manifest.clean_images if self.manifest else None
+        stated = self.stated_clean_images
         return None if stated is None else read_written(self.root, tuple(stated))
 
     def check_written(

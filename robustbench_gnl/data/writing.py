@@ -7,6 +7,7 @@ means a whole image, whatever stopped the process.
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import os
 from collections import deque
@@ -243,11 +244,11 @@ def write_images(
         targets = {condition: tree_path(root, condition, folder, path) for condition in conditions}
         missing = {c: target for c, target in targets.items() if not is_whole(target)}
         if missing:
-            _write_conditions(path, key, missing, recipe)
+            digests |= _write_conditions(path, key, missing, recipe)
             written += len(missing)
-        for condition, target in targets.items():
-            if condition in missing or (condition, key) in unknown:
-                digests[condition, key] = file_sha256(target).hex()[:DIGITS]
+        for condition in targets.keys() - missing.keys():
+            if (condition, key) in unknown:
+                digests[condition, key] = file_sha256(targets[condition]).hex()[:DIGITS]
     return written, len(paths) * len(conditions) - written, digests
 
 
@@ -267,9 +268,13 @@ def tree_path(root: Path, condition: Condition, folder: str, path: Path) -> Path
     return root / condition.corruption / str(condition.severity) / folder / f"{path.stem}.JPEG"
 
 
-def _write_conditions(path: Path, key: str, targets: dict[Condition, Path], recipe: Recipe) -> None:
+def _write_conditions(
+    path: Path, key: str, targets: dict[Condition, Path], recipe: Recipe
+) -> dict[tuple[Condition, str], str]:
+    """Write the files of an image; their digests."""
     image, _ = read_image(path)
     crop = np.asarray(clean_crop(image))
+    digests = {}
     for condition, target in targets.items():
         made = corruptions.corrupt(
             crop, condition.corruption, condition.severity,
@@ -277,6 +282,7 @@ def _write_conditions(path: Path, key: str, targets: dict[Condition, Path], reci
         )  # fmt: skip
         content = io.BytesIO()
         Image.fromarray(made).save(content, "JPEG", quality=recipe.jpeg_quality, optimize=True)
+        digests[condition, key] = hashlib.sha256(content.getbuffer()).hexdigest()[:DIGITS]
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             # Short, whatever the image is called: a name may be as long as the system allows.
@@ -287,6 +293,7 @@ def _write_conditions(path: Path, key: str, targets: dict[Condition, Path], reci
             except OSError:
                 unfinished.unlink(missing_ok=True)
                 raise
+    return digests
 
 
 @contextmanager

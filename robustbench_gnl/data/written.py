@@ -9,12 +9,11 @@ accidents, and 3.75 million files take 30 MB.
 from __future__ import annotations
 
 import json
-import os
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 from robustbench_gnl.errors import DataError
+from robustbench_gnl.files import read_regular, replace_file
 from robustbench_gnl.records import Condition
 
 FILES_NAME = "gnlbench-files.json"
@@ -53,9 +52,9 @@ class WrittenFiles:
             OSError: The folder cannot be written.
         """
         files = {name: digests.decode("ascii") for name, digests in sorted(self._files.items())}
-        unfinished = root / f".{FILES_NAME}.{os.getpid()}"
-        unfinished.write_text(json.dumps({"version": 1, "files": files}) + "\n")
-        unfinished.replace(root / FILES_NAME)
+        replace_file(
+            root / FILES_NAME, (json.dumps({"version": 1, "files": files}) + "\n").encode()
+        )
 
 
 def read_written(root: Path, keys: Sequence[str]) -> WrittenFiles:
@@ -66,23 +65,18 @@ def read_written(root: Path, keys: Sequence[str]) -> WrittenFiles:
     """
     path = root / FILES_NAME
     try:
-        found = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return WrittenFiles(keys)
-    except OSError as error:
-        raise _not_ours(path, error.strerror or error) from error
-    try:
-        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_FILE:
-            raise ValueError("it is no regular file, or too large")
-        content = json.loads(path.read_text(encoding="ascii"))
+        content = json.loads(read_regular(path, LARGEST_FILE).decode("ascii"))
         files = content["files"]
         if content["version"] != 1 or not isinstance(files, dict):
             raise ValueError("it has another version")
         for digests in files.values():
             if not isinstance(digests, str) or len(digests) != DIGITS * len(keys):
                 raise ValueError("its digests are not those of the images in the manifest")
+            digests.encode("ascii")
+    except (FileNotFoundError, NotADirectoryError):
+        return WrittenFiles(keys)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, MemoryError) as error:
-        raise _not_ours(path, error) from error
+        raise _not_ours(path, getattr(error, "strerror", None) or error) from error
     return WrittenFiles(keys, files)
 
 

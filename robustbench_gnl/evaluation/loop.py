@@ -89,7 +89,8 @@ def evaluate_pieces(
             facts.add(logits, labels[index][images], batch.digests, seconds)
             if batch.ends_piece:
                 piece = open_facts.pop(index).piece()
-                keys = all_keys[layout.block(batch.block).start : layout.block(batch.block).stop]
+                block = layout.block(batch.block)
+                keys = all_keys[block.start : block.stop]
                 piece = replace(piece, made_from=source.made_from(batch.condition, keys))
                 _check_unchanged(piece, judged[index].stored, source)
                 judged[index].on_piece(piece)

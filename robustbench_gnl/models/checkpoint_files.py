@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from robustbench_gnl.errors import ModelError, UsageError
+from robustbench_gnl.files import kind_of
 
 _LAST, _BEST = "last.pth.tar", "model_best.pth.tar"
 # As `timm.models.push_to_hf_hub` and Hugging Face's own tools name them.
@@ -80,15 +81,8 @@ def _regular(path: Path) -> Path:
         ) from error
     if stat.S_ISREG(mode):
         return path
-    kinds = {
-        stat.S_IFIFO: "a pipe",
-        stat.S_IFSOCK: "a socket",
-        stat.S_IFCHR: "a device",
-        stat.S_IFBLK: "a device",
-        stat.S_IFDIR: "a folder",
-    }
     raise ModelError(
-        f"{path} is not a regular file but {kinds.get(stat.S_IFMT(mode), 'something else')}; "
+        f"{path} is not a regular file but {kind_of(mode)}; "
         "a checkpoint is read more than once, so write it to a file and give that.",
         path=path,
     )

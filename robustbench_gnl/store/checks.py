@@ -8,7 +8,15 @@ from datetime import datetime, timedelta
 
 import corruptions
 from robustbench_gnl.errors import StoreError
-from robustbench_gnl.records import N_CALIBRATION_BINS, Condition, ImageSet, Model, Piece, Protocol
+from robustbench_gnl.records import (
+    N_CALIBRATION_BINS,
+    SHA256,
+    Condition,
+    ImageSet,
+    Model,
+    Piece,
+    Protocol,
+)
 from robustbench_gnl.store.bounds import (
     LEAST_STD,
     MOST_CLASSES,
@@ -27,7 +35,6 @@ from robustbench_gnl.store.typed import shown
 RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 _ROUNDING = 1e-5
 """What a confidence may lie outside its bin: some versions added them up in float32."""
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def n_blocks_of(n_images: int, block_size: int) -> int:
@@ -74,7 +81,7 @@ def check_run(protocol: Protocol, image_set: ImageSet, block_size: int) -> None:
 
 def check_model(model: Model, image_set: ImageSet) -> None:
     """Refuse a model that no network can be, or that cannot give the images' labels."""
-    if not _SHA256.fullmatch(model.checkpoint_sha256):
+    if not SHA256.fullmatch(model.checkpoint_sha256):
         raise StoreError(
             "expected the sha256 of the checkpoint as 64 hexadecimal digits, "
             f"got {shown(model.checkpoint_sha256)}"
@@ -179,11 +186,11 @@ def check_piece(piece: Piece, protocol: Protocol, block_size: int) -> None:
             raise _refusal(
                 piece, f"expected a {name} of at most {limit:g}, got {getattr(piece, name):g}"
             )
-    if not _SHA256.fullmatch(piece.digest):
+    if not SHA256.fullmatch(piece.digest):
         raise _refusal(
             piece, f"expected a sha256 digest of 64 hexadecimal digits, got {shown(piece.digest)}"
         )
-    if piece.made_from is not None and not _SHA256.fullmatch(piece.made_from):
+    if piece.made_from is not None and not SHA256.fullmatch(piece.made_from):
         raise _refusal(piece, f"expected a sha256 digest as made_from, got {piece.made_from!r}")
     _check_bits(piece)
     _check_calibration(piece)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from robustbench_gnl.errors import StoreError
+from robustbench_gnl.files import kind_of
 from robustbench_gnl.store.faults import sqlite_code
 from robustbench_gnl.store.location import Location
 from robustbench_gnl.store.versions import (
@@ -72,7 +73,7 @@ def check_file(location: Location) -> None:
             location=name,
         )
     if not stat.S_ISREG(mode):  # Opening a pipe would wait for its other end.
-        raise _no_file(name, _kind(mode))
+        raise _no_file(name, kind_of(mode))
     _check_owner(path, name)
 
 
@@ -83,11 +84,6 @@ def _no_file(name: str, what: str) -> StoreError:
         location=name,
         reason="no file",
     )
-
-
-def _kind(mode: int) -> str:
-    kinds = {stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device"}
-    return next((what for is_kind, what in kinds.items() if is_kind(mode)), "a device")
 
 
 def _check_owner(path: Path, name: str) -> None:
