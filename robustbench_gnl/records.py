@@ -10,7 +10,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +24,8 @@ CLOCK_WHEN_BEGUN = "clock_when_begun"
 """Of a run's environment: what the clock said, where the newest run before it was begun later."""
 IMAGENET = "imagenet-1k"
 """The label set of ImageNet's 1,000 classes; with a suffix, a mapping of own folders onto them."""
+DEFAULT_SUITE_NAME = "imagenet-c"
+"""The suite of every record that names none."""
 SHA256 = re.compile(r"[0-9a-f]{64}")
 """The form of every digest and fingerprint."""
 SCHEMA_VERSION = 1
@@ -32,13 +34,14 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, order=True, slots=True)
 class Condition:
-    """One corruption at one severity (1 to 5), or `clean` (severity 0)."""
+    """One corruption at one severity, or a condition without severities (severity 0) such as
+    `clean`."""
 
     corruption: str
     severity: int
 
     def __str__(self) -> str:
-        return self.corruption if self.is_clean else f"{self.corruption}/{self.severity}"
+        return f"{self.corruption}/{self.severity}" if self.severity else self.corruption
 
     @property
     def is_clean(self) -> bool:
@@ -113,6 +116,37 @@ class ImageSet:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def added_later(default: Any) -> Any:
+    """A field of a record that older versions did not have.
+
+    It is left out of fingerprints, stores and files while it has its default value, and a record
+    without it has that value: what was written before keeps its fingerprint, and matches what is
+    written today.
+    """
+    return field(default=default, metadata={_ADDED_LATER: True})
+
+
+_ADDED_LATER = "added_later"
+
+
+def stated_fields(record: Any) -> dict[str, Any]:
+    """The fields of a record as they are written: without those that were added later and have
+    their default value."""
+    return {
+        one.name: value
+        for one in fields(record)
+        if not (
+            (value := getattr(record, one.name)) == one.default and one.metadata.get(_ADDED_LATER)
+        )
+    }
+
+
+def optional_fields(kind: Any) -> dict[str, Any]:
+    """The fields that may be missing where a record of that kind was written, and what stands for
+    them."""
+    return {one.name: one.default for one in fields(kind) if one.metadata.get(_ADDED_LATER)}
+
+
 def fingerprint_of(kind: str, fields: Mapping[str, Any]) -> str:
     """sha256 of the canonical JSON of `fields`, told apart by `kind`."""
     text = json.dumps(dict(fields), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -144,10 +178,12 @@ class Protocol:
     jpeg_decoder: str
     skipped_images: int = 0
     """Images left out because they could not be read: the protocol is then partial."""
+    suite: str = added_later(DEFAULT_SUITE_NAME)
+    """The benchmark, as `robustbench_gnl.suites` names it."""
 
     def fields(self) -> dict[str, Any]:
         """All that the fingerprint is made of."""
-        return {name: value for name, value in asdict(self).items() if name != "name"}
+        return {name: value for name, value in stated_fields(self).items() if name != "name"}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -170,8 +206,12 @@ class Protocol:
 
     def differences(self, other: Protocol) -> dict[str, tuple[Any, Any]]:
         """The fields that differ, each with both values."""
-        mine, theirs = self.fields(), other.fields()
-        return {key: (mine[key], theirs[key]) for key in mine if mine[key] != theirs[key]}
+        pairs = {
+            one.name: (getattr(self, one.name), getattr(other, one.name))
+            for one in fields(self)
+            if one.name != "name"
+        }
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 @dataclass(frozen=True)
@@ -190,7 +230,7 @@ class Model:
     @cached_property
     def fingerprint(self) -> str:
         """A run is found again by this and the protocol's."""
-        return fingerprint_of("gnlbench-model-1", asdict(self))
+        return fingerprint_of("gnlbench-model-1", stated_fields(self))
 
 
 def state_dict_sha256(state_dict: Mapping[str, Any]) -> str:

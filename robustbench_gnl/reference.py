@@ -18,26 +18,12 @@ import corruptions
 from robustbench_gnl.errors import DataError, did_you_mean
 from robustbench_gnl.files import open_to_read, read_bounded
 from robustbench_gnl.records import Protocol
+from robustbench_gnl.resources import data_folder
 
 NO_REFERENCE = "none, these are not ImageNet's classes"
 """Name of the reference where CE is not defined."""
-PACKAGE = Path(__file__).resolve().parent
 MOST_BYTES = 64 * 2**20
 """Of a table of reference data; the largest that ships has a few thousand."""
-
-
-def data_folder() -> Path:
-    """`results/` inside an installed package, else beside the package in a checkout."""
-    candidates = (PACKAGE / "results", PACKAGE.parent / "results")
-    for folder in candidates:
-        if (folder / "alexnet_errors.csv").is_file():
-            return folder
-    raise DataError(
-        "expected the reference data (alexnet_errors.csv) in "
-        + " or ".join(str(folder) for folder in candidates)
-        + ", found neither; install gnlbench again",
-        folders=candidates,
-    )
 
 
 @dataclass(frozen=True)

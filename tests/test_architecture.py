@@ -14,7 +14,10 @@ ENGINE = PACKAGE.parent / "corruptions"
 
 # Whom each layer may import, besides itself and what stands below it.
 MIDDLE = {"reports", "statistics", "store", "evaluation", "models", "data"}
-BASE = {"metrics", "contents", "modules", "normalisation", "records", "reference", "text", "files"}
+BASE = {
+    *("metrics", "contents", "modules", "normalisation", "records", "reference", "resources"),
+    *("suites", "text", "files"),
+}
 ALLOWED = {
     "cli": MIDDLE | BASE | {"errors"},
     "evaluation": {"data"} | BASE | {"errors"},
@@ -25,7 +28,9 @@ ALLOWED = {
     "data": BASE | {"errors"},
     "metrics": {"contents", "records", "reference", "errors"},
     "contents": {"records", "errors"},
-    "reference": {"records", "files", "errors"},
+    "reference": {"records", "resources", "files", "errors"},
+    "resources": {"errors"},
+    "suites": {"records", "resources", "errors"},
     "records": {"errors"},
     "normalisation": {"errors"},
     "modules": {"normalisation", "records"},

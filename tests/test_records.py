@@ -52,6 +52,7 @@ MODEL = Model(
 IMAGE_SET = ImageSet("two", "imagenet-1k", ("n01440764/a", "n01443537/é"), (0, 1))
 
 OTHER_PROTOCOL_VALUES: dict[str, Any] = {
+    "suite": "imagenet-r",
     "source": "released",
     "image_set": "ac" * 32,
     "n_images": 5_000,
@@ -165,3 +166,12 @@ def test_the_error_of_a_cell_is_the_fraction_that_is_wrong() -> None:
 def test_only_the_sample_is_a_demonstration() -> None:
     assert replace(PROTOCOL, source="sample").is_demonstration
     assert not PROTOCOL.is_demonstration
+
+
+def test_a_field_added_later_leaves_old_fingerprints_alone() -> None:
+    """The fingerprint of a protocol that was stored before suites were part of it."""
+    assert "suite" not in PROTOCOL.fields()
+    assert replace(PROTOCOL, suite="imagenet-r").fields()["suite"] == "imagenet-r"
+    assert PROTOCOL.differences(replace(PROTOCOL, suite="imagenet-r")) == {
+        "suite": ("imagenet-c", "imagenet-r")
+    }

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import corruptions
-from robustbench_gnl import reference
+from robustbench_gnl import reference, resources
 from robustbench_gnl.errors import DataError
 from robustbench_gnl.metrics import summarize
 from robustbench_gnl.records import CLEAN, Cell, Condition, Model, Protocol, Run
@@ -34,7 +34,7 @@ def test_alexnet_has_75_errors_four_extra_means_and_a_clean_error() -> None:
 
 
 def test_alexnets_severities_agree_with_the_means_from_another_source() -> None:
-    rows = reference._rows(reference.data_folder() / "alexnet_errors.csv")
+    rows = reference._rows(resources.data_folder() / "alexnet_errors.csv")
     means = {row["corruption"]: float(row["mean_error"]) for row in rows}
 
     for name, five in load_alexnet().errors.items():
@@ -85,7 +85,7 @@ def test_known_image_sets_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "results" / "image_sets.csv").write_text(
         'name,n_images,fingerprint,source\ntiny,2,abc,"drawn, by hand"\n'
     )
-    monkeypatch.setattr(reference, "PACKAGE", tmp_path / "robustbench_gnl")
+    monkeypatch.setattr(resources, "PACKAGE", tmp_path / "robustbench_gnl")
     known_image_sets.cache_clear()
     (one,) = known_image_sets()
     known_image_sets.cache_clear()
@@ -102,22 +102,22 @@ def test_an_installed_package_reads_its_own_copy(
     for folder in (inside, beside):
         folder.mkdir(parents=True)
         (folder / "alexnet_errors.csv").write_text("")
-    monkeypatch.setattr(reference, "PACKAGE", inside.parent)
+    monkeypatch.setattr(resources, "PACKAGE", inside.parent)
 
-    assert reference.data_folder() == inside
+    assert resources.data_folder() == inside
 
 
 def test_missing_data_says_where_it_was_sought(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reference, "PACKAGE", tmp_path / "robustbench_gnl")
+    monkeypatch.setattr(resources, "PACKAGE", tmp_path / "robustbench_gnl")
 
     with pytest.raises(DataError, match=r"alexnet_errors\.csv.*found neither; install gnlbench"):
-        reference.data_folder()
+        resources.data_folder()
 
 
 def test_every_column_is_explained_and_every_explained_file_is_there() -> None:
-    folder = reference.data_folder()
+    folder = resources.data_folder()
     text = (folder / "README.md").read_text()
 
     for name in ("alexnet_errors.csv", "published.csv"):
@@ -209,7 +209,7 @@ def test_columns_may_stand_in_any_order_and_a_short_row_names_nothing(tmp_path: 
 
 
 def test_alexnets_own_file_is_read_as_alexnet() -> None:
-    own = load_reference(reference.data_folder() / "alexnet_errors.csv")
+    own = load_reference(resources.data_folder() / "alexnet_errors.csv")
 
     assert own.errors == load_alexnet().errors
     assert own.clean_error == load_alexnet().clean_error
@@ -288,7 +288,7 @@ def test_a_path_that_cannot_be_read_is_refused(name: str, why: str, tmp_path: Pa
 
 
 def test_every_bibtex_entry_is_found_by_its_key() -> None:
-    text = (reference.data_folder() / "references.bib").read_text(encoding="utf-8")
+    text = (resources.data_folder() / "references.bib").read_text(encoding="utf-8")
     found = load_bibliography()
 
     assert list(found) == re.findall(r"^@\w+\{([^,\s]+),", text, flags=re.MULTILINE)

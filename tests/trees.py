@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import corruptions
-from robustbench_gnl.reference import data_folder
+from robustbench_gnl.resources import data_folder
 
 
 def wnids(n: int) -> tuple[str, ...]:

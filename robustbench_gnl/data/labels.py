@@ -14,7 +14,7 @@ from robustbench_gnl.data.class_map import ClassMap
 from robustbench_gnl.data.listing import image_files, is_unicode, subfolders
 from robustbench_gnl.errors import DataError, ModelError
 from robustbench_gnl.records import IMAGENET
-from robustbench_gnl.reference import data_folder
+from robustbench_gnl.resources import data_folder
 
 MAP_HINT = "or say which folder is which class with --class-map FILE"
 

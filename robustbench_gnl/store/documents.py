@@ -18,6 +18,7 @@ from robustbench_gnl.records import (
     Model,
     Piece,
     Protocol,
+    stated_fields,
 )
 from robustbench_gnl.store.bounds import (
     MOST_KEY,
@@ -165,7 +166,7 @@ def _check_texts(stored: StoredRun) -> None:
 
 
 def _with_fingerprint(record: Model | Protocol | ImageSet) -> dict[str, Any]:
-    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    values = stated_fields(record)
     listed = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
     return {**listed, "fingerprint": record.fingerprint}
 

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from robustbench_gnl.errors import StoreError
+from robustbench_gnl.records import optional_fields
 
 _Record = TypeVar("_Record")
 
@@ -25,8 +26,11 @@ def shown(value: Any) -> str:
 
 
 def build(kind: type[_Record], value: Any, where: str) -> _Record:
-    """A record of exactly its own fields, each of the type its annotation states."""
+    """A record of exactly its own fields, each of the type its annotation states; those that
+    were added later may be missing."""
     record: Any = kind
+    if isinstance(value, Mapping):
+        value = {**optional_fields(record), **value}
     parts = take(value, _hints(record), where)
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in parts.items()})
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS
-from robustbench_gnl.reference import Published, data_folder, load_alexnet, load_published
+from robustbench_gnl.reference import Published, load_alexnet, load_published
+from robustbench_gnl.resources import data_folder
 from robustbench_gnl.statistics import Trend, linear_fields, published_trend
 from robustbench_gnl.statistics.trend import effective_robustness_field
 from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from

@@ -1,0 +1,73 @@
+"""Benchmarks, each declared once: nothing else knows how many conditions or classes one has.
+
+suite = get_suite("imagenet-c")
+suite.conditions, suite.groups, suite.labels.n_classes, suite.input.crop
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from robustbench_gnl.errors import UsageError, did_you_mean
+from robustbench_gnl.records import CLEAN, DEFAULT_SUITE_NAME, Condition
+from robustbench_gnl.suites.imagenet_c import IMAGENET_C
+from robustbench_gnl.suites.natural_shifts import (
+    IMAGENET_A,
+    IMAGENET_R,
+    IMAGENET_SKETCH,
+    IMAGENET_V2,
+)
+from robustbench_gnl.suites.suite import (
+    ClassFolderLayout,
+    InputRecipe,
+    LabelSpace,
+    ReferenceErrors,
+    Suite,
+)
+
+SUITES: dict[str, Suite] = {
+    suite.name: suite
+    for suite in (IMAGENET_C, IMAGENET_V2, IMAGENET_SKETCH, IMAGENET_A, IMAGENET_R)
+}
+DEFAULT_SUITE = SUITES[DEFAULT_SUITE_NAME]
+
+__all__ = [
+    "DEFAULT_SUITE",
+    "SUITES",
+    "ClassFolderLayout",
+    "InputRecipe",
+    "LabelSpace",
+    "ReferenceErrors",
+    "Suite",
+    "condition_order",
+    "get_suite",
+]
+
+
+def get_suite(name: str) -> Suite:
+    """The suite of a name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if name not in SUITES:
+        raise UsageError(
+            f"unknown suite {name!r}; expected one of {', '.join(SUITES)}"
+            f"{did_you_mean(name, SUITES)}",
+            suite=name,
+        )
+    return SUITES[name]
+
+
+@cache
+def condition_order(condition: Condition) -> tuple[int, str, int]:
+    """A key that sorts conditions as the papers list them: clean first, unknown ones last."""
+    if condition == CLEAN:
+        return -1, "", 0
+    known = (
+        place
+        for suite in SUITES.values()
+        for place, name in enumerate(suite.all_corruptions)
+        if name == condition.corruption
+    )
+    return next(known, 10**6), condition.corruption, condition.severity

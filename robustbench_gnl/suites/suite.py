@@ -1,0 +1,206 @@
+"""What a benchmark consists of: its conditions, classes, input, metrics and reference."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from robustbench_gnl.errors import UsageError, did_you_mean
+from robustbench_gnl.records import CLEAN, IMAGENET, Condition, conditions_of
+from robustbench_gnl.resources import words_of
+
+
+@dataclass(frozen=True)
+class InputRecipe:
+    """How the pixels that a model sees are made from an image file."""
+
+    crop: int
+    """Side of the centre crop in pixels."""
+    shorter_side: int
+    """What the shorter side of an image is resized to before the crop (bilinear)."""
+    jpeg_quality: int | None = None
+    """Of the JPEG files that corrupted images are released as; None where there is no such step."""
+
+
+@dataclass(frozen=True)
+class LabelSpace:
+    """The classes that the labels of a suite are indices of."""
+
+    name: str
+    class_list: str
+    """Data file with the WordNet ids in the order of the class indices."""
+    subset_list: str | None = None
+    """Data file with the WordNet ids that the suite has images of. All other outputs of a model
+    are left out before its answer is taken, as in the papers of ImageNet-A and -R."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """WordNet ids by class index."""
+        return words_of(self.class_list)
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.classes)
+
+    @property
+    def subset(self) -> tuple[int, ...] | None:
+        """The class indices that compete; None where all of them do."""
+        if self.subset_list is None:
+            return None
+        index = {wnid: i for i, wnid in enumerate(self.classes)}
+        return tuple(sorted(index[wnid] for wnid in words_of(self.subset_list)))
+
+
+@dataclass(frozen=True)
+class ReferenceErrors:
+    """The published errors that CE divides by."""
+
+    name: str
+    protocol: str
+    """How they were measured, as one sentence."""
+    file: str
+    """Data file: a row for each corruption and one for the clean images."""
+
+
+@dataclass(frozen=True)
+class ClassFolderLayout:
+    """A data set of its own images: one folder a class, with the images inside."""
+
+    file_name: re.Pattern[str] | None = None
+    """What the names of its files look like; None where they tell nothing."""
+    folders_are_indices: bool = False
+    """Whether the folders are class indices, and not WordNet ids."""
+    n_images_per_class: int | None = None
+    """Where every class has as many."""
+    n_images: int | None = None
+    """Of the complete data set."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One benchmark. Adding one is one file in this package, and a line in its `__init__`."""
+
+    name: str
+    """As protocols and `--suite` have it."""
+    title: str
+    """As people write it."""
+    citation: str
+    """Its key in `references.bib`."""
+    corruptions: tuple[str, ...]
+    """Those that the means are over, in the order of the paper; of a suite of natural shifts the
+    name of its one condition."""
+    labels: LabelSpace
+    input: InputRecipe
+    metrics: tuple[str, ...]
+    """Keys of the catalogue of metrics that are defined for it, in the order of reports."""
+    ranked_by: tuple[str, ...]
+    """What a leaderboard is sorted by: the first of these that is defined."""
+    severities: tuple[int, ...] = (0,)
+    """0 alone where conditions have none."""
+    extra_corruptions: tuple[str, ...] = ()
+    """Those that are part of no mean but the one over all."""
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Group of the paper to its corruptions."""
+    has_clean: bool = False
+    """Whether it has clean images beside its conditions."""
+    reference: ReferenceErrors | None = None
+    layout: ClassFolderLayout | None = None
+    """How it is recognised where it has images of its own; None for a tree of corruptions."""
+    n_published_images: int | None = None
+    """How many images of a condition published results are about."""
+
+    @property
+    def all_corruptions(self) -> tuple[str, ...]:
+        return self.corruptions + self.extra_corruptions
+
+    @property
+    def has_severities(self) -> bool:
+        return self.severities != (0,)
+
+    @cached_property
+    def main_conditions(self) -> tuple[Condition, ...]:
+        """The conditions that the means are over: a run that has them all is complete."""
+        return conditions_of(self.corruptions, self.severities)
+
+    @cached_property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Every condition, clean first."""
+        clean = (CLEAN,) if self.has_clean else ()
+        return clean + conditions_of(self.all_corruptions, self.severities)
+
+    def has(self, condition: Condition) -> bool:
+        return condition in self._known_conditions
+
+    @cached_property
+    def _known_conditions(self) -> frozenset[Condition]:
+        return frozenset(self.conditions)
+
+    def conditions_of(self, *corruptions: str) -> tuple[Condition, ...]:
+        """Every severity of these corruptions."""
+        return conditions_of(corruptions, self.severities)
+
+    @property
+    def selections(self) -> Mapping[str, tuple[str, ...]]:
+        """What stands for several corruptions: `common`, `extra`, `all`, and the groups."""
+        return {
+            "common": self.corruptions,
+            **({"extra": self.extra_corruptions} if self.extra_corruptions else {}),
+            "all": self.all_corruptions,
+            **self.groups,
+        }
+
+    def group_of(self, corruption: str) -> str:
+        """The group of a corruption; `extra` for those that are part of no mean."""
+        found = (group for group, members in self.groups.items() if corruption in members)
+        return next(found, "extra" if corruption in self.extra_corruptions else "common")
+
+    def parse_conditions(self, text: str) -> tuple[Condition, ...]:
+        """`clean`, `fog/3`, or `fog` for all its severities.
+
+        Raises:
+            UsageError: It is no condition of this suite.
+        """
+        name, slash, severity = text.partition("/")
+        if name == CLEAN.corruption and not slash and self.has_clean:
+            return (CLEAN,)
+        if name not in self.all_corruptions:
+            raise UsageError(
+                f"expected a condition such as {self.examples()}, got {text!r}"
+                f"{did_you_mean(name, self.all_corruptions)}",
+                condition=text,
+            )
+        if not slash:
+            return self.conditions_of(name)
+        if severity not in map(str, self.severities) or not self.has_severities:
+            raise UsageError(
+                f"expected a severity {self.severity_range()} in the condition {text!r}, got "
+                f"{severity!r}",
+                condition=text,
+            )
+        return (Condition(name, int(severity)),)
+
+    def examples(self) -> str:
+        """Conditions of this suite, as an error shows them."""
+        if not self.has_severities:
+            return self.corruptions[0]
+        example = "fog" if "fog" in self.corruptions else self.corruptions[0]
+        return f"clean, {example} or {example}/{self.severities[len(self.severities) // 2]}"
+
+    def severity_range(self) -> str:
+        return f"from {self.severities[0]} to {self.severities[-1]}"
+
+    def is_complete(self, conditions: Iterable[Condition]) -> bool:
+        return set(self.main_conditions) <= set(conditions)
+
+    def ordered(self, conditions: Iterable[Condition]) -> Sequence[Condition]:
+        """In the order of the paper; those that the suite does not know come last."""
+        place = {condition: i for i, condition in enumerate(self.conditions)}
+        return sorted(conditions, key=lambda c: (place.get(c, len(place)), c))
+
+
+IMAGENET_LABELS = LabelSpace(IMAGENET, "imagenet_wnids.txt")
+"""The 1,000 classes of ImageNet."""
+IMAGENET_INPUT = InputRecipe(crop=224, shorter_side=256)
+"""The usual evaluation of ImageNet classifiers."""

@@ -1,0 +1,86 @@
+"""Every number that an earlier version printed of its store is printed today, to the last digit."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import lzma
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from robustbench_gnl.cli import app
+
+HERE = Path(__file__).parent
+OUTPUTS = json.loads(lzma.decompress((HERE / "outputs_before.json.xz").read_bytes()))
+
+REWORDED: dict[str, str] = {}
+"""Sentences of then, and what says the same today. Numbers, keys and names are never reworded."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("golden")
+    content = lzma.decompress((HERE / "store_before.sqlite.xz").read_bytes())
+    (root / "store.sqlite").write_bytes(content)
+    (root / "yardstick.csv").write_text((HERE / "yardstick.csv").read_text())
+    return root
+
+
+@pytest.mark.parametrize("output", OUTPUTS, ids=lambda output: " ".join(output["command"]))
+def test_the_output_is_that_of_then(
+    output: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    for name in ("GNLBENCH_DB", "GNLBENCH_DATA", "GNLBENCH_CLEAN_DATA", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    done = CliRunner().invoke(app, [*output["command"], "--db", "store.sqlite"])
+    assert done.exit_code == output["exit_code"], done.stderr
+    if output["command"][-1] == "csv":
+        before, now = _table(output["stdout"]), _table(done.stdout)
+    else:
+        before, now = _json(output["stdout"]), _json(done.stdout)
+    assert not list(_differences(before, now))
+
+
+def _json(text: str) -> Any:
+    return json.loads(text) if text else None
+
+
+def _table(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def _differences(before: Any, now: Any, path: str = "") -> Iterator[str]:
+    """Where something that was there is there no more, or is another; new keys are welcome."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key, value in before.items():
+            if key in now:
+                yield from _differences(value, now[key], f"{path}.{key}")
+            else:
+                yield f"{path}.{key} is missing"
+    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        for i, (one, other) in enumerate(zip(before, now, strict=True)):
+            yield from _differences(one, other, f"{path}[{i}]")
+    elif before != now and not (isinstance(before, str) and _reworded(before) == now):
+        yield f"{path}: {before!r} before, {now!r} now"
+
+
+def _reworded(sentence: str) -> str:
+    for then, today in REWORDED.items():
+        sentence = sentence.replace(then, today)
+    return sentence
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [({"a": 1}, {}), ({"a": 1}, {"a": 1.5}), ([1, 2], [1]), ({"a": [{"b": None}]}, {"a": [{}]})],
+)
+def test_a_difference_is_seen(before: Any, now: Any) -> None:
+    assert list(_differences(before, now))
+    with_more = {**before, "new": 1} if isinstance(before, dict) else before
+    assert not list(_differences(before, with_more))
