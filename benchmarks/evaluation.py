@@ -30,7 +30,7 @@ from robustbench_gnl import evaluate
 from robustbench_gnl.data import Recipe, default_workers, open_source
 from robustbench_gnl.data.pixels import load_clean
 from robustbench_gnl.evaluation import Network, default_batch_size, keep_freed_memory
-from robustbench_gnl.evaluation.lanes import lanes
+from robustbench_gnl.evaluation.inference_threads import inference_threads
 from robustbench_gnl.models import load_demo_model
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition
 
@@ -119,10 +119,10 @@ def network_alone(crops: np.ndarray, n_conditions: int, network: nn.Module) -> f
     device = torch.device("cpu")
     size = default_batch_size(device)
     batches = [crops[start : start + size] for start in range(0, len(crops), size)]
-    judge = Network(network, mean=MEAN, std=STD, device=device, precision="fp32")
+    ready = Network(network, mean=MEAN, std=STD, device=device, precision="fp32")
     start = time.perf_counter()
-    with judge, lanes(device) as (executor, _):
-        list(executor.map(judge.logits, batches * n_conditions))
+    with ready, inference_threads(device) as (executor, _):
+        list(executor.map(ready.logits, batches * n_conditions))
     return time.perf_counter() - start
 
 

@@ -113,18 +113,6 @@ def worst_corruption(summary: Summary) -> str | None:
     return max(known, key=lambda name: known[name], default=None)
 
 
-def is_near_chance(n_right: int, n_images: int, n_classes: int) -> bool:
-    """Whether a network is right on clean images hardly more often than one that guesses: by no
-    more than three standard errors, or on no more than 5 % of them.
-
-    Such a network is nearly always a mistake of the set-up, and what is less than its clean error
-    or foretold from it says nothing.
-    """
-    chance = 1 / n_classes
-    spread = 3 * math.sqrt(chance * (1 - chance) / n_images)
-    return n_right / n_images <= max(0.05, chance + spread)
-
-
 def error(cells: Cells, condition: Condition) -> float | None:
     """Top-1 error of one condition; None where it was not evaluated."""
     cell = cells.get(condition)

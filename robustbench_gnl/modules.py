@@ -1,14 +1,16 @@
-"""What a torch module in memory tells of itself: its normalisation, and a digest to know it by."""
+"""What is known of a torch module in memory: its weights, its normalisation, its digest."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import CodeType
 from typing import Any
 
 from torch import Tensor, nn
 
+from robustbench_gnl.errors import ModelError
 from robustbench_gnl.normalisation import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -19,6 +21,87 @@ from robustbench_gnl.records import state_dict_sha256
 
 _STATED = ("pretrained_cfg", "default_cfg")
 """Where timm's models say how their input is normalised."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A network with its weights, and what a run must say about it.
+
+    Attributes:
+        module: The network in eval mode.
+        name: timm's current name, `torchvision:...`, `hf-hub:...`, or the text that names the
+            function which built it.
+        checkpoint_sha256: Of the checkpoint's bytes; of the state dict (every key, then its
+            raw bytes, in order) where the weights were published, made by a factory, or are those
+            of a module in memory.
+        weights: Entry of the checkpoint ("state_dict", "state_dict_ema", ...),
+            "pretrained:<tag>", "factory", or "module".
+        n_params: All parameters, the frozen ones included.
+        num_classes: Logits; `None` where only a forward pass tells, as for most factories.
+        mean: Subtracted from images in [0, 1].
+        std: Then divided by.
+        mean_source: "given", "checkpoint", "timm", "torchvision", "factory", "module", or
+            "assumed".
+        input_size: Preferred (channels, height, width).
+        notes: What the reader of a result should know.
+    """
+
+    module: nn.Module
+    name: str
+    checkpoint_sha256: str
+    weights: str
+    n_params: int
+    num_classes: int | None
+    mean: ChannelValues
+    std: ChannelValues
+    mean_source: str
+    input_size: tuple[int, int, int]
+    notes: tuple[str, ...] = ()
+
+
+def check_has_values(module: nn.Module) -> None:
+    """Refuse a module with parameters or buffers whose shape or values are still to be set.
+
+    Raises:
+        ModelError: It has one.
+    """
+    key = first_without_values(module)
+    if key is not None:
+        raise ModelError(
+            f"the network has no values for {key!r}; give one whose weights are loaded", key=key
+        )
+
+
+def first_without_values(module: nn.Module) -> str | None:
+    """The first parameter or buffer that is lazy or on the meta device; None if there is none."""
+    tensors = (*module.named_parameters(), *module.named_buffers())
+    return next((k for k, t in tensors if nn.parameter.is_lazy(t) or t.is_meta), None)
+
+
+_INITIAL_WEIGHTS = "_gnlbench_initial_weights"
+"""Attribute of a network that was created without weights: the digest of its parameters then."""
+
+
+def mark_initial_weights(module: nn.Module) -> None:
+    """Note that the parameters are random, until something changes them."""
+    setattr(module, _INITIAL_WEIGHTS, _parameters_sha256(module))
+
+
+def has_initial_weights(module: nn.Module) -> bool:
+    """Whether a module, or one inside it, still has the random parameters that it was marked with.
+
+    Buffers do not count: a forward pass in training mode changes running means, and teaches
+    nothing.
+    """
+    return any(
+        getattr(part, _INITIAL_WEIGHTS, None) == _parameters_sha256(part)
+        for part in module.modules()
+        if hasattr(part, _INITIAL_WEIGHTS)
+    )
+
+
+def _parameters_sha256(module: nn.Module) -> str:
+    return state_dict_sha256(dict(module.named_parameters()))
 
 
 def own_normalisation(model: nn.Module) -> tuple[ChannelValues, ChannelValues, str | None]:

@@ -11,11 +11,15 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from functools import cached_property
-from typing import Any
+from functools import cached_property, reduce
+from operator import add, attrgetter
+from typing import TYPE_CHECKING, Any
 
 import corruptions
 from robustbench_gnl.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    import pandas
 
 N_CALIBRATION_BINS = 15
 BLOCK_SIZE = 512
@@ -274,6 +278,20 @@ class Calibration:
     n_top1: tuple[int, ...]
     confidence_sum: tuple[float, ...]
 
+    def __add__(self, other: Calibration) -> Calibration:
+        return Calibration(
+            *(
+                tuple(map(add, getattr(self, one.name), getattr(other, one.name)))
+                for one in fields(self)
+            )
+        )
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error in [0, 1], equation 3 of the paper."""
+        pairs = zip(self.n_top1, self.confidence_sum, strict=True)
+        return sum(abs(n_right - confidence) for n_right, confidence in pairs) / sum(self.n_images)
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -335,3 +353,95 @@ class Run:
     skipped: Mapping[str, str] = field(default_factory=dict)
     """Image key and the reason it was left out."""
     seconds: float = 0.0
+    pieces: tuple[Piece, ...] = field(default=(), repr=False, compare=False)
+    """The facts of every block, where they were asked for; the frames per image need them."""
+    image_set: ImageSet | None = field(default=None, repr=False, compare=False)
+    """The images of the run, where its pieces were asked for."""
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The complete cells as a pandas frame.
+
+        A row per condition, with the columns `corruption`, `severity`, `n_images`, `top1_error`,
+        `top5_error`, `negative_log_likelihood` (mean per image, in nats), and, where the run has
+        its pieces, `calibration_error`. Errors are fractions in [0, 1].
+        """
+        import pandas
+
+        frame = pandas.DataFrame.from_records(
+            [
+                {
+                    "corruption": condition.corruption,
+                    "severity": condition.severity,
+                    "n_images": cell.n_images,
+                    "top1_error": cell.error,
+                    "top5_error": (cell.n_images - cell.n_top5) / cell.n_images,
+                    "negative_log_likelihood": cell.negative_log_likelihood_sum / cell.n_images,
+                }
+                for condition, cell in self.cells.items()
+            ],
+            columns=[
+                "corruption", "severity", "n_images", "top1_error", "top5_error",
+                "negative_log_likelihood",
+            ],
+        )  # fmt: skip
+        if self.pieces:
+            pieces = self._pieces_of_cells()
+            frame["calibration_error"] = [
+                reduce(add, (piece.calibration for piece in pieces[condition])).error
+                for condition in self.cells
+            ]
+        return frame
+
+    def outcomes(self) -> pandas.DataFrame:
+        """Which images were classified correctly under which condition, as a pandas frame.
+
+        A row per image key and a column per complete condition (`clean`, `fog/3`); True where the
+        first class was right.
+
+        Raises:
+            UsageError: The run was loaded without its pieces.
+        """
+        import numpy
+        import pandas
+
+        if self.image_set is None or (self.cells and not self.pieces):
+            raise UsageError(
+                "this run holds sums only, and no outcome of an image; get it from evaluate(), or "
+                "by store.run(run_id, with_pieces=True)"
+            )
+        columns = {
+            str(condition): numpy.concatenate(
+                [
+                    numpy.unpackbits(
+                        numpy.frombuffer(piece.correct, numpy.uint8), count=piece.n_images
+                    ).astype(bool)
+                    for piece in pieces
+                ]
+            )
+            for condition, pieces in self._pieces_of_cells().items()
+        }
+        return pandas.DataFrame(columns, index=pandas.Index(self.image_set.keys, name="image_key"))
+
+    def class_errors(self) -> pandas.DataFrame:
+        """The errors of each class as a pandas frame.
+
+        A row per class folder; `n_images` is the images of the class, every other column the
+        top-1 error in [0, 1] under one complete condition.
+
+        Raises:
+            UsageError: The run was loaded without its pieces.
+        """
+        outcomes = self.outcomes()
+        folders = outcomes.index.str.split("/", n=1).str[0].rename("class_folder")
+        by_class = (~outcomes).groupby(folders)
+        errors = by_class.mean()
+        errors.insert(0, "n_images", by_class.size())
+        return errors
+
+    def _pieces_of_cells(self) -> dict[Condition, list[Piece]]:
+        """The pieces of each complete cell, in the order of the blocks."""
+        found: dict[Condition, list[Piece]] = {condition: [] for condition in self.cells}
+        for piece in sorted(self.pieces, key=attrgetter("block")):
+            if piece.condition in found:
+                found[piece.condition].append(piece)
+        return found

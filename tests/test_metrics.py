@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 import corruptions
 from robustbench_gnl.metrics import (
     corruption_error,
-    is_near_chance,
     relative_corruption_error,
     summarize,
 )
@@ -251,16 +250,3 @@ def test_the_order_of_the_cells_does_not_move_a_bit(order: list[Condition]) -> N
     shuffled = {condition: cells[condition] for condition in order}
 
     assert summarize(shuffled, alexnet) == summarize(cells, alexnet)
-
-
-@pytest.mark.parametrize(("n_right", "n_images", "n_classes", "expected"), [
-    (50, 1000, 1000, True),  # 5 %, whatever chance is
-    (51, 1000, 1000, False),
-    (128, 1000, 10, True),  # 10 %, and three standard errors of 0.95 %
-    (129, 1000, 10, False),
-    (1, 1, 2, True),  # one image says nothing
-])  # fmt: skip
-def test_near_chance_is_within_three_standard_errors_of_it(
-    n_right: int, n_images: int, n_classes: int, expected: bool
-) -> None:
-    assert is_near_chance(n_right, n_images, n_classes) == expected

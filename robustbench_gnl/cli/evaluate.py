@@ -1,10 +1,8 @@
-"""`gnlbench eval`: judge models on the corruptions and store every result."""
+"""`gnlbench eval`: evaluate models on the corruptions and store every result."""
 
 from __future__ import annotations
 
-import shlex
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,17 +22,15 @@ from robustbench_gnl.cli._options import (
 )
 from robustbench_gnl.cli._output import print_json, print_parts, print_text
 from robustbench_gnl.cli._reference import chosen_reference
-from robustbench_gnl.cli._request import DataRequest, ModelRequest, Settings
 
 if TYPE_CHECKING:
-    from robustbench_gnl.cli._plan import Plan
     from robustbench_gnl.records import Run
     from robustbench_gnl.reference import Reference
 
 HELP = (
-    "Judge models on the 15 corruptions at 5 severities, and store every result.\n\n"
-    "An interrupted run goes on where it stopped when the same command is repeated; a complete "
-    "one is printed at once.\n\n"
+    "Evaluate models on the 15 corruptions at 5 severities, and store every result.\n\n"
+    "An interrupted run is resumed when the same command is repeated; a complete one is printed "
+    "at once.\n\n"
     "Example: `gnlbench eval --model efficientnet_gnl_es --ckpt last.pth --data imagenet-c "
     "--clean-data imagenet/val`"
 )
@@ -49,7 +45,7 @@ def evaluate(
         bool,
         typer.Option(
             "--dry-run",
-            help="Say what would be done and how long it would take; store nothing.",
+            help="Show what would be done and how long it would take; store nothing.",
             rich_help_panel=WORK,
         ),
     ] = False,
@@ -58,52 +54,17 @@ def evaluate(
     format: FormatOption = Format.table,
 ) -> None:
     divisor = chosen_reference(reference)  # a bad file is told before the work begins
-    runs = carry_out(
-        options.model_requests(),
-        options.data_request(context),
-        options.settings(),
-        db,
-        dry_run=dry_run,
-    )
-    if runs:
-        print_runs(runs, format, db, divisor)
+    models, data, settings = (
+        options.model_requests(), options.data_request(context), options.settings(),
+    )  # fmt: skip
+    from robustbench_gnl.cli._session import evaluate_and_tell, requested_session, say_estimate
 
-
-def carry_out(
-    models: Sequence[ModelRequest],
-    data: DataRequest,
-    settings: Settings,
-    db: str,
-    *,
-    dry_run: bool = False,
-    check_plan: Callable[[Plan], None] = lambda _: None,
-) -> list[Run]:
-    """Evaluate, or only describe what would be done; the runs, none for a dry run.
-
-    Args:
-        check_plan: May refuse the plan by an error, before any work is done.
-    """
-    from robustbench_gnl.cli._evaluation import evaluate_plan
-    from robustbench_gnl.cli._plan import planned
-    from robustbench_gnl.store import open_store
-
-    open_store(db).close()  # a store that cannot be read is told before torch is loaded
-    with planned(models, data, settings) as plan:
-        check_plan(plan)  # before a store is made
-        with open_store(db, write=not dry_run) as store:
-            if dry_run:
-                from robustbench_gnl.cli._estimate import describe_plan
-
-                for candidate in plan.candidates:
-                    candidate.find_stored(store, plan.source, plan.conditions, rerun=settings.rerun)
-                describe_plan(plan)
-                return []
-            return evaluate_plan(plan, store, typed_command(db, store.name))
-
-
-def typed_command(db: str, shown_db: str) -> str:
-    """The command for the record; a password in the store's URL is not for the record."""
-    return shlex.join(["gnlbench", *(argument.replace(db, shown_db) for argument in sys.argv[1:])])
+    with requested_session(models, data, settings, db) as session:
+        if dry_run:
+            say_estimate(session)
+            return
+        runs = evaluate_and_tell(session, db)
+    print_runs(runs, format, db, divisor)
 
 
 def print_runs(runs: Sequence[Run], format: Format, db: str, reference: Reference) -> None:

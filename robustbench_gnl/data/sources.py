@@ -19,6 +19,7 @@ from robustbench_gnl.data.written import WrittenFiles, read_written
 from robustbench_gnl.errors import DataError
 from robustbench_gnl.records import IMAGENET, Condition, ImageSet, Protocol
 from robustbench_gnl.reference import known_image_sets
+from robustbench_gnl.suites import DEFAULT_SUITE, Suite
 
 _LABELLED = {"folders": "folders", "index": "numbers", "map": "mapped"}
 """The first word of a label set that is not ImageNet's own, and what protocols call it."""
@@ -48,6 +49,8 @@ class Source:
     """Which class folder is which class, where the user says so."""
     notes: tuple[str, ...] = ()
     """What people should know of how the data was found."""
+    suite: Suite = DEFAULT_SUITE
+    """The benchmark whose conditions and classes these images have."""
 
     @property
     def n_images(self) -> int:

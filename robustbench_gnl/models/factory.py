@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_gnl.errors import GnlbenchError, ModelError, UsageError, did_you_mean
+from robustbench_gnl.modules import first_without_values
 
 _LIBRARIES = ("torchvision", "hf-hub")
 _FORM = "package.module:FUNCTION or FILE.py:FUNCTION"
@@ -78,14 +79,14 @@ def build(name: str) -> nn.Module:
             f"Expected {name} to return a torch.nn.Module, got {type(made).__name__}{hint}",
             name=name,
         )
-    for key, tensor in [*made.named_parameters(), *made.named_buffers()]:
-        if torch.nn.parameter.is_lazy(tensor) or tensor.is_meta:
-            raise ModelError(
-                f"The network that {name} returned has no values for {key!r}; load its weights, "
-                "or call it once with an image, within the function.",
-                name=name,
-                key=key,
-            )
+    key = first_without_values(made)
+    if key is not None:
+        raise ModelError(
+            f"The network that {name} returned has no values for {key!r}; load its weights, "
+            "or call it once with an image, within the function.",
+            name=name,
+            key=key,
+        )
     return made
 
 

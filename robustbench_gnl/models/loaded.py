@@ -1,52 +1,18 @@
-"""A network with its weights, and what a run says about it."""
+"""What a run must say about a network that was built here with its weights."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from robustbench_gnl.models import checkpoints
+from robustbench_gnl.modules import LoadedModel
 from robustbench_gnl.normalisation import ChannelValues
 
 Normalisation = tuple[ChannelValues, ChannelValues]
 """Mean and std."""
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A network with its weights, and what a run must say about it.
-
-    Attributes:
-        module: The network in eval mode.
-        name: timm's current name, `torchvision:...`, `hf-hub:...`, or the text that names the
-            function which built it.
-        checkpoint_sha256: Of the checkpoint's bytes; of the state dict (every key, then its
-            raw bytes, in order) where the weights were published, or made by a factory.
-        weights: Entry of the checkpoint ("state_dict", "state_dict_ema", ...),
-            "pretrained:<tag>", or "factory".
-        n_params: All parameters, the frozen ones included.
-        num_classes: Logits; `None` where only a forward pass tells, as for most factories.
-        mean: Subtracted from images in [0, 1].
-        std: Then divided by.
-        mean_source: "given", "checkpoint", "timm", "torchvision", "factory", or "assumed".
-        input_size: Preferred (channels, height, width).
-        notes: What the reader of a result should know.
-    """
-
-    module: nn.Module
-    name: str
-    checkpoint_sha256: str
-    weights: str
-    n_params: int
-    num_classes: int | None
-    mean: ChannelValues
-    std: ChannelValues
-    mean_source: str
-    input_size: tuple[int, int, int]
-    notes: tuple[str, ...] = ()
 
 
 def describe(

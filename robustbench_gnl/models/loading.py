@@ -20,8 +20,13 @@ from robustbench_gnl.models import (
     torchvision_models,
 )
 from robustbench_gnl.models.catalogue import ModelName
-from robustbench_gnl.models.loaded import LoadedModel, Normalisation, describe
-from robustbench_gnl.modules import module_sha256, own_normalisation
+from robustbench_gnl.models.loaded import Normalisation, describe
+from robustbench_gnl.modules import (
+    LoadedModel,
+    mark_initial_weights,
+    module_sha256,
+    own_normalisation,
+)
 from robustbench_gnl.normalisation import given_normalisation
 from robustbench_gnl.records import state_dict_sha256
 
@@ -36,7 +41,27 @@ def create_model(
     num_classes: int | None = None,
     **kwargs: Any,
 ) -> nn.Module:
-    """The network of `load_model`, in eval mode, without the facts around it."""
+    """The network of `load_model`, without the facts around it.
+
+    With weights it is in eval mode. Without a checkpoint and `pretrained`, it is freshly
+    initialised and in training mode, as timm's are. Such a network is marked, and not evaluated
+    before something has changed its parameters: random weights measure nothing.
+
+    Args:
+        name, checkpoint, pretrained, ema, best, num_classes, **kwargs: As for `load_model`.
+
+    Raises:
+        UsageError: Unknown name, or arguments that contradict each other.
+        ModelError: The weights cannot be had or do not fit.
+    """
+    if checkpoint is None and not pretrained and name is not None:
+        asked = catalogue.resolve(name)
+        if asked.kind != "factory":  # a function of the user's brings weights of its own
+            if ema or best:
+                raise UsageError(
+                    "ema and best choose within a checkpoint, and none was given.", name=name
+                )
+            return _create_untrained(asked, num_classes, kwargs)
     return load_model(
         name,
         checkpoint,
@@ -46,6 +71,21 @@ def create_model(
         num_classes=num_classes,
         **kwargs,
     ).module
+
+
+def _create_untrained(
+    asked: ModelName, num_classes: int | None, kwargs: dict[str, Any]
+) -> nn.Module:
+    # Left out, it is the number that the name stands for.
+    options = kwargs if num_classes is None else {"num_classes": num_classes, **kwargs}
+    if asked.kind == "torchvision":
+        module = torchvision_models.build(asked.name, num_classes, **kwargs)
+    elif asked.kind == "hub":
+        module = hub.create_untrained(asked.name, **options)
+    else:
+        module = timm.create_model(asked.name, **options)
+    mark_initial_weights(module)
+    return module
 
 
 def load_model(

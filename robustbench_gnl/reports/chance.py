@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from robustbench_gnl.metrics import is_near_chance
+from robustbench_gnl.chance import is_run_near_chance as is_run_near_chance
 from robustbench_gnl.records import CLEAN, Run
 from robustbench_gnl.reports.formats import as_fraction_percent
-
-
-def is_run_near_chance(run: Run) -> bool:
-    """Whether its network hardly does more than guess on clean images; False without them."""
-    clean = run.cells.get(CLEAN)
-    return clean is not None and is_near_chance(clean.n_top1, clean.n_images, run.model.n_classes)
 
 
 def chance_lines(run: Run, name: str | None = None) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from robustbench_gnl.metrics import is_near_chance
+from robustbench_gnl.chance import is_near_chance
 from robustbench_gnl.records import CLEAN
 from robustbench_gnl.reference import Reference, load_alexnet
 from robustbench_gnl.statistics.bootstrap import LEVEL, Replicates, bootstrap

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -105,15 +106,23 @@ class Store:
         with self._reading() as connection:
             return queries.load_runs(connection, limit=limit)
 
-    def run(self, run_id: str) -> Run:
+    def run(self, run_id: str, *, with_pieces: bool = False) -> Run:
         """The run of an id that was found in this store.
+
+        Args:
+            with_pieces: Load its pieces and its image set too, for the frames per image.
 
         Raises:
             StoreError: It is not there any more.
             UsageError: It is no id.
         """
         with self._reading() as connection:
-            return queries.load_run(connection, run_id)
+            run = queries.load_run(connection, run_id)
+            if not with_pieces:
+                return run
+            pieces = tuple(queries.load_pieces(connection, run_id))
+            image_set = queries.load_image_set(connection, run.protocol.image_set)
+        return replace(run, pieces=pieces, image_set=image_set)
 
     def resolve(self, selector: str) -> Run:
         """The run that a person means: its id, the unambiguous start of one, a tag (the newest

@@ -21,7 +21,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torchvision import transforms
 
-from robustbench_gnl.cli.evaluate import typed_command
+from robustbench_gnl.cli._session import typed_command
 from robustbench_gnl.data import imagenet_labels
 from robustbench_gnl.models import load_demo_model
 from tests.cli.conftest import MADE, command, environment, gnlbench, gnlbench_json

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from robustbench_gnl.store import open_store
+from robustbench_gnl.evaluation import Session
+from robustbench_gnl.store import Store, open_store
 from tests.cli.conftest import command, environment, gnlbench
 
 
@@ -71,24 +72,22 @@ def test_what_another_process_begins_meanwhile_is_told(
     model: tuple[object, ...],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from robustbench_gnl.cli import _evaluation
-
     db = tmp_path / "store.sqlite"
     arguments = _eval(db, clean_tree, model)
-    check_trees = _evaluation._evaluate
+    evaluate_into = Session._evaluate_into
     with open_store(str(db), write=True) as other:
         locks = []
 
-        def too_late(todo, *rest):
-            (one,) = todo
+        def too_late(session, store, unfinished, *rest):
+            (one,) = unfinished
             begun = other.begin_run(
                 one.model, one.protocol, one.image_set, known=(), block_size=one.block_size
             )
             locks.append(begun)
             begun.__enter__()
-            return check_trees(todo, *rest)
+            return evaluate_into(session, store, unfinished, *rest)
 
-        monkeypatch.setattr(_evaluation, "_evaluate", too_late)
+        monkeypatch.setattr(Session, "_evaluate_into", too_late)
         done = gnlbench(*arguments, check=5)
         (run,) = other.runs()
         assert f"run {run.id} is being written by another process" in done.stderr
@@ -105,17 +104,15 @@ def test_a_run_deleted_while_it_is_written_is_told(
     model: tuple[object, ...],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from robustbench_gnl.cli import _evaluation
-
     db = tmp_path / "store.sqlite"
-    store_piece = _evaluation._store_piece
+    add_piece = Store.add_piece
 
-    def without_run(store, candidate, piece):
+    def without_run(store, run_id, piece):
         with store._writing() as connection:
             connection.exec_driver_sql("DELETE FROM runs")
-        store_piece(store, candidate, piece)
+        add_piece(store, run_id, piece)
 
-    monkeypatch.setattr(_evaluation, "_store_piece", without_run)
+    monkeypatch.setattr(Store, "add_piece", without_run)
     done = gnlbench(*_eval(db, clean_tree, model), check=5)
     assert "another process has deleted it" in done.stderr
     assert "did you mean" not in done.stderr

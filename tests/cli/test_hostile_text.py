@@ -308,7 +308,7 @@ def test_one_owner_prints_and_one_makes_each_format() -> None:
     """Text that another module printed by itself would not be escaped."""
     owners = {
         "typer.echo(": {"cli/_output.py"},
-        "rich.text import Text": {"reports/terminal_tables.py", "cli/_progress.py"},
+        "rich.text import Text": {"reports/terminal_tables.py", "progress.py"},
         "print(": set(),
         "sys.stdout.write": set(),
     }

@@ -14,7 +14,7 @@ import robustbench_gnl
 from robustbench_gnl.data import Recipe, imagenet_labels, open_sample, open_source
 from robustbench_gnl.errors import ModelError, UsageError
 from robustbench_gnl.evaluation import Network, resolve_device
-from robustbench_gnl.evaluation.lanes import lanes
+from robustbench_gnl.evaluation.inference_threads import inference_threads
 from robustbench_gnl.metrics import summarize
 from robustbench_gnl.records import CLEAN, Condition
 from robustbench_gnl.reference import load_alexnet
@@ -156,7 +156,7 @@ def test_conditions_that_the_source_lacks_are_refused(tmp_path: Path) -> None:
         robustbench_gnl.evaluate(Reader(), tmp_path, conditions=(CLEAN,))
 
 
-def test_lanes_share_one_network_without_mixing_batches() -> None:
+def test_inference_threads_share_one_network_without_mixing_batches() -> None:
     sample = open_sample()
     assert sample.n_images == 20
     torch.manual_seed(0)
@@ -166,7 +166,7 @@ def test_lanes_share_one_network_without_mixing_batches() -> None:
     )
     rng = np.random.default_rng(0)
     batches = [rng.integers(0, 256, (3, 64, 64, 3), np.uint8) for _ in range(12)]
-    with network, lanes(torch.device("cpu")) as (executor, _):
+    with network, inference_threads(torch.device("cpu")) as (executor, _):
         together = [each.result() for each in [executor.submit(network.logits, b) for b in batches]]
         alone = [network.logits(batch) for batch in batches]
     for one, other in zip(together, alone, strict=True):

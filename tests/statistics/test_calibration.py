@@ -7,16 +7,16 @@ import pytest
 import torch
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from robustbench_gnl.evaluation.facts import PieceFacts
+from robustbench_gnl.evaluation.accumulator import PieceAccumulator
 from robustbench_gnl.records import CLEAN, Piece
 from robustbench_gnl.statistics import calibration_error, evidence_of
 
 
 def piece_of(logits: torch.Tensor, labels: torch.Tensor, block: int = 0) -> Piece:
-    facts = PieceFacts(block, CLEAN)
+    accumulator = PieceAccumulator(block, CLEAN)
     for some, own in zip(logits.split(64), labels.split(64), strict=True):
-        facts.add(some, own, [b""] * len(own), 0.0)
-    return facts.piece()
+        accumulator.add(some, own, [b""] * len(own), 0.0)
+    return accumulator.piece()
 
 
 def network(seed: int, n_images: int, sharpness: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robustbench_gnl.evaluation.facts import PieceFacts
+from robustbench_gnl.evaluation.accumulator import PieceAccumulator
 from robustbench_gnl.records import Condition, Piece
 
 FOG = Condition("fog", 3)
@@ -17,12 +17,14 @@ FOG = Condition("fog", 3)
 
 def piece_of(logits: np.ndarray, labels: np.ndarray, cuts: list[int]) -> Piece:
     """The piece, its images handed over in batches that end at `cuts`."""
-    facts = PieceFacts(0, FOG)
+    accumulator = PieceAccumulator(0, FOG)
     for part in np.split(np.arange(len(labels)), cuts):
         if len(part):
             digests = [hashlib.sha256(bytes([i % 256])).digest() for i in part]
-            facts.add(torch.from_numpy(logits[part]), torch.from_numpy(labels[part]), digests, 0.5)
-    return facts.piece()
+            accumulator.add(
+                torch.from_numpy(logits[part]), torch.from_numpy(labels[part]), digests, 0.5
+            )
+    return accumulator.piece()
 
 
 def random_case(seed: int, n_images: int, n_classes: int) -> tuple[np.ndarray, np.ndarray]:

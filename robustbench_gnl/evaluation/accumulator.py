@@ -1,4 +1,4 @@
-"""From logits to the facts of a piece: counts, sums and one bit an image."""
+"""From logits to a piece: counts, sums and one bit per image, added up batch by batch."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from robustbench_gnl.records import N_CALIBRATION_BINS, Calibration, Condition, 
 
 
 @dataclass
-class PieceFacts:
+class PieceAccumulator:
     """Adds up the batches of one block under one condition."""
 
     block: int
     condition: Condition
+    classes: Tensor | None = None
+    """(K,) ascending class indices that compete, where a suite has images of some classes only:
+    all other logits are left out before the answer is taken. None: all classes compete."""
     correct: list[NDArray[np.bool_]] = field(default_factory=list)
     n_top5: int = 0
     negative_log_likelihood_sum: float = 0.0
@@ -30,7 +33,11 @@ class PieceFacts:
     seconds: float = 0.0
 
     def add(self, logits: Tensor, labels: Tensor, digests: list[bytes], seconds: float) -> None:
-        """Add a batch: logits (N, C) finite, labels (N,) class indices."""
+        """Add a batch: logits (N, C) finite, labels (N,) class indices, among `classes` if given;
+        the sha256 of the file of each image, and the seconds that the batch took."""
+        if self.classes is not None:
+            logits = logits.index_select(1, self.classes.to(logits.device))  # (N, K)
+            labels = torch.searchsorted(self.classes, labels)  # positions among the K
         # Sums over 50,000 images need more than float32; mps has no float64.
         log_probabilities = torch.log_softmax(_as_float64(logits), dim=1)  # (N, C)
         labels = labels.to(log_probabilities.device)

@@ -1,8 +1,10 @@
-"""Progress on stderr: a live display in a terminal, plain lines elsewhere."""
+"""Progress of a long task on stderr: a live bar in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
@@ -16,7 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from robustbench_gnl.cli._output import say
+from robustbench_gnl.text import printable
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -33,16 +35,28 @@ class _RateColumn(ProgressColumn):
         return Text(f"{speed:,.0f} {self._unit}/s" if speed else "")
 
 
-class EvaluationProgress:
-    """Told of every batch; shows the condition at work, the rate and the time left."""
+def write_line(message: str) -> None:
+    """A line to stderr, without characters that would change the terminal."""
+    sys.stderr.write(printable(message) + "\n")
+
+
+class ProgressBar:
+    """Counts what is done, and shows what is being worked on, the rate and the time left."""
 
     def __init__(
-        self, total: int, console: Console | None = None, label: str = "", unit: str = "images"
+        self,
+        total: int,
+        console: Console | None = None,
+        label: str = "",
+        unit: str = "images",
+        write: Callable[[str], None] = write_line,
     ) -> None:
+        """`write` takes the plain lines that stand for the bar where there is no terminal."""
         self._total = total
         self._unit = unit
         self._done = 0
         self._label = label
+        self._write = write
         self._console = console or Console(stderr=True)
         self._started = self._last_line = time.monotonic()
         self._live: Progress | None = None
@@ -59,7 +73,7 @@ class EvaluationProgress:
             )
             self._task = self._live.add_task(label, total=total)
 
-    def __enter__(self) -> EvaluationProgress:
+    def __enter__(self) -> ProgressBar:
         if self._live is not None:
             self._live.start()
         return self
@@ -97,7 +111,7 @@ class EvaluationProgress:
         elapsed = max(time.monotonic() - self._started, 1e-9)
         rate = self._done / elapsed
         left = (self._total - self._done) / rate if rate else 0.0
-        say(
+        self._write(
             f"{what:<20} {self._done:,}/{self._total:,} {self._unit}  "
             f"{rate:,.1f} {self._unit}/s  "
             f"{duration(left)} left"

@@ -1,4 +1,4 @@
-"""How many batches are in the network at a time, and on how many threads.
+"""The threads that run forward passes: how many batches are in the network at a time.
 
 On a CPU each batch gets one thread, and as many batches run at once as there are threads
 to use. That is faster than splitting each operator over all threads, above all while other
@@ -33,8 +33,8 @@ def default_batch_size(device: torch.device) -> int:
 
 
 @contextmanager
-def lanes(device: torch.device) -> Iterator[tuple[ThreadPoolExecutor, int]]:
-    """An executor for forward passes, and how many it runs at once."""
+def inference_threads(device: torch.device) -> Iterator[tuple[ThreadPoolExecutor, int]]:
+    """An executor for forward passes, and how many of them it runs at once."""
     if device.type != "cpu":
         with ThreadPoolExecutor(1) as executor:
             yield executor, 1

@@ -1,0 +1,238 @@
+"""One model of an evaluation: its network, and its run as far as it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from robustbench_gnl.contents import Contents
+from robustbench_gnl.data import Layout, Source, first_difference
+from robustbench_gnl.errors import DataError, ModelError, StoreError, UsageError
+from robustbench_gnl.evaluation.device import check_precision, resolve_device
+from robustbench_gnl.evaluation.network import Network
+from robustbench_gnl.evaluation.observer import Observer
+from robustbench_gnl.evaluation.settings import Settings
+from robustbench_gnl.modules import LoadedModel, has_initial_weights
+from robustbench_gnl.records import BLOCK_SIZE, Condition, ImageSet, Model, Protocol, Run
+from robustbench_gnl.suites import Suite
+
+if TYPE_CHECKING:
+    from robustbench_gnl.store import Store
+
+StoredPieces = Mapping[tuple[int, Condition], Contents]
+"""Block and condition of the stored pieces, and the files that they were read from."""
+
+
+@dataclass(eq=False)
+class EvaluatedModel:
+    """One model of an evaluation: its network, and its run as far as it is stored."""
+
+    network: Network
+    model: Model
+    image_set: ImageSet
+    protocol: Protocol
+    run_id: str | None = None
+    """None until a run is resumed or begun."""
+    block_size: int = BLOCK_SIZE
+    stored: StoredPieces = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    is_finished: bool = False
+    known_run_ids: tuple[str, ...] | None = None
+    """The runs of this model under this protocol that were stored when the session began; None
+    until they were looked for."""
+
+    def needs(self, block: int, condition: Condition) -> bool:
+        """Whether a piece is still to be evaluated."""
+        return (block, condition) not in self.stored
+
+    def find_stored_run(
+        self,
+        store: Store,
+        source: Source,
+        conditions: Sequence[Condition],
+        observer: Observer,
+        *,
+        rerun: bool,
+    ) -> None:
+        """Choose the newest run of this model under this protocol that read the files at hand,
+        to be resumed; none for a rerun. Done once: a second call changes nothing.
+
+        A run of other files of the same names that has all the conditions stays as it is, and a
+        new one is begun.
+
+        Raises:
+            DataError: A run of other files would have to be resumed with these.
+        """
+        if self.known_run_ids is not None:
+            return
+        # Listed before any is read: a run that appears later is that of another process.
+        self.known_run_ids = tuple(store.run_ids_of(self.model, self.protocol))
+        incomplete: list[tuple[Run, str]] = []
+        for run_id in () if rerun else self.known_run_ids:
+            run, stored = store.run(run_id), store.stored_pieces(run_id)
+            difference = difference_from(source, run, stored)
+            if difference is None:
+                self.run_id, self.block_size, self.tags = run.id, run.block_size, run.tags
+                self.is_finished = run.finished_at is not None
+                self.stored = stored
+                return
+            if lacks(stored, conditions, layout_of(source, run.block_size)):
+                incomplete.append((run, difference))
+            else:
+                observer.note(
+                    f"run {run.id} of this model and protocol read other files of the same "
+                    f"names (the first difference found: {difference}); it does not answer for "
+                    "these"
+                )
+        if incomplete:
+            run, difference = incomplete[0]
+            raise DataError(
+                f"the images of {source.root} changed since this run began, or are others of the "
+                f"same names (run {run.id}, the first difference found: {difference}); put them "
+                "back, or begin anew with --rerun",
+                path=source.root,
+            )
+
+    @contextmanager
+    def locked_run(
+        self,
+        store: Store,
+        settings: Settings,
+        skipped: Mapping[str, str],
+        environment: Mapping[str, Any],
+        observer: Observer,
+    ) -> Iterator[None]:
+        """Resume the run that was found, or begin one, and hold the lock on it meanwhile.
+
+        A new run that fails before its first piece says nothing, and is deleted again.
+
+        Args:
+            skipped: Image key and the reason it is left out.
+
+        Raises:
+            StoreError: Another process writes the run, or has begun the same one.
+        """
+        if self.run_id is not None:
+            with store.lock_run(self.run_id):
+                # Another process may have worked on it until the lock was ours.
+                self.stored = store.stored_pieces(self.run_id)
+                store.note_resumed(self.run_id, environment)
+                observer.info(f"Resuming run {self.run_id}: {len(self.stored)} pieces are stored")
+                yield
+            return
+        with store.begin_run(
+            self.model,
+            self.protocol,
+            self.image_set,
+            known=None if settings.rerun else self.known_run_ids,
+            block_size=self.block_size,
+            tags=settings.tags,
+            environment=environment,
+            skipped=skipped,
+        ) as self.run_id:
+            try:
+                yield
+            except Exception:
+                # While its lock keeps others from going on with it. What failed is the news, be
+                # it that the run is gone.
+                with suppress(StoreError):
+                    if not store.stored_pieces(self.run_id):
+                        store.delete_run(self.run_id)
+                raise
+
+
+@contextmanager
+def prepare_model(
+    loaded: LoadedModel, source: Source, settings: Settings, observer: Observer
+) -> Iterator[EvaluatedModel]:
+    """The model on its device, tried on a blank image, with the labels that its outputs have.
+    At the end its training modes are put back.
+
+    Raises:
+        UsageError: The device or the precision is not there, the model does not take the size of
+            the images, or its weights are those that it was created with.
+        ModelError: The model fails, or its outputs do not fit the classes of the source.
+        DataError: A class folder is none of the suite's classes.
+    """
+    device, input_size = resolve_device(settings.device), settings.input_size_for(source.suite)
+    precision = check_precision(settings.precision)
+    if has_initial_weights(loaded.module):
+        raise UsageError(
+            f"{loaded.name} still has the random weights that it was created with; "
+            "random weights are never evaluated. Load trained weights into it first"
+        )
+    with Network(
+        loaded.module, mean=loaded.mean, std=loaded.std, device=device, precision=precision
+    ) as network:
+        n_classes = network.check(input_size, preferred_size=loaded.input_size[-1])
+        _check_number_of_classes(loaded.name, n_classes, source.suite)
+        image_set = source.image_set(n_classes)
+        _check_classes(image_set, source)
+        if (order := source.labels(n_classes).note) is not None:
+            observer.note(order)
+        model = Model(
+            name=loaded.name,
+            checkpoint_sha256=loaded.checkpoint_sha256,
+            weights=loaded.weights,
+            n_params=loaded.n_params,
+            n_classes=n_classes,
+            mean=loaded.mean,
+            std=loaded.std,
+        )
+        observer.info(
+            f"Model: {model.name}, {model.n_params:,} parameters, weights {model.weights} "
+            f"(sha256 {model.checkpoint_sha256[:12]}), mean {_numbers(model.mean)}, "
+            f"std {_numbers(model.std)} ({loaded.mean_source})"
+        )
+        protocol = source.protocol(image_set, input_size=input_size, precision=precision)
+        yield EvaluatedModel(network, model, image_set, protocol, block_size=settings.block_size)
+
+
+def _numbers(values: Iterable[float]) -> str:
+    return " ".join(f"{value:g}" for value in values)
+
+
+def _check_number_of_classes(name: str, n_classes: int, suite: Suite) -> None:
+    """Where only some classes of a suite compete, outputs are chosen by their class index, which
+    other outputs do not have."""
+    labels = suite.labels
+    if labels.subset is not None and n_classes != labels.n_classes:
+        raise ModelError(
+            f"{name} has {n_classes} outputs; {suite.title} is defined for models of the "
+            f"{labels.n_classes} classes of {labels.name}, of which {len(labels.subset)} compete. "
+            "Give such a model",
+            n_classes=n_classes,
+        )
+
+
+def _check_classes(image_set: ImageSet, source: Source) -> None:
+    subset = source.suite.labels.subset
+    others = set() if subset is None else set(image_set.labels).difference(subset)
+    if others:
+        labelled = zip(image_set.keys, image_set.labels, strict=True)
+        key = next(key for key, label in labelled if label in others)
+        raise DataError(
+            f"{source.root} has images of {len(others)} classes that {source.suite.title} does not "
+            f"have, such as {key}; give the folder of that data set alone",
+            path=source.root,
+        )
+
+
+def layout_of(source: Source, block_size: int, batch_size: int = 1) -> Layout:
+    """How the images of a source are cut into blocks and batches."""
+    return Layout(source.n_images, block_size, batch_size)
+
+
+def lacks(stored: StoredPieces, conditions: Sequence[Condition], layout: Layout) -> bool:
+    """Whether a piece is still to be evaluated."""
+    blocks = range(layout.n_blocks)
+    return any((block, condition) not in stored for condition in conditions for block in blocks)
+
+
+def difference_from(source: Source, run: Run, stored: StoredPieces) -> str | None:
+    """Where the files at hand are known to be others than those that a run read; None if they
+    are not."""
+    found = first_difference(source, layout_of(source, run.block_size), stored)
+    return None if found is None else f"{found[1]}, block {found[0]}"
