@@ -23,7 +23,7 @@ from robustbench_gnl.normalisation import INSIDE, given_normalisation
 if TYPE_CHECKING:
     from robustbench_gnl.evaluation import Settings
 
-MODEL, DATA, WORK = "Model", "Data", "Work"
+MODEL, DATA, WORK = "Model", "Data", "Evaluation"
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class EvaluationOptions:
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A network of ours or of timm, torchvision:NAME, hf-hub:OWNER/NAME, or your own "
-            "function as FILE.py:FUNCTION, whose code is run. Repeat it, with a --ckpt each, to "
-            "evaluate several on the same images at once. Without it, each --ckpt must name its "
-            "architecture.",
+            help="Model to evaluate: a name of GroupNL or timm (see gnlbench models), "
+            "torchvision:NAME, hf-hub:OWNER/NAME, or your own function as FILE.py:FUNCTION, whose "
+            "code is run. Repeat it, each with a --ckpt, to evaluate several models on the same "
+            "images. Without it, each --ckpt must name its architecture.",
             rich_help_panel=MODEL,
         ),
     ] = None
@@ -45,42 +45,55 @@ class EvaluationOptions:
         list[Path] | None,
         typer.Option(
             metavar="PATH",
-            help="A checkpoint file, a training folder, or a folder of the Hugging Face hub.",
+            help="Weights of the model: a checkpoint file, a training folder, or a folder of the "
+            "Hugging Face hub.",
             rich_help_panel=MODEL,
         ),
     ] = None
     pretrained: Annotated[
-        bool, typer.Option("--pretrained", help="The published weights.", rich_help_panel=MODEL)
+        bool,
+        typer.Option(
+            "--pretrained", help="Use the published weights of the model.", rich_help_panel=MODEL
+        ),
     ] = False
     ema: Annotated[
         bool,
-        typer.Option("--ema", help="The checkpoint's averaged weights.", rich_help_panel=MODEL),
+        typer.Option(
+            "--ema", help="Use the averaged (EMA) weights of the checkpoint.", rich_help_panel=MODEL
+        ),
     ] = False
     best: Annotated[
         bool,
         typer.Option(
-            "--best", help="model_best of a training folder, not last.", rich_help_panel=MODEL
+            "--best",
+            help="Use the best checkpoint of a training folder (model_best), not the last.",
+            rich_help_panel=MODEL,
         ),
     ] = False
     mean: Annotated[
         str | None,
         typer.Option(
             metavar="R,G,B|none",
-            help="Subtracted from pixels in [0, 1]; default: the model's. none: the network "
-            "normalises inside.",
+            help="Mean of the input normalisation, subtracted from pixels in [0, 1]; default: what "
+            "the checkpoint or model states. none: the model normalises inside.",
             rich_help_panel=MODEL,
         ),
     ] = None
     std: Annotated[
         str | None,
-        typer.Option(metavar="R,G,B", help="Goes with --mean.", rich_help_panel=MODEL),
+        typer.Option(
+            metavar="R,G,B",
+            help="Standard deviation of the input normalisation; needs --mean.",
+            rich_help_panel=MODEL,
+        ),
     ] = None
     data: Annotated[
         str | None,
         typer.Option(
             metavar="DIR|sample",
             envvar="GNLBENCH_DATA",
-            help="An ImageNet-C tree, class folders of clean images, or the built-in sample.",
+            help="Images: an ImageNet-C tree, class folders of clean images to corrupt on the "
+            "fly, or the built-in sample.",
             rich_help_panel=DATA,
         ),
     ] = None
@@ -89,7 +102,7 @@ class EvaluationOptions:
         typer.Option(
             metavar="DIR",
             envvar="GNLBENCH_CLEAN_DATA",
-            help="The clean images beside an ImageNet-C tree.",
+            help="Clean images of an ImageNet-C tree, for the clean error.",
             rich_help_panel=DATA,
         ),
     ] = None
@@ -97,7 +110,8 @@ class EvaluationOptions:
         str | None,
         typer.Option(
             metavar="released|generated",
-            help="What --data is, where its content misleads.",
+            help="Kind of --data, where it is not detected correctly: released (corrupted "
+            "images) or generated (clean images).",
             rich_help_panel=DATA,
         ),
     ] = None
@@ -105,8 +119,8 @@ class EvaluationOptions:
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Which class folder is which class: a folder a line in the order of the classes "
-            "(as timm's), or a JSON or CSV map to indices or WordNet ids.",
+            help="Map of class folders to classes: one folder per line in the order of the classes "
+            "(as timm's), or JSON or CSV with indices or WordNet ids.",
             rich_help_panel=DATA,
         ),
     ] = None
@@ -114,28 +128,34 @@ class EvaluationOptions:
         str,
         typer.Option(
             metavar="common|extra|all|NAME,...",
-            help="Names or groups (noise, blur, weather, digital).",
+            help="Corruptions to evaluate: names or groups (noise, blur, weather, digital).",
             rich_help_panel=DATA,
         ),
     ] = "common"
     severities: Annotated[
-        str, typer.Option(metavar="1-5|1,3", help="How strong, 1 to 5.", rich_help_panel=DATA)
+        str,
+        typer.Option(
+            metavar="1-5|1,3", help="Severities to evaluate, from 1 to 5.", rich_help_panel=DATA
+        ),
     ] = "1-5"
     limit: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="The first N images of the sorted keys.", rich_help_panel=DATA
+            min=1,
+            metavar="N",
+            help="Evaluate only the first N images in the order of their keys.",
+            rich_help_panel=DATA,
         ),
     ] = None
     seed: Annotated[
-        int, typer.Option(help="Of corruptions made on the fly.", rich_help_panel=DATA)
+        int, typer.Option(help="Seed of corruptions made on the fly.", rich_help_panel=DATA)
     ] = 0
     engine: Annotated[
         str,
         typer.Option(
             metavar="|".join(ENGINES),
-            help="Who makes corruptions on the fly: gnlbench, faithful to the release, or the "
-            "package imagecorruptions.",
+            help="Corruption engine for images made on the fly: gnlbench, faithful to the released "
+            "images, or the package imagecorruptions.",
             rich_help_panel=DATA,
         ),
     ] = ENGINES[0]
@@ -144,7 +164,7 @@ class EvaluationOptions:
         typer.Option(
             min=0,
             max=100,
-            help="Of the JPEG step after a corruption made on the fly; 0 leaves it out.",
+            help="JPEG quality of images corrupted on the fly; 0: no JPEG step.",
             rich_help_panel=DATA,
         ),
     ] = 85
@@ -152,7 +172,7 @@ class EvaluationOptions:
         bool,
         typer.Option(
             "--skip-bad-images",
-            help="Leave unreadable images out of every cell; the protocol says partial.",
+            help="Leave unreadable images out of every condition; the protocol is then partial.",
             rich_help_panel=DATA,
         ),
     ] = False
@@ -161,24 +181,29 @@ class EvaluationOptions:
         typer.Option(
             min=SMALLEST_INPUT,
             max=LARGEST_INPUT,
-            help="Resample the 224 pixels (bicubic): another protocol.",
+            help="Side in pixels to resample the images to (bicubic), which makes it another "
+            "protocol; default: not resampled, 224 for ImageNet.",
+            show_default=False,
             rich_help_panel=DATA,
         ),
     ] = None
     device: Annotated[
         str,
         typer.Option(
-            metavar="auto|cpu|cuda|cuda:N|mps", help="What computes.", rich_help_panel=WORK
+            metavar="auto|cpu|cuda|cuda:N|mps",
+            help="Device to run on; auto: a GPU if there is one.",
+            rich_help_panel=WORK,
         ),
     ] = "auto"
     precision: Annotated[
-        str, typer.Option(metavar="fp32|bf16|fp16", help="Of the network.", rich_help_panel=WORK)
+        str,
+        typer.Option(metavar="fp32|bf16|fp16", help="Inference precision.", rich_help_panel=WORK),
     ] = "fp32"
     batch_size: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Images at a time; default: 16 on a CPU, 128 on a GPU.",
+            help="Images per forward pass; default: 16 on a CPU, 128 on a GPU.",
             rich_help_panel=WORK,
         ),
     ] = None
@@ -187,18 +212,20 @@ class EvaluationOptions:
         typer.Option(
             min=0,
             max=MOST_WORKERS,
-            help="Processes that make the images; default: one a processor.",
+            help="Processes that decode and corrupt the images; default: one per processor.",
             rich_help_panel=WORK,
         ),
     ] = None
     tag: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A name for the run; repeatable.", rich_help_panel=WORK),
+        typer.Option(
+            metavar="NAME", help="Tag to store the run with; repeatable.", rich_help_panel=WORK
+        ),
     ] = None
     rerun: Annotated[
         bool,
         typer.Option(
-            "--rerun", help="A new run, even if this one is stored.", rich_help_panel=WORK
+            "--rerun", help="Evaluate anew, even if this run is stored.", rich_help_panel=WORK
         ),
     ] = False
 

@@ -11,15 +11,13 @@ import os
 import signal
 import sys
 import threading
-import time
-import weakref
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import ParamSpec, TypeVar, cast
+from typing import ParamSpec, TypeVar
 
+from robustbench_gnl.data.worker_pool import WorkerPool
 from robustbench_gnl.errors import DataError, GnlbenchError, UsageError
 
 P = ParamSpec("P")
@@ -83,13 +81,7 @@ def start_workers(n_workers: int, *, engine: str | None = None) -> Executor:
     if method == "forkserver":
         preload = [PRELOADS[engine]] if engine in PRELOADS else []
         context.set_forkserver_preload(["robustbench_gnl.data.pixels", *preload])
-    pool = ProcessPoolExecutor(
-        n_workers, mp_context=context, initializer=_prepare_worker, initargs=(engine,)
-    )
-    results_end: Connection = pool._result_queue._writer  # type: ignore[attr-defined]
-    watch = (weakref.ref(pool), pool._processes, results_end)
-    threading.Thread(target=_end_with_a_dead_worker, args=watch, daemon=True).start()
-    return pool
+    return WorkerPool(n_workers, context, _prepare_worker, engine)
 
 
 def submit(
@@ -142,33 +134,6 @@ def _lacks_main_guard() -> bool:
         return "__name__" not in Path(script).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
-
-
-def _end_with_a_dead_worker(
-    pool: weakref.ref[ProcessPoolExecutor],
-    processes: dict[int, multiprocessing.Process],
-    results_end: Connection,
-) -> None:
-    """A worker killed while it sends a batch leaves half a message in the pipe all workers share.
-
-    The pool would wait for the other half for ever, and the other workers for their turn. With
-    them gone and the pipe closed, it reads an end of file and is broken as it should be.
-    """
-    manager: threading.Thread | None = None
-    while (executor := pool()) is not None:
-        manager = cast("threading.Thread | None", executor._executor_manager_thread) or manager
-        del executor  # so that the pool may go
-        if manager is None or not processes:
-            time.sleep(1)  # they start with the first task
-        elif wait([process.sentinel for process in list(processes.values())], timeout=1):
-            break
-    if manager is None:
-        return
-    manager.join(timeout=1)  # it notices most deaths, and every shutdown, by itself
-    if manager.is_alive():
-        for process in list(processes.values()):
-            process.kill()
-        results_end.close()
 
 
 def _prepare_worker(engine: str | None) -> None:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -24,6 +23,7 @@ from robustbench_gnl.data import (
     result_of,
     start_workers,
 )
+from robustbench_gnl.data.worker_pool import WorkerPool
 from robustbench_gnl.data.workers import InlineExecutor
 from robustbench_gnl.errors import DataError
 from robustbench_gnl.records import CLEAN, Condition
@@ -32,23 +32,30 @@ from tests.conftest import CHECKOUT
 on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 
 
-def stream_of(root: Path, executor: ProcessPoolExecutor, ahead: int) -> ImageStream:
+def stream_of(root: Path, executor: WorkerPool, ahead: int) -> ImageStream:
     source = open_source(root)
     layout = Layout(source.n_images, 2, 1)
     work = {block: (CLEAN, Condition("fog", 1)) for block in range(layout.n_blocks)}
     return ImageStream(source, layout, work, executor, input_size=224, ahead=ahead)
 
 
-def start_two_workers() -> ProcessPoolExecutor:
+def start_two_workers() -> WorkerPool:
     executor = start_workers(2)
-    assert isinstance(executor, ProcessPoolExecutor)
+    assert isinstance(executor, WorkerPool)
     return executor
 
 
-def kill(executor: ProcessPoolExecutor) -> None:
+def both_pids(executor: WorkerPool) -> list[int]:
+    until = time.monotonic() + 60
+    while len(executor.worker_pids()) < 2 and time.monotonic() < until:
+        time.sleep(0.01)
+    return executor.worker_pids()
+
+
+def kill(executor: WorkerPool) -> None:
     """SIGKILL to the workers, as the kernel does when memory is short."""
     task = executor.submit(time.sleep, 60)
-    for pid in list(executor._processes):
+    for pid in both_pids(executor):
         os.kill(pid, signal.SIGKILL)
     with pytest.raises(BrokenProcessPool):
         task.result(timeout=30)
@@ -118,7 +125,9 @@ from robustbench_gnl.data import start_workers
 
 executor = start_workers(2)
 tasks = [executor.submit(time.sleep, 300) for _ in range(2)]
-print(*executor._processes, flush=True)
+while len(executor.worker_pids()) < 2:
+    time.sleep(0.01)
+print(*executor.worker_pids(), flush=True)
 time.sleep(300)
 """
 
@@ -151,7 +160,7 @@ def test_workers_die_with_a_parent_that_is_killed() -> None:
     assert [pid for pid in workers if is_alive(pid)] == []
 
 
-def test_workers_leave_interrupts_to_the_parent(two_workers: ProcessPoolExecutor) -> None:
+def test_workers_leave_interrupts_to_the_parent(two_workers: WorkerPool) -> None:
     assert two_workers.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
 
 
@@ -166,3 +175,27 @@ def test_zero_workers_are_the_calling_process() -> None:
 
 def test_by_default_there_is_a_worker_for_each_processor_at_hand() -> None:
     assert 1 <= default_workers() <= (os.cpu_count() or 1)
+
+
+def test_tasks_that_cannot_be_sent_fail_alone(two_workers: WorkerPool) -> None:
+    not_sent = two_workers.submit(len, lambda: None)  # type: ignore[arg-type]
+    not_returned = two_workers.submit(eval, "lambda: None")
+    raised = two_workers.submit(divmod, 1, 0)
+    for task in (not_sent, not_returned):
+        with pytest.raises(Exception, match=r"pickle|local object"):
+            task.result(timeout=60)
+    with pytest.raises(ZeroDivisionError) as caught:
+        raised.result(timeout=60)
+    assert "In a worker process" in "".join(caught.value.__notes__)
+    assert two_workers.submit(len, "abc").result(timeout=60) == 3
+
+
+def test_tasks_not_begun_can_be_cancelled() -> None:
+    executor = start_two_workers()
+    tasks = [executor.submit(time.sleep, 0.5) for _ in range(20)]
+    tasks[0].result(timeout=60)
+    executor.shutdown(wait=True, cancel_futures=True)
+    assert sum(task.cancelled() for task in tasks) >= 10
+    assert all(task.done() for task in tasks)
+    with pytest.raises(RuntimeError, match="shut down"):
+        executor.submit(len, "abc")
