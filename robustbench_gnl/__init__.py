@@ -1,6 +1,6 @@
-"""gnlbench: how well image classifiers survive common corruptions.
+"""gnlbench: how well image classifiers withstand common corruptions.
 
-`evaluate(model, source)` judges any `torch.nn.Module`; the command line is `gnlbench`.
+`evaluate(model, source)` evaluates any `torch.nn.Module`; the command line is `gnlbench`.
 Importing this package does not import torch.
 """
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from robustbench_gnl.errors import ModelError
@@ -17,7 +18,6 @@ from robustbench_gnl.normalisation import (
     ChannelValues,
     channel_values,
 )
-from robustbench_gnl.records import state_dict_sha256
 
 _STATED = ("pretrained_cfg", "default_cfg")
 """Where timm's models say how their input is normalised."""
@@ -155,6 +155,36 @@ def _normalises(part: nn.Module) -> bool:
         channel_values(value.flatten() if isinstance(value, Tensor) else value) is not None
         for value in values
     )
+
+
+def state_dict_sha256(state_dict: Mapping[str, Any]) -> str:
+    """sha256 over every key of a state dict and the raw bytes of its tensor, in order.
+
+    What quantised layers hold is taken apart; objects of other kinds do not count.
+    """
+    digest = hashlib.sha256()
+    for key, value in state_dict.items():
+        digest.update(key.encode(errors="surrogateescape"))
+        for content in _raw_bytes(value):
+            digest.update(content)
+    return digest.hexdigest()
+
+
+def _raw_bytes(value: Any) -> Iterator[bytes]:
+    if isinstance(value, torch.Tensor):
+        tensor = value.detach().cpu()
+        if tensor.is_quantized:
+            yield from _raw_bytes(tensor.int_repr())
+            tensor = tensor.dequantize()
+        if tensor.layout != torch.strided:
+            tensor = tensor.to_dense()
+        flat = tensor.resolve_conj().resolve_neg().contiguous().reshape(-1)
+        yield flat.view(torch.uint8).numpy().tobytes()
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from _raw_bytes(part)
+    elif value is None or isinstance(value, bytes | str | int | float):
+        yield repr(value).encode(errors="backslashreplace")
 
 
 def module_sha256(module: nn.Module) -> str:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property, reduce
 from operator import add, attrgetter
@@ -235,38 +235,6 @@ class Model:
     def fingerprint(self) -> str:
         """A run is found again by this and the protocol's."""
         return fingerprint_of("gnlbench-model-1", stated_fields(self))
-
-
-def state_dict_sha256(state_dict: Mapping[str, Any]) -> str:
-    """sha256 over every key of a state dict and the raw bytes of its tensor, in order.
-
-    What quantised layers hold is taken apart; objects of other kinds do not count.
-    """
-    digest = hashlib.sha256()
-    for key, value in state_dict.items():
-        digest.update(key.encode(errors="surrogateescape"))
-        for content in _raw_bytes(value):
-            digest.update(content)
-    return digest.hexdigest()
-
-
-def _raw_bytes(value: Any) -> Iterator[bytes]:
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        tensor = value.detach().cpu()
-        if tensor.is_quantized:
-            yield from _raw_bytes(tensor.int_repr())
-            tensor = tensor.dequantize()
-        if tensor.layout != torch.strided:
-            tensor = tensor.to_dense()
-        flat = tensor.resolve_conj().resolve_neg().contiguous().reshape(-1)
-        yield flat.view(torch.uint8).numpy().tobytes()
-    elif isinstance(value, tuple | list):
-        for part in value:
-            yield from _raw_bytes(part)
-    elif value is None or isinstance(value, bytes | str | int | float):
-        yield repr(value).encode(errors="backslashreplace")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A network made ready to be judged: placed, checked, fed with uint8 images."""
+"""A network on its device: checked, and fed with uint8 images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models to judge: the GroupNL networks, timm's, and their weights.
+"""Models to evaluate: the GroupNL networks, timm's, and their weights.
 
 Importing this package registers the fifteen GroupNL networks with timm.
 """

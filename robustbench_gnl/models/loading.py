@@ -26,9 +26,9 @@ from robustbench_gnl.modules import (
     mark_initial_weights,
     module_sha256,
     own_normalisation,
+    state_dict_sha256,
 )
 from robustbench_gnl.normalisation import given_normalisation
-from robustbench_gnl.records import state_dict_sha256
 
 
 def create_model(

@@ -19,8 +19,8 @@ import robustbench_gnl
 from corruptions import CorruptionError
 from robustbench_gnl.data import Recipe, Source, open_source
 from robustbench_gnl.errors import GnlbenchError, GnlbenchWarning, ModelError, UsageError
-from robustbench_gnl.modules import module_sha256, own_normalisation
-from robustbench_gnl.records import CLEAN, Condition, parse_conditions, state_dict_sha256
+from robustbench_gnl.modules import module_sha256, own_normalisation, state_dict_sha256
+from robustbench_gnl.records import CLEAN, Condition, parse_conditions
 from tests.trees import make_clean_tree, make_released_tree
 
 FOG = Condition("fog", 3)
