@@ -14,8 +14,8 @@ import time
 
 import numpy as np
 
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS
-from robustbench_gnl.reference import load_alexnet
 from robustbench_gnl.statistics import Evidence, bootstrap, linear_fields
 
 CELLS = (CLEAN, *COMMON_CONDITIONS)
@@ -56,7 +56,7 @@ def main() -> None:
     replicates = bootstrap(run)
     intervals = {
         name: replicates.interval(field)
-        for name, field in linear_fields(CELLS, load_alexnet()).items()
+        for name, field in linear_fields(CELLS, default_reference()).items()
     }
     ours = time.perf_counter() - start
     memory = peak_mebibytes()

@@ -35,3 +35,8 @@ def printable(text: str) -> str:
 
 def _escaped(character: str) -> str:
     return ascii(character)[1:-1]  # `\n`, `\x1b`, `\u202e`, `\U000e0041`
+
+
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """`1 image`, `1,000 images`."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"

@@ -9,22 +9,22 @@ from pathlib import Path
 import pytest
 
 import corruptions
-from robustbench_gnl import reference, resources
+from robustbench_gnl import resources
 from robustbench_gnl.errors import DataError
-from robustbench_gnl.metrics import summarize
-from robustbench_gnl.records import CLEAN, Cell, Condition, Model, Protocol, Run
-from robustbench_gnl.reference import (
+from robustbench_gnl.metrics import reference, summarize
+from robustbench_gnl.metrics.reference import (
+    default_reference,
     known_image_sets,
-    load_alexnet,
     load_bibliography,
     load_published,
     load_reference,
 )
+from robustbench_gnl.records import CLEAN, Cell, Condition, Model, Protocol, Run
 from robustbench_gnl.reports.run import render_run
 
 
 def test_alexnet_has_75_errors_four_extra_means_and_a_clean_error() -> None:
-    alexnet = load_alexnet()
+    alexnet = default_reference()
 
     assert tuple(alexnet.errors) == corruptions.names("common")
     assert {len(five) for five in alexnet.errors.values()} == {5}
@@ -37,12 +37,12 @@ def test_alexnets_severities_agree_with_the_means_from_another_source() -> None:
     rows = reference._rows(resources.data_folder() / "alexnet_errors.csv")
     means = {row["corruption"]: float(row["mean_error"]) for row in rows}
 
-    for name, five in load_alexnet().errors.items():
+    for name, five in default_reference().errors.items():
         assert sum(five) / 5 == pytest.approx(means[name], abs=1e-9), name
 
 
 def test_error_sum_falls_back_to_the_mean_and_then_to_none() -> None:
-    alexnet = load_alexnet()
+    alexnet = default_reference()
 
     assert alexnet.error_sum("fog") == pytest.approx(5 * 0.819324)
     assert alexnet.error_sum("spatter") == pytest.approx(5 * 0.717512)
@@ -211,8 +211,8 @@ def test_columns_may_stand_in_any_order_and_a_short_row_names_nothing(tmp_path: 
 def test_alexnets_own_file_is_read_as_alexnet() -> None:
     own = load_reference(resources.data_folder() / "alexnet_errors.csv")
 
-    assert own.errors == load_alexnet().errors
-    assert own.clean_error == load_alexnet().clean_error
+    assert own.errors == default_reference().errors
+    assert own.clean_error == default_reference().clean_error
 
 
 FOG = "fog,0.1,0.2,0.3,0.4,0.5"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from robustbench_gnl.cli._replicates import replicates_of
 
 if TYPE_CHECKING:
+    from robustbench_gnl.metrics.reference import Reference
     from robustbench_gnl.records import Run
-    from robustbench_gnl.reference import Reference
     from robustbench_gnl.statistics import Details, Evidence
     from robustbench_gnl.store import Store
 

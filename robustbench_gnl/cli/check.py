@@ -260,7 +260,7 @@ def _tested(
 
         def has_cells(conditions: Sequence[Condition]) -> None:
             for rule in rules:
-                cells_of(rule, base_cells, conditions, common_cells)
+                cells_of(rule, divisor.suite, base_cells, conditions, common_cells)
 
         run = _evaluate(context, options, db, base, has_cells)
     (candidate,) = given_runs([run], db)
@@ -330,11 +330,12 @@ def _check_no_guess(report: GateReport) -> None:
 
 def _left_out(rules: Sequence[Rule], one: GivenRun, other: GivenRun) -> tuple[str, ...]:
     """Cells that a rule looks at in both runs, or that one run has, and that not both have."""
-    from robustbench_gnl.statistics.rules import KINDS
+    from robustbench_gnl.suites import get_suite
 
     has = set(one.evidence.conditions), set(other.evidence.conditions)
-    narrowed = [rule for rule in rules if rule.field in KINDS and not rule.is_limit]
-    named = {cell for rule in narrowed for cell in rule.selection or ()}
+    narrowed = [rule for rule in rules if rule.can_be_narrowed]
+    suite = get_suite(one.run.protocol.suite)
+    named = {cell for rule in narrowed for cell in rule.selection(suite) or ()}
     return tuple(map(str, sorted((has[0] | has[1] | named) - (has[0] & has[1]))))
 
 

@@ -28,8 +28,8 @@ from robustbench_gnl.cli._request import DataRequest, ModelRequest, Settings
 
 if TYPE_CHECKING:
     from robustbench_gnl.cli._plan import Plan
+    from robustbench_gnl.metrics.reference import Reference
     from robustbench_gnl.records import Run
-    from robustbench_gnl.reference import Reference
 
 HELP = (
     "Judge models on the 15 corruptions at 5 severities, and store every result.\n\n"

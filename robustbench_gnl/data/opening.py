@@ -20,8 +20,8 @@ from robustbench_gnl.data.pixels import Recipe
 from robustbench_gnl.data.recognition import find_tree_or_classes
 from robustbench_gnl.data.sources import Source
 from robustbench_gnl.errors import DataError, UsageError
+from robustbench_gnl.metrics.reference import known_image_sets
 from robustbench_gnl.records import Condition, ImageSet
-from robustbench_gnl.reference import known_image_sets
 
 SOURCE_KINDS = ("released", "generated")
 INSIST_ON_CLEAN = "; to take them as clean images nevertheless use --source generated"

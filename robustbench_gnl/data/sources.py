@@ -17,8 +17,8 @@ from robustbench_gnl.data.manifest import MANIFEST_NAME, Manifest
 from robustbench_gnl.data.pixels import CROP, Recipe, jpeg_decoder
 from robustbench_gnl.data.written import WrittenFiles, read_written
 from robustbench_gnl.errors import DataError
+from robustbench_gnl.metrics.reference import known_image_sets
 from robustbench_gnl.records import IMAGENET, Condition, ImageSet, Protocol
-from robustbench_gnl.reference import known_image_sets
 
 _LABELLED = {"folders": "folders", "index": "numbers", "map": "mapped"}
 """The first word of a label set that is not ImageNet's own, and what protocols call it."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.records import SCHEMA_VERSION, Run
-from robustbench_gnl.reference import Reference
 from robustbench_gnl.reports.documents import json_text
 from robustbench_gnl.reports.explain_errors import explain_errors
 from robustbench_gnl.reports.explain_further import explain_further

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robustbench_gnl.metrics import Interval, Summary, summarize
+from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.records import Run
-from robustbench_gnl.reference import Reference
 from robustbench_gnl.reports.formats import (
     as_fraction_percent,
     as_interval,

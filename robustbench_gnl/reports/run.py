@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from robustbench_gnl.metrics import Summary, summarize
+from robustbench_gnl.metrics.reference import Reference, default_reference
 from robustbench_gnl.records import SCHEMA_VERSION, Run
-from robustbench_gnl.reference import Reference, load_alexnet
 from robustbench_gnl.reports.chance import chance_lines, is_run_near_chance
 from robustbench_gnl.reports.documents import json_text
 from robustbench_gnl.reports.formats import as_count, as_share
@@ -61,7 +61,7 @@ def run_document(
 
     With details, also the numbers that only a run's pieces tell, and all intervals.
     """
-    reference = (reference or load_alexnet()).for_protocol(run.protocol)
+    reference = (reference or default_reference()).for_protocol(run.protocol)
     summary = summarize(run.cells, reference)
     model, protocol = run.model, run.protocol
     return {
@@ -139,7 +139,7 @@ def render_run(
         intervals: Whether the table has a column of them and the caption theirs, where there
             are details.
     """
-    reference = (reference or load_alexnet()).for_protocol(run.protocol)
+    reference = (reference or default_reference()).for_protocol(run.protocol)
     if format == "json":
         return json_text(run_document(run, reference, details))
     summary = summarize(run.cells, reference)
@@ -198,7 +198,7 @@ def run_table(
     """The run for a terminal of that width: head, common and extra corruptions, foot."""
     from rich.console import Group
 
-    reference = (reference or load_alexnet()).for_protocol(run.protocol)
+    reference = (reference or default_reference()).for_protocol(run.protocol)
     summary = summarize(run.cells, reference)
     common, extra = common_and_extra(summary, details)
     tables = partial(

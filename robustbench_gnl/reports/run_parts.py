@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import corruptions
 from robustbench_gnl.metrics import Interval, Summary
+from robustbench_gnl.metrics.reference import NO_REFERENCE, Reference
 from robustbench_gnl.records import COMMON_CONDITIONS, Protocol, Run
-from robustbench_gnl.reference import NO_REFERENCE, Reference
 from robustbench_gnl.reports.chance import chance_lines
 from robustbench_gnl.reports.formats import (
     as_count,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import corruptions
 from robustbench_gnl.metrics import GROUPS, Interval
+from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.records import Run
-from robustbench_gnl.reference import Reference
 from robustbench_gnl.reports.leaderboard import SORT_KEYS, Board
 from robustbench_gnl.reports.tables import INTERVALS, REASONS
 

@@ -103,7 +103,8 @@ from robustbench_gnl.statistics.power import (
     power_of,
 )
 from robustbench_gnl.statistics.ranks import RankRange, rank_ranges
-from robustbench_gnl.statistics.rules import Rule, cells_of, parse_rule, parse_rules
+from robustbench_gnl.statistics.rule_grammar import parse_rule, parse_rules
+from robustbench_gnl.statistics.rules import Rule, cells_of
 from robustbench_gnl.statistics.significance import holm, mcnemar_exact
 from robustbench_gnl.statistics.single import wilson
 from robustbench_gnl.statistics.trend import Trend, published_trend

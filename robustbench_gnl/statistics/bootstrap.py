@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.metrics import Interval
+from robustbench_gnl.metrics.interval import Interval
 from robustbench_gnl.records import Condition
 from robustbench_gnl.statistics.evidence import Counts, Evidence, Floats
 from robustbench_gnl.statistics.linear import LinearField

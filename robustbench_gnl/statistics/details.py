@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from robustbench_gnl.metrics import is_near_chance
+from robustbench_gnl.metrics.catalogue import CLEAN_ERROR
+from robustbench_gnl.metrics.chance import is_near_chance
+from robustbench_gnl.metrics.reference import Reference, default_reference
 from robustbench_gnl.records import CLEAN
-from robustbench_gnl.reference import Reference, load_alexnet
 from robustbench_gnl.statistics.bootstrap import LEVEL, Replicates, bootstrap
 from robustbench_gnl.statistics.calibration import calibration_gaps
 from robustbench_gnl.statistics.evidence import Evidence
@@ -84,13 +85,14 @@ def run_details(
     trend, remarks = None, {}
     if not reference.is_defined:
         reasons[FIELD] = reference.protocol
-    elif reference != load_alexnet():
-        reasons[FIELD] = f"published mCEs are against AlexNet, not {reference.name}"
+    elif reference != default_reference(reference.suite):
+        expected = default_reference(reference.suite).name
+        reasons[FIELD] = f"published mCEs are against {expected}, not {reference.name}"
     else:
         trend = published_trend()
         fields = linear_fields(evidence.conditions, reference)
         distance = effective_robustness_field(fields, trend)
-        clean_error = numbers.values.get("clean_error")
+        clean_error = numbers.values.get(CLEAN_ERROR.key)
         if distance is None or clean_error is None:
             trend, reasons[FIELD] = None, "it needs mCE and the clean error"
         elif n_classes and _is_near_chance(evidence, n_classes):

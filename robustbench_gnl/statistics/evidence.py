@@ -9,15 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-import corruptions
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.records import CLEAN, Condition, Piece
+from robustbench_gnl.records import Condition, Piece
+from robustbench_gnl.suites import condition_order
 
 Bits = NDArray[np.bool_]
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-_POSITION = {name: i for i, name in enumerate((CLEAN.corruption, *corruptions.names("all")))}
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +99,7 @@ def evidence_of(pieces: Iterable[Piece], n_images: int) -> Evidence:
         by_condition[piece.condition].append(piece)
     complete = {
         condition: sorted(by_condition[condition], key=lambda piece: piece.block)
-        for condition in sorted(by_condition, key=_position)
+        for condition in sorted(by_condition, key=condition_order)
         if sum(piece.n_images for piece in by_condition[condition]) == n_images
     }
     cells = list(complete.values())
@@ -126,10 +124,6 @@ def common_cells(*runs: Evidence) -> tuple[Condition, ...]:
     """The conditions that all of them have, in the order of the first."""
     shared = set.intersection(*(set(run.conditions) for run in runs))
     return tuple(condition for condition in runs[0].conditions if condition in shared)
-
-
-def _position(condition: Condition) -> tuple[int, int]:
-    return _POSITION[condition.corruption], condition.severity
 
 
 def _wrong(cell: Sequence[Piece]) -> Bits:

@@ -14,14 +14,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from robustbench_gnl.metrics import Interval
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition
-from robustbench_gnl.reference import Reference
+from robustbench_gnl.metrics.catalogue import BLOCK_QUANTITIES, metric_ids
+from robustbench_gnl.metrics.interval import Interval
+from robustbench_gnl.metrics.metric import MetricId, Quantity
+from robustbench_gnl.metrics.reference import Reference
+from robustbench_gnl.records import Condition
 from robustbench_gnl.statistics.bootstrap import LEVEL, Replicates, bootstrap
 from robustbench_gnl.statistics.evidence import Evidence
-from robustbench_gnl.statistics.jackknife import KINDS, BlockValues, Kind, block_values
+from robustbench_gnl.statistics.jackknife import BlockValues, block_values
 from robustbench_gnl.statistics.linear import LinearField, linear_fields
 from robustbench_gnl.statistics.single import wilson
+from robustbench_gnl.suites import Suite
 
 NO_SPREAD = "every image scores the same, so resampling shows no spread"
 
@@ -63,8 +66,8 @@ def run_numbers(
     if not evidence.conditions:
         return Numbers()
     numbers = error_numbers(replicates or bootstrap(evidence), reference, level)
-    for kind in KINDS:
-        numbers.update(block_numbers(evidence, kind, level))
+    for quantity in BLOCK_QUANTITIES:
+        numbers.update(block_numbers(evidence, quantity, reference.suite, level))
     return numbers
 
 
@@ -104,18 +107,19 @@ def _with_spread(interval: Interval) -> Interval | None:
     return interval if spread > 1e-12 * (abs(interval.low) + abs(interval.high)) else None
 
 
-def block_numbers(evidence: Evidence, kind: Kind, level: float = LEVEL) -> Numbers:
-    """The numbers of one kind that is kept by block: `clean_<kind>`, `mean_<kind>` (over the
-    15 corruptions), `corruptions.<name>.<kind>` (over its severities that are there) and
-    `corruptions.<name>.severities.<1 to 5>.<kind>`."""
-    values = block_values(evidence, kind)
+def block_numbers(
+    evidence: Evidence, quantity: Quantity, suite: Suite, level: float = LEVEL
+) -> Numbers:
+    """The metrics of one quantity that is kept by block, by path: overall, and of each corruption
+    and severity."""
+    values = block_values(evidence, quantity)
     numbers = Numbers()
-    for name, cells in cells_by_name(evidence.conditions, kind):
+    for one, cells in ids_of_quantity(evidence.conditions, quantity, suite):
         found = values.mean(cells)
         interval = found.interval(level)
-        if kind == "top5_error" and len(cells) == 1:
+        if one.metric.method(len(cells)) == "wilson":
             interval = _top5_interval(evidence, values, cells[0], level)
-        numbers.add(name, found.value, interval, found.reason)
+        numbers.add(one.path, found.value, interval, found.reason)
     return numbers
 
 
@@ -127,19 +131,16 @@ def _top5_interval(
     return wilson(evidence.n_images - n_right, evidence.n_images, level)
 
 
-def cells_by_name(
-    conditions: tuple[Condition, ...], kind: Kind
-) -> Iterator[tuple[str, list[Condition]]]:
-    """Names of numbers, and the cells whose mean they are."""
-    if CLEAN in conditions:
-        yield f"clean_{kind}", [CLEAN]
-    if set(COMMON_CONDITIONS) <= set(conditions):
-        yield f"mean_{kind}", list(COMMON_CONDITIONS)
-    by_corruption: dict[str, list[Condition]] = {}
-    for condition in conditions:
-        if not condition.is_clean:
-            by_corruption.setdefault(condition.corruption, []).append(condition)
-    for corruption, cells in by_corruption.items():
-        yield f"corruptions.{corruption}.{kind}", cells
-        for cell in cells:
-            yield f"corruptions.{corruption}.severities.{cell.severity}.{kind}", [cell]
+def ids_of_quantity(
+    conditions: Sequence[Condition], quantity: Quantity, suite: Suite
+) -> Iterator[tuple[MetricId, list[Condition]]]:
+    """The metrics of a quantity that some conditions allow, and the cells whose mean they are: of
+    a whole run all of its cells, of a corruption those severities that are there."""
+    present = set(conditions)
+    for one in metric_ids(suite):
+        if one.metric.quantity is not quantity:
+            continue
+        cells = one.cells(suite)
+        there = [cell for cell in cells if cell in present]
+        if there and (one.of or len(there) == len(cells)):
+            yield one, there

@@ -15,12 +15,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.metrics import Interval
+from robustbench_gnl.metrics.catalogue import (
+    CALIBRATION_ERROR,
+    NEGATIVE_LOG_LIKELIHOOD,
+    TOP5_ERROR,
+)
+from robustbench_gnl.metrics.interval import Interval
+from robustbench_gnl.metrics.metric import Quantity
 from robustbench_gnl.records import Condition
 from robustbench_gnl.statistics.bootstrap import LEVEL
 from robustbench_gnl.statistics.calibration import calibration_error
@@ -31,13 +36,10 @@ FEWEST_BLOCKS = 4
 would say nothing, and a gate on it would never close."""
 OTHER_BLOCKS = "what is kept by block has an interval only where both runs have the same blocks"
 
-Kind = Literal["top5_error", "negative_log_likelihood", "calibration_error"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-
 
 @dataclass(frozen=True, eq=False)
 class BlockValues:
-    """One kind of number of each cell, with all blocks and without each of them."""
+    """One quantity of each cell, with all blocks and without each of them."""
 
     conditions: tuple[Condition, ...]
     n_images_by_block: Counts
@@ -138,17 +140,17 @@ class Jackknife:
         return float(stdtrit(self.n_whole_blocks - 1, probability))
 
 
-def block_values(evidence: Evidence, kind: Kind) -> BlockValues:
-    """A kind of number of every cell, with all blocks and without each of them."""
+def block_values(evidence: Evidence, quantity: Quantity) -> BlockValues:
+    """A quantity of every cell that is kept by block, with all blocks and without each of them."""
     sizes = evidence.n_images_by_block
     sums = {
-        "top5_error": sizes - evidence.n_top5,
-        "negative_log_likelihood": evidence.negative_log_likelihood,
-        "calibration_error": evidence.calibration,
-    }[kind]  # (n_cells, n_blocks, ...)
+        TOP5_ERROR: sizes - evidence.n_top5,
+        NEGATIVE_LOG_LIKELIHOOD: evidence.negative_log_likelihood,
+        CALIBRATION_ERROR: evidence.calibration,
+    }[quantity]  # (n_cells, n_blocks, ...)
     total = sums.sum(axis=1)  # (n_cells, ...)
     without = np.moveaxis(total[:, None] - sums, 1, 0)  # (n_blocks, n_cells, ...)
-    if kind == "calibration_error":
+    if quantity is CALIBRATION_ERROR:
         values, left = calibration_error(total), _calibration_or_nan(without)
     else:
         values = total / sizes.sum()

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from robustbench_gnl.metrics import Interval
+from robustbench_gnl.metrics.interval import Interval
 from robustbench_gnl.records import Condition
 from robustbench_gnl.statistics.bootstrap import (
     LEVEL,

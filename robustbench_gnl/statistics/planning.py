@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.reference import Reference
+from robustbench_gnl.metrics.catalogue import CLEAN_ERROR, MEAN_ERROR, METRICS
+from robustbench_gnl.metrics.metric import Scope
+from robustbench_gnl.metrics.reference import Reference
+from robustbench_gnl.metrics.unit import PERCENT
+from robustbench_gnl.records import Condition
 from robustbench_gnl.statistics.evidence import Evidence, common_cells
-from robustbench_gnl.statistics.linear import LinearField, Unit, linear_fields, mean_error_field
+from robustbench_gnl.statistics.linear import LinearField, linear_fields, mean_error_field
 from robustbench_gnl.statistics.power import (
     ALPHA,
     POWER,
@@ -17,7 +21,7 @@ from robustbench_gnl.statistics.power import (
     images_needed,
     paired_sd,
 )
-from robustbench_gnl.statistics.rules import RATIOS, TYPED, Rule, field_of
+from robustbench_gnl.statistics.rules import Rule, field_of, subjects
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class PlannedNumber:
     """One number, and the minimum detectable increase of it."""
 
     name: str
-    unit: Unit
+    unit: str
     n_cells: int
     sd: float
     """Standard deviation of its differences between two runs, image by image."""
@@ -98,17 +102,7 @@ def planned_numbers(
     Raises:
         UsageError: None of them varies.
     """
-    cells = spread.evidence.conditions
-    fields = linear_fields(cells, reference)
-    chosen: dict[str, LinearField] = {}
-    for name in ("mce", "relative_mce"):
-        if name in fields:
-            chosen[name] = fields[name]
-    corrupted = [cell for cell in cells if not cell.is_clean]
-    if corrupted:
-        chosen["error"] = mean_error_field("error", cells, corrupted)
-    if "clean_error" in fields:
-        chosen["clean_error"] = fields["clean_error"]
+    chosen = _planned_fields(spread.evidence.conditions, reference)
     numbers = []
     for name, field in chosen.items():
         sd = spread.of(field)
@@ -118,10 +112,25 @@ def planned_numbers(
             n: detectable_change(sd, n, alpha=alpha, power=power, step=field.step) for n in sizes
         }
         n_cells = int((field.weights != 0).sum())
-        numbers.append(PlannedNumber(name, field.unit, n_cells, sd, detectable))
+        numbers.append(PlannedNumber(name, field.unit.name, n_cells, sd, detectable))
     if not numbers:
-        raise spread.nothing_to_plan_from(", ".join(TYPED.get(name, name) for name in chosen))
+        metrics = {one.key: one.rule or one.key for one in METRICS}
+        raise spread.nothing_to_plan_from(", ".join(metrics[name] for name in chosen))
     return numbers
+
+
+def _planned_fields(cells: Sequence[Condition], reference: Reference) -> dict[str, LinearField]:
+    """The metrics that are planned, by key, as far as the cells allow them; the mean error is over
+    those corruption cells that there are."""
+    fields = linear_fields(cells, reference)
+    corrupted = [cell for cell in cells if not cell.is_clean]
+    if corrupted and reference.suite.has_severities:
+        fields[MEAN_ERROR.key] = mean_error_field(MEAN_ERROR.key, cells, corrupted)
+    planned = [one for one in METRICS if one.scope is Scope.OVERALL and one.is_planned]
+    # Ratios first: they are what a gate is mostly about.
+    planned.sort(key=lambda one: one.unit is not PERCENT)
+    planned.sort(key=lambda one: one is CLEAN_ERROR)
+    return {one.key: fields[one.key] for one in planned if one.key in fields}
 
 
 def planned_change(
@@ -144,14 +153,15 @@ def planned_change(
             f"{rule.text.replace('-', '+', 1)}"
             if rule.is_gain
             else f"{rule.text} is a limit; write how far the number may be above it, such as "
-            f"{rule.field_text}:+1{'' if rule.field in RATIOS else 'pp'}"
+            f"{rule.subject_text}:+1{'' if rule.subject.is_ratio else 'pp'}"
         )
         raise UsageError(f"expected an increase to plan for: {instead}", rule=rule.text)
     cells = spread.evidence.conditions
-    if rule.field not in (*RATIOS, "error", "clean_error"):
+    if not rule.subject.is_kept_by_image:
+        *names, last = (one.name for one in subjects().values() if one.is_kept_by_image)
         raise UsageError(
-            f"expected a change of mCE, relative_mCE, CE, error or clean_error, got {rule.text}: "
-            "what is not kept by image cannot be planned"
+            f"expected a change of {', '.join(names)} or {last}, got {rule.text}: what is not kept "
+            "by image cannot be planned"
         )
     field = field_of(rule, cells, reference)
     baseline = float(field.value(spread.evidence.errors))

@@ -6,7 +6,7 @@ import math
 from statistics import NormalDist
 
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.metrics import Interval
+from robustbench_gnl.metrics.interval import Interval
 from robustbench_gnl.statistics.bootstrap import LEVEL, check_level
 
 

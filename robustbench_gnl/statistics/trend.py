@@ -12,10 +12,11 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from robustbench_gnl.reference import Published, load_published
+from robustbench_gnl.metrics.catalogue import CLEAN_ERROR, EFFECTIVE_ROBUSTNESS, MCE
+from robustbench_gnl.metrics.reference import Published, load_published
 from robustbench_gnl.statistics.linear import LinearField
 
-FIELD = "effective_robustness"
+FIELD = EFFECTIVE_ROBUSTNESS.key
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def effective_robustness_field(
     None where the cells do not allow mCE and a clean error. The line counts as given: what is
     unsure about the fit is not in its interval.
     """
-    mce, clean = fields.get("mce"), fields.get("clean_error")
+    mce, clean = fields.get(MCE.key), fields.get(CLEAN_ERROR.key)
     if mce is None or clean is None:
         return None
     weights = trend.slope * 100 * clean.weights - mce.weights

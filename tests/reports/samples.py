@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import corruptions
 from robustbench_gnl.metrics import cells_of
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import (
     CLEAN,
     COMMON_CONDITIONS,
@@ -21,7 +22,6 @@ from robustbench_gnl.records import (
     Run,
     conditions_of,
 )
-from robustbench_gnl.reference import load_alexnet
 from robustbench_gnl.statistics import Details, Evidence, evidence_of, run_details
 from tests.store.samples import make_model, make_protocol
 
@@ -56,7 +56,7 @@ class Judged:
     @property
     def details(self) -> Details:
         n_classes = self.run.model.n_classes
-        return run_details(self.evidence, self.keys, load_alexnet(), n_classes=n_classes)
+        return run_details(self.evidence, self.keys, default_reference(), n_classes=n_classes)
 
 
 def judged(

@@ -12,8 +12,8 @@ import pytest
 
 import corruptions
 from robustbench_gnl.metrics import summarize
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, Condition, conditions_of
-from robustbench_gnl.reference import load_alexnet
 from robustbench_gnl.reports import render_run, run_document, run_table
 from robustbench_gnl.reports.run_details import (
     FURTHER,
@@ -153,7 +153,7 @@ def test_every_number_stands_with_its_interval_below_the_table(
     assert f"mCE, AlexNet = 100: {mce:.2f} ({ends(intervals['mce'], joint=' to ')})" in text
     clean_ends = ends(intervals["clean_error"], 100, " to ")
     assert f"clean error, %: {100 * clean:.2f} ({clean_ends})" in text
-    for line in (*further_lines(details, summarize(one.run.cells, load_alexnet())),
+    for line in (*further_lines(details, summarize(one.run.cells, default_reference())),
                  *interval_lines(details)):  # fmt: skip
         assert line in text
 
@@ -161,7 +161,7 @@ def test_every_number_stands_with_its_interval_below_the_table(
 def test_the_further_lines_are_in_their_own_units(
     one: Judged, details: Details, document: dict[str, Any]
 ) -> None:
-    lines = further_lines(details, summarize(one.run.cells, load_alexnet()))
+    lines = further_lines(details, summarize(one.run.cells, default_reference()))
     gap, top5 = document["robustness_gap"], document["clean_top5_error"]
     worst = max(document["corruptions"].items(), key=lambda item: item[1]["ce"])[0]
     worst_class = document["worst_class"]
@@ -198,7 +198,7 @@ def test_effective_robustness_off_its_line_has_a_remark(
     assert document["remarks"] == {"effective_robustness": remark}
     (line,) = (
         line
-        for line in further_lines(details, summarize(one.run.cells, load_alexnet()))
+        for line in further_lines(details, summarize(one.run.cells, default_reference()))
         if line.startswith("effective robustness")
     )
     assert line.endswith(f"); {remark}")
@@ -246,13 +246,16 @@ def test_what_the_intervals_are_is_said_once(details: Details) -> None:
 
 def test_the_intervals_below_a_table_have_one_form(one: Judged, details: Details) -> None:
     """Here effective robustness is below 0, elsewhere nothing is."""
-    summary = summarize(one.run.cells, load_alexnet())
+    summary = summarize(one.run.cells, default_reference())
     numbers = details.numbers
     positive = {n: i for n, i in numbers.intervals.items() if n != "effective_robustness"}
     plain = dataclasses.replace(details, numbers=dataclasses.replace(numbers, intervals=positive))
 
     for found, joint in ((details, " to "), (plain, "-")):
-        lines = [*headline_lines(summary, load_alexnet(), found), *further_lines(found, summary)]
+        lines = [
+            *headline_lines(summary, default_reference(), found),
+            *further_lines(found, summary),
+        ]
         texts = re.findall(r"\((-?[\d.]+)( to |-)(-?[\d.]+)\)", "\n".join(lines))
         assert {between for _, between, _ in texts} == {joint}
         assert len(texts) == sum("." not in name for name in found.numbers.intervals)
@@ -288,6 +291,6 @@ def test_an_empty_run_shows_nothing_further() -> None:
     empty = judged(conditions=())
     details = empty.details
 
-    assert further_lines(details, summarize({}, load_alexnet())) == []
+    assert further_lines(details, summarize({}, default_reference())) == []
     assert interval_lines(details) == []
     assert latex_tables(render_run(empty.run, "latex", details=details))[0][0][-1] == "CE"

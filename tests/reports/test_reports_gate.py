@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, Condition
-from robustbench_gnl.reference import load_alexnet
 from robustbench_gnl.reports.gate import GateReport, gate_parts, render_gate
 from robustbench_gnl.reports.gate_annotations import annotation_lines, annotation_of_error
 from robustbench_gnl.reports.gate_junit import junit_error, junit_xml
@@ -491,7 +491,7 @@ def test_the_report_of_a_real_pair_says_what_its_images_detect() -> None:
     broken = np.flatnonzero(~baseline.answers[SNOW].wrong)[:N_BROKEN]
     candidate = judged("new", changed={SNOW: broken})
     rules = parse_rules(["error[snow,5]:+1pp", "mCE:+5"])
-    alexnet = load_alexnet()
+    alexnet = default_reference()
     verdicts = judge(rules, baseline.evidence, candidate.evidence, alexnet)
     report = report_of(baseline, *verdicts)
 

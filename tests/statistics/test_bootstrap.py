@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, Condition
-from robustbench_gnl.reference import load_alexnet
 from robustbench_gnl.statistics import bootstrap, linear_fields, percentile_interval
 from robustbench_gnl.statistics.bootstrap import image_counts, resampled_sums
 from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from
@@ -72,7 +72,7 @@ def test_the_standard_error_is_that_of_a_mean(name: str):
     """Of a mean of n scores it is sd / sqrt(n); of 4,000 resamples, give or take 1.1 %."""
     rng = np.random.default_rng(1)
     evidence = evidence_from(draw(rng, chances(rng, 700)), ALL_CELLS)
-    field = linear_fields(evidence.conditions, load_alexnet())[name]
+    field = linear_fields(evidence.conditions, default_reference())[name]
     replicates = bootstrap(evidence, n_resamples=4000)
     closed = field.scores(evidence).std() / math.sqrt(700)
 
@@ -104,7 +104,7 @@ def test_the_order_of_images_moves_an_interval_by_chance_alone(seed: int, order_
     intervals = []
     for bits in (wrong, shuffled):
         evidence = evidence_from(bits, (CLEAN, FOG))
-        field = linear_fields(evidence.conditions, load_alexnet())["corruptions.fog.error"]
+        field = linear_fields(evidence.conditions, default_reference())["corruptions.fog.error"]
         replicates = bootstrap(evidence, n_resamples=400)
         intervals.append(replicates.interval(field))
         assert replicates.value(field) == wrong[1].mean()

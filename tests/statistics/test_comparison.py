@@ -12,12 +12,12 @@ from statsmodels.stats.multitest import multipletests
 
 import corruptions
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Protocol, conditions_of
-from robustbench_gnl.reference import load_alexnet
 from robustbench_gnl.statistics import Evidence, bootstrap, check_protocols, compare
 from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from, harder
 
-ALEXNET = load_alexnet()
+ALEXNET = default_reference()
 FOG = conditions_of(("fog",), (1, 2, 3, 4, 5))
 N_IMAGES, SIZE = 480, 40
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from robustbench_gnl.reference import load_alexnet
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.statistics import bootstrap, differences, field_intervals, linear_fields
 from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from
 
@@ -55,7 +55,7 @@ def coverage(n_experiments: int) -> dict[str, float]:
     held = dict.fromkeys(NAMES, 0)
     for _ in range(n_experiments):
         evidence = evidence_from(draw(rng, chances(rng, N_IMAGES)), ALL_CELLS, block_size=512)
-        fields = linear_fields(evidence.conditions, load_alexnet())
+        fields = linear_fields(evidence.conditions, default_reference())
         replicates = bootstrap(evidence)
         for name in NAMES:
             (interval,) = field_intervals(replicates, [fields[name]])
@@ -72,7 +72,7 @@ def coverage_of_differences(n_experiments: int) -> dict[str, float]:
         chance = chances(rng, N_IMAGES)
         a = evidence_from(draw(rng, chance), ALL_CELLS, block_size=512)
         b = evidence_from(draw(rng, worse(chance)), ALL_CELLS, block_size=512)
-        fields = linear_fields(a.conditions, load_alexnet())
+        fields = linear_fields(a.conditions, default_reference())
         found = differences(a, b, {name: fields[name] for name in NAMES})
         for name in NAMES:
             interval = found[name].interval

@@ -10,8 +10,8 @@ from scipy import stats
 
 import corruptions
 from robustbench_gnl.metrics import cells_of, summarize, worst_corruption
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Calibration, Piece, conditions_of
-from robustbench_gnl.reference import load_alexnet
 from robustbench_gnl.statistics import (
     Evidence,
     bootstrap,
@@ -22,7 +22,7 @@ from robustbench_gnl.statistics import (
 from robustbench_gnl.statistics.details import worst_class
 from tests.statistics.samples import ALL_CELLS, evidence_from, pieces_of
 
-ALEXNET = load_alexnet()
+ALEXNET = default_reference()
 N_BLOCKS, SIZE = 6, 40
 N_IMAGES = N_BLOCKS * SIZE
 KEYS = [f"n{i // 30:08}/photo_{i:04}" for i in range(N_IMAGES)]

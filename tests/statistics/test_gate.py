@@ -11,8 +11,8 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, Condition, conditions_of
-from robustbench_gnl.reference import load_alexnet
 from robustbench_gnl.statistics import (
     Evidence,
     Verdict,
@@ -24,7 +24,7 @@ from robustbench_gnl.statistics import (
 from robustbench_gnl.statistics.linear import mean_error_field
 from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from, harder, shift_for
 
-ALEXNET = load_alexnet()
+ALEXNET = default_reference()
 FOG = conditions_of(("fog",), (1, 2, 3, 4, 5))
 SNOW = conditions_of(("snow",), (1, 2, 3, 4, 5))
 CELLS = (CLEAN, *FOG)
@@ -153,7 +153,7 @@ def test_a_rise_beyond_all_images_is_not_offered():
 
 def test_images_that_all_change_alike_say_nothing_of_the_spread():
     right, wrong = (evidence_from(np.full((5, 20), w), FOG) for w in (False, True))
-    field = linear_fields(FOG, load_alexnet())["corruptions.fog.ce"]
+    field = linear_fields(FOG, default_reference())["corruptions.fog.ce"]
     assert paired_sd(right, wrong, field) == 0
     assert gate("CE[fog]:+1", right, wrong)[0].detectable is None
 

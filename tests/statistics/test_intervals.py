@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, Condition, conditions_of
-from robustbench_gnl.reference import load_alexnet
 from robustbench_gnl.statistics import (
     bootstrap,
     error_numbers,
@@ -28,7 +28,7 @@ def evidence():
 
 
 def test_every_number_has_an_interval_that_holds_it(evidence):
-    numbers = run_numbers(evidence, load_alexnet())
+    numbers = run_numbers(evidence, default_reference())
 
     assert set(numbers.intervals) == set(numbers.values)
     assert not numbers.reasons
@@ -38,7 +38,7 @@ def test_every_number_has_an_interval_that_holds_it(evidence):
 
 
 def test_each_number_has_its_method(evidence):
-    numbers = run_numbers(evidence, load_alexnet())
+    numbers = run_numbers(evidence, default_reference())
     methods = {name: interval.method for name, interval in numbers.intervals.items()}
     expected = {
         "wilson": [
@@ -76,7 +76,7 @@ def test_each_number_has_its_method(evidence):
 
 
 def test_a_single_cell_is_scipys_wilson(evidence):
-    numbers = run_numbers(evidence, load_alexnet())
+    numbers = run_numbers(evidence, default_reference())
     n_wrong = int(evidence.n_wrong[0])
     expected = stats.binomtest(n_wrong, 500).proportion_ci(0.95, method="wilson")
     found = numbers.intervals["clean_error"]
@@ -91,7 +91,7 @@ def test_a_single_cell_is_scipys_wilson(evidence):
 
 def test_given_replicates_are_used_and_narrower_levels_are_narrower(evidence):
     replicates = bootstrap(evidence, seed=9)
-    reference = load_alexnet()
+    reference = default_reference()
     given = run_numbers(evidence, reference, replicates=replicates, level=0.5)
     fields = linear_fields(evidence.conditions, reference)
 
@@ -102,7 +102,7 @@ def test_given_replicates_are_used_and_narrower_levels_are_narrower(evidence):
 
 
 def test_missing_cells_leave_out_what_needs_them(evidence):
-    numbers = run_numbers(evidence.only(FOG), load_alexnet())
+    numbers = run_numbers(evidence.only(FOG), default_reference())
 
     assert "corruptions.fog.ce" in numbers.intervals
     assert "corruptions.fog.calibration_error" in numbers.intervals
@@ -113,7 +113,7 @@ def test_missing_cells_leave_out_what_needs_them(evidence):
 def test_no_spread_and_few_blocks_are_told():
     wrong = np.ones((6, 40), np.bool_)
     wrong[0, :20] = False
-    numbers = run_numbers(evidence_from(wrong, (CLEAN, *FOG)), load_alexnet())
+    numbers = run_numbers(evidence_from(wrong, (CLEAN, *FOG)), default_reference())
 
     assert numbers.values["corruptions.fog.error"] == 1.0
     assert numbers.reasons["corruptions.fog.error"] == NO_SPREAD
@@ -128,13 +128,13 @@ def test_scores_that_are_equal_but_for_rounding_have_no_spread():
     """Each image is wrong in one of the five cells: the mean is 0.2 in every resample."""
     wrong = np.zeros((5, 50), np.bool_)
     wrong[np.arange(50) % 5, np.arange(50)] = True
-    numbers = run_numbers(evidence_from(wrong, FOG), load_alexnet())
+    numbers = run_numbers(evidence_from(wrong, FOG), default_reference())
 
     assert numbers.reasons["corruptions.fog.ce"] == NO_SPREAD
 
 
 def test_no_cells_no_numbers():
-    numbers = run_numbers(evidence_of([], 20), load_alexnet())
+    numbers = run_numbers(evidence_of([], 20), default_reference())
 
     assert (numbers.values, numbers.intervals, numbers.reasons) == ({}, {}, {})
 
@@ -142,7 +142,7 @@ def test_no_cells_no_numbers():
 def test_extra_corruptions_have_theirs():
     extra = (Condition("spatter", 1), Condition("spatter", 4))
     evidence = evidence_from(np.random.default_rng(1).random((2, 300)) < 0.5, extra)
-    numbers = run_numbers(evidence, load_alexnet())
+    numbers = run_numbers(evidence, default_reference())
 
     assert numbers.intervals["corruptions.spatter.error"].method == "bootstrap"
     assert numbers.intervals["corruptions.spatter.severities.4"].method == "wilson"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import corruptions
 from robustbench_gnl.metrics import Summary, summarize
+from robustbench_gnl.metrics.reference import Reference, default_reference
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Cell, Condition, conditions_of
-from robustbench_gnl.reference import Reference, load_alexnet
 from robustbench_gnl.statistics import (
     bootstrap,
     linear_fields,
@@ -56,7 +56,7 @@ def cells_of(conditions: tuple[Condition, ...], errors: Mapping[Condition, int])
         st.just(COMMON_CONDITIONS),
         st.lists(st.sampled_from(EVERY_CELL), unique=True).map(tuple),
     ),
-    reference=st.sampled_from([load_alexnet(), NO_LOSS, PARTIAL]),
+    reference=st.sampled_from([default_reference(), NO_LOSS, PARTIAL]),
 )
 def test_every_number_of_a_summary_is_there_and_the_same(
     seed: int, present: tuple[Condition, ...], reference: Reference
@@ -76,14 +76,14 @@ def test_every_number_of_a_summary_is_there_and_the_same(
 def test_a_number_is_the_mean_of_its_scores():
     wrong = np.random.default_rng(0).random((len(EVERY_CELL), 90)) < 0.5
     evidence = evidence_from(wrong, EVERY_CELL)
-    for name, field in linear_fields(evidence.conditions, load_alexnet()).items():
+    for name, field in linear_fields(evidence.conditions, default_reference()).items():
         scores = field.scores(evidence)
         assert scores.shape == (90,)
         assert scores.mean() == pytest.approx(float(field.value(evidence.errors))), name
 
 
 def test_percents_are_told_from_fractions():
-    fields = linear_fields(EVERY_CELL, load_alexnet())
+    fields = linear_fields(EVERY_CELL, default_reference())
     percent = {name for name, field in fields.items() if field.unit == "percent"}
 
     assert {"mce", "relative_mce", "groups.blur", "corruptions.fog.ce"} <= percent
@@ -101,7 +101,7 @@ def test_the_mean_of_chosen_cells():
 def test_cells_in_another_order_are_refused():
     """Their weights would give a wrong number unseen."""
     evidence = evidence_from(np.zeros((2, 9), np.bool_), (CLEAN, Condition("fog", 1)))
-    field = linear_fields(evidence.conditions[::-1], load_alexnet())["clean_error"]
+    field = linear_fields(evidence.conditions[::-1], default_reference())["clean_error"]
     with pytest.raises(ValueError, match="expected the 2 cells that the field 'clean_error' was"):
         field.scores(evidence)
     with pytest.raises(ValueError, match="in their order, got 2 others; make it with linear_fiel"):

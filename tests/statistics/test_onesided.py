@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, Condition, conditions_of
-from robustbench_gnl.reference import load_alexnet
 from robustbench_gnl.statistics import (
     LinearField,
     holm,
@@ -129,7 +129,7 @@ def test_a_difference_is_that_of_the_numbers_and_of_no_order(seed: int):
     a, b = evidence_from(before, CELLS), evidence_from(after, CELLS)
     order = rng.permutation(60)
     c, d = evidence_from(before[:, order], CELLS), evidence_from(after[:, order], CELLS)
-    for field in linear_fields(CELLS, load_alexnet()).values():
+    for field in linear_fields(CELLS, default_reference()).values():
         test = one_sided(paired_differences(a, b, field))
         expected = float(field.value(b.errors) - field.value(a.errors))
         assert test.difference == pytest.approx(expected, abs=1e-9)
@@ -151,7 +151,7 @@ def test_runs_of_other_images_or_cells_are_refused():
 def alarms(n_experiments: int, n_images: int, names: list[str], alpha: float) -> list[np.ndarray]:
     """p-values (n_experiments,) of each field, the two runs drawn from the same chances."""
     rng = np.random.default_rng(11)
-    fields = linear_fields(CELLS, load_alexnet())
+    fields = linear_fields(CELLS, default_reference())
     found = []
     for _ in range(n_experiments):
         chance = chances(rng, n_images, CELLS)

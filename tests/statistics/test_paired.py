@@ -13,8 +13,8 @@ from scipy import stats
 
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.metrics import Interval
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, conditions_of
-from robustbench_gnl.reference import load_alexnet
 from robustbench_gnl.statistics import (
     bootstrap,
     cell_tests,
@@ -28,7 +28,7 @@ from robustbench_gnl.statistics.paired import with_two_more_images
 from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from
 
 CELLS = (CLEAN, *conditions_of(("snow", "fog"), (1, 2, 3, 4, 5)))
-FIELDS = linear_fields(CELLS, load_alexnet())
+FIELDS = linear_fields(CELLS, default_reference())
 
 
 def two_runs(seed: int, n_images: int, shift: float = 0.0, cells=CELLS):
@@ -134,7 +134,7 @@ def test_p_of_a_single_cell_is_mcnemars_and_of_many_is_students():
 
 def test_pairing_narrows_the_interval_as_the_closed_form_says():
     a, b = two_runs(1, 800, cells=ALL_CELLS)
-    field = linear_fields(ALL_CELLS, load_alexnet())["mce"]
+    field = linear_fields(ALL_CELLS, default_reference())["mce"]
     found = differences(a, b, {"mce": field}, n_resamples=4000)["mce"]
     error = paired_differences(a, b, field).std() / math.sqrt(800)
 

@@ -10,8 +10,8 @@ import pytest
 from statsmodels.stats.power import TTestPower
 
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, conditions_of
-from robustbench_gnl.reference import load_alexnet
 from robustbench_gnl.statistics import (
     Evidence,
     judge,
@@ -23,7 +23,7 @@ from robustbench_gnl.statistics import (
 )
 from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from, harder, shift_for
 
-ALEXNET = load_alexnet()
+ALEXNET = default_reference()
 FOG = conditions_of(("fog",), (1, 2, 3, 4, 5))
 CELLS = (CLEAN, *FOG)
 SIZES = (100, 500, 5000)

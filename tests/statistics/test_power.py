@@ -12,8 +12,8 @@ from scipy import stats
 from statsmodels.stats.power import TTestPower
 
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, conditions_of
-from robustbench_gnl.reference import load_alexnet
 from robustbench_gnl.statistics import (
     assumed_sd,
     detectable_change,
@@ -27,7 +27,7 @@ from robustbench_gnl.statistics import (
 from tests.statistics.samples import chances, draw, evidence_from
 
 CELLS = (CLEAN, *conditions_of(("fog",), (1, 2, 3, 4, 5)))
-FIELDS = linear_fields(CELLS, load_alexnet())
+FIELDS = linear_fields(CELLS, default_reference())
 
 
 def shifted(chance: np.ndarray, shift: float) -> np.ndarray:

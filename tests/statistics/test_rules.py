@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import corruptions
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.metrics.reference import Reference, default_reference
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, conditions_of
-from robustbench_gnl.reference import Reference, load_alexnet
 from robustbench_gnl.statistics import Rule, parse_rule, parse_rules
 from robustbench_gnl.statistics.rules import MOST, field_of
 from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from
@@ -311,7 +311,7 @@ def test_the_number_of_a_rule_by_hand():
     rng = np.random.default_rng(0)
     run = evidence_from(draw(rng, chances(rng, 200, cells)), cells)
     error = dict(zip(cells, run.wrong.mean(axis=1), strict=True))
-    alexnet = load_alexnet()
+    alexnet = default_reference()
 
     def sums(name: str) -> tuple[float, float]:
         return sum(error[Condition(name, s)] for s in range(1, 6)), sum(alexnet.errors[name])
@@ -350,13 +350,18 @@ FOG_ONLY = Reference("own", "made up", None, {"fog": (0.5,) * 5})
         (
             "mCE:+1",
             ALL_CELLS[:-1],
-            load_alexnet(),
+            default_reference(),
             "cells that are not there, such as jpeg_compression/5",
         ),
-        ("CE[fog]:+1", FOG[:4], load_alexnet(), "cells that are not there, such as fog/5"),
-        ("error[fog]:+1pp", FOG[:4], load_alexnet(), "cells that are not there, such as fog/5"),
-        ("error:+1pp", (CLEAN,), load_alexnet(), "a corruption, and none was evaluated"),
-        ("clean_error:+1pp", FOG, load_alexnet(), "cells that are not there, such as clean"),
+        ("CE[fog]:+1", FOG[:4], default_reference(), "cells that are not there, such as fog/5"),
+        (
+            "error[fog]:+1pp",
+            FOG[:4],
+            default_reference(),
+            "cells that are not there, such as fog/5",
+        ),
+        ("error:+1pp", (CLEAN,), default_reference(), "a corruption, and none was evaluated"),
+        ("clean_error:+1pp", FOG, default_reference(), "cells that are not there, such as clean"),
     ],
 )
 def test_a_number_that_is_not_defined_is_refused(text, cells, reference, who: str):

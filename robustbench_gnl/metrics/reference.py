@@ -1,4 +1,4 @@
-"""The reference data: AlexNet's errors, published results, known image sets, or a user's own.
+"""The reference data: the errors that CE divides by, published results, known image sets.
 
 The files that ship lie in `results/`; its README.md gives the source and unit of every column.
 They are read with the standard library, so that reading commands start at once.
@@ -14,21 +14,26 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-import corruptions
 from robustbench_gnl.errors import DataError, did_you_mean
 from robustbench_gnl.files import open_to_read, read_bounded
-from robustbench_gnl.records import Protocol
+from robustbench_gnl.records import CLEAN, Protocol
 from robustbench_gnl.resources import data_folder
+from robustbench_gnl.suites import DEFAULT_SUITE, Suite, get_suite
 
 NO_REFERENCE = "none, these are not ImageNet's classes"
-"""Name of the reference where CE is not defined."""
+"""Name of the reference of images whose classes are not those of the suite's reference."""
+NOT_DEFINED = "none"
+"""Name of the reference of a suite that has none."""
 MOST_BYTES = 64 * 2**20
 """Of a table of reference data; the largest that ships has a few thousand."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The network that CE divides by. Errors are fractions in [0, 1]."""
+    """The network whose errors the metrics of a suite divide by. Errors are fractions in [0, 1].
+
+    A suite without one, or images of other classes, have a reference that is not defined.
+    """
 
     name: str
     protocol: str
@@ -36,12 +41,18 @@ class Reference:
     clean_error: float | None
     """None where it is not known: there is then no relative mCE."""
     errors: Mapping[str, tuple[float, ...]]
-    """The five errors of a corruption, by severity."""
+    """The errors of a corruption, by severity."""
     mean_errors: Mapping[str, float] = field(default_factory=dict)
-    """The mean over severities, where the five are not known one by one."""
+    """The mean over severities, where they are not known one by one."""
     n_classes: int | None = None
-    """How many classes of ImageNet its errors were measured on; None for a user's own reference,
-    which stands for whatever it is given for."""
+    """How many classes its errors were measured on; None for a user's own reference, which stands
+    for whatever it is given for."""
+    suite: Suite = DEFAULT_SUITE
+    """Whose metrics it is the reference of."""
+
+    def __hash__(self) -> int:
+        # The errors are a mapping, which has no hash; equality looks at them too.
+        return hash((self.name, self.protocol, self.clean_error))
 
     @property
     def is_defined(self) -> bool:
@@ -51,10 +62,12 @@ class Reference:
     def for_protocol(self, protocol: Protocol) -> Reference:
         """The reference that CE divides by under a protocol.
 
-        AlexNet's errors are those of ImageNet's classes: for images of other classes there is
-        nothing to divide by, and the `protocol` of what is returned says so.
+        For images of other classes, and under another suite, there is nothing to divide by, and the
+        `protocol` of what is returned says so.
         """
-        if self.n_classes is None or protocol.has_imagenet_classes:
+        if protocol.suite != self.suite.name:
+            return undefined_reference(get_suite(protocol.suite))
+        if not self.is_defined or self.n_classes is None or protocol.has_imagenet_classes:
             return self
         return Reference(
             name=NO_REFERENCE,
@@ -63,14 +76,15 @@ class Reference:
             "own with --reference",
             clean_error=None,
             errors={},
+            suite=self.suite,
         )
 
     def error_sum(self, corruption: str) -> float | None:
-        """The sum over the five severities; None for a corruption that is not known."""
+        """The sum over the severities; None for a corruption that is not known."""
         if corruption in self.errors:
             return math.fsum(self.errors[corruption])
         if corruption in self.mean_errors:
-            return len(corruptions.SEVERITIES) * self.mean_errors[corruption]
+            return len(self.suite.severities) * self.mean_errors[corruption]
         return None
 
 
@@ -113,28 +127,43 @@ class KnownImageSet:
 
 
 @cache
-def load_alexnet() -> Reference:
-    """AlexNet, the reference of Hendrycks & Dietterich 2019."""
+def default_reference(suite: Suite = DEFAULT_SUITE) -> Reference:
+    """The reference that the suite declares, such as AlexNet of Hendrycks & Dietterich 2019."""
+    declared = suite.reference
+    if declared is None:
+        return undefined_reference(suite)
     errors: dict[str, tuple[float, ...]] = {}
     mean_errors: dict[str, float] = {}
-    for row in _rows(data_folder() / "alexnet_errors.csv"):
-        five = [row[f"severity_{severity}"] for severity in corruptions.SEVERITIES]
-        if all(five):
-            errors[row["corruption"]] = tuple(float(error) for error in five)
+    for row in _rows(data_folder() / declared.file):
+        by_severity = [row[f"severity_{severity}"] for severity in suite.severities]
+        if all(by_severity):
+            errors[row["corruption"]] = tuple(float(error) for error in by_severity)
         else:
             mean_errors[row["corruption"]] = float(row["mean_error"])
     return Reference(
-        name="AlexNet",
-        protocol="50,000 released images, no resampling",
-        clean_error=mean_errors.pop("clean"),
+        name=declared.name,
+        protocol=declared.protocol,
+        clean_error=mean_errors.pop(CLEAN.corruption),
         errors=errors,
         mean_errors=mean_errors,
-        n_classes=1000,
+        n_classes=suite.labels.n_classes,
+        suite=suite,
     )
 
 
-def load_reference(path: Path) -> Reference:
-    """A reference of the user's own, instead of AlexNet, for other data or other tastes.
+def undefined_reference(suite: Suite) -> Reference:
+    """What stands for the reference of a suite that declares none."""
+    return Reference(
+        name=NOT_DEFINED,
+        protocol=f"CE and mCE are not defined for {suite.title}",
+        clean_error=None,
+        errors={},
+        suite=suite,
+    )
+
+
+def load_reference(path: Path, suite: Suite = DEFAULT_SUITE) -> Reference:
+    """A reference of the user's own, instead of the suite's, for other data or other models.
 
     The file is a CSV with the columns `corruption` and `severity_1` to `severity_5`, fractions
     in [0, 1]; the clean error stands in the row `clean`, in the column `error` or `mean_error`.
@@ -145,7 +174,7 @@ def load_reference(path: Path) -> Reference:
         DataError: It is no such file.
     """
     rows = _rows(path, what=f"a reference in {path}", next_step="check the path")
-    columns = ["corruption", *(f"severity_{severity}" for severity in corruptions.SEVERITIES)]
+    columns = ["corruption", *(f"severity_{severity}" for severity in suite.severities)]
     missing = [name for name in columns if not rows or name not in rows[0]]
     if missing:
         raise DataError(
@@ -165,10 +194,10 @@ def load_reference(path: Path) -> Reference:
             text = row.get("error") or row.get("mean_error") or ""
             clean_error = _fraction(text, name, path) if text else None
             continue
-        if name not in corruptions.names("all"):
+        if name not in suite.all_corruptions:
             raise DataError(
                 f"expected names of corruptions in {path}, got {name!r}"
-                f"{did_you_mean(name, corruptions.names('all'))}",
+                f"{did_you_mean(name, suite.all_corruptions)}",
                 path=path,
             )
         five = [row[column] or "" for column in columns[1:]]
@@ -183,6 +212,7 @@ def load_reference(path: Path) -> Reference:
         protocol=rows[0].get("protocol") or f"as stated in {path.name}",
         clean_error=clean_error,
         errors=errors,
+        suite=suite,
     )
 
 
@@ -240,7 +270,7 @@ def _rows(
 
 def _published(row: Mapping[str, str]) -> Published:
     clean, accuracy = _number(row["clean_err"]), _number(row["mean_corruption_acc"])
-    ce = {name: _number(row[f"CE_{name}"]) for name in corruptions.names("common")}
+    ce = {name: _number(row[f"CE_{name}"]) for name in DEFAULT_SUITE.corruptions}
     return Published(
         method=row["method"],
         architecture=row["architecture"],
