@@ -158,7 +158,9 @@ def planned_change(
         raise UsageError(f"expected an increase to plan for: {instead}", rule=rule.text)
     cells = spread.evidence.conditions
     if not rule.subject.is_kept_by_image:
-        *names, last = (one.name for one in subjects().values() if one.is_kept_by_image)
+        known = [one for one in subjects().values() if one.is_defined_for(reference.suite)]
+        known.sort(key=lambda one: (not one.is_ratio, one.quantity is None))
+        *names, last = (one.name for one in known if one.is_kept_by_image)
         raise UsageError(
             f"expected a change of {', '.join(names)} or {last}, got {rule.text}: what is not kept "
             "by image cannot be planned"

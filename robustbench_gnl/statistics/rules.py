@@ -16,7 +16,7 @@ from robustbench_gnl.metrics.reference import Reference, undefined_reference
 from robustbench_gnl.metrics.unit import PERCENT, Unit
 from robustbench_gnl.records import Condition
 from robustbench_gnl.statistics.linear import LinearField, linear_fields, mean_error_field
-from robustbench_gnl.suites import Suite
+from robustbench_gnl.suites import DEFAULT_SUITE, Suite
 from robustbench_gnl.text import counted
 
 RuleUnit = Literal["points", "pp", "nats", "%"]
@@ -50,6 +50,11 @@ class Subject:
     def takes_selection(self) -> bool:
         return self.quantity is not None or self.needs_selection
 
+    def is_defined_for(self, suite: Suite) -> bool:
+        """Whether a suite has it; means over cells and the CE of a corruption need no more than
+        cells."""
+        return self.metric is None or self.needs_selection or self.metric.key in suite.metrics
+
     @property
     def is_kept_by_image(self) -> bool:
         """Whether it is made of the outcomes of images, and not of sums of blocks."""
@@ -59,9 +64,10 @@ class Subject:
 def subjects() -> dict[str, Subject]:
     """What rules may be about, by name in lower case: ratios, other metrics, quantities."""
     metrics = [one for one in METRICS if one.rule and one.scope is not Scope.GROUP]
-    metrics.sort(key=lambda one: one.unit is not PERCENT)
     found = [Subject(one.rule, one.unit, metric=one) for one in metrics]
     found += [Subject(one.rule, one.unit, quantity=one) for one in QUANTITIES]
+    # What most people have in mind first: the ratios, then what the default suite defines.
+    found.sort(key=lambda one: (not one.is_defined_for(DEFAULT_SUITE), not one.is_ratio))
     return {one.name.lower(): one for one in found}
 
 
@@ -126,7 +132,7 @@ class Rule:
             return self._selected(suite)
         if self.subject.metric is None:
             return None
-        is_defined = self.subject.metric.key in suite.metrics
+        is_defined = self.subject.is_defined_for(suite)
         expression = MetricId(self.subject.metric).expression(suite, undefined_reference(suite))
         if expression is None or not is_defined:
             raise UsageError(

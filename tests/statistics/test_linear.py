@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import corruptions
 from robustbench_gnl.metrics import Summary, summarize
 from robustbench_gnl.metrics.reference import Reference, default_reference
+from robustbench_gnl.metrics.unit import PERCENT
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Cell, Condition, conditions_of
 from robustbench_gnl.statistics import (
     bootstrap,
@@ -84,7 +85,7 @@ def test_a_number_is_the_mean_of_its_scores():
 
 def test_percents_are_told_from_fractions():
     fields = linear_fields(EVERY_CELL, default_reference())
-    percent = {name for name, field in fields.items() if field.unit == "percent"}
+    percent = {name for name, field in fields.items() if field.unit is PERCENT}
 
     assert {"mce", "relative_mce", "groups.blur", "corruptions.fog.ce"} <= percent
     assert not {"clean_error", "robustness_gap", "mean_error_19", "corruptions.fog.error"} & percent

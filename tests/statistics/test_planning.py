@@ -186,7 +186,10 @@ def test_a_number_in_which_two_runs_are_alike_is_left_out():
     ("text", "why"),
     [
         ("nll:+0.1nats", r"got nll:\+0\.1nats: what is not kept by image cannot be planned"),
-        ("ece:+1pp", "expected a change of mCE, relative_mCE, CE, error or clean_error, got ece"),
+        (
+            "ece:+1pp",
+            "expected a change of mCE, relative_mCE, CE, error or clean_error, got ece",
+        ),
         ("top5_error:+1pp", "what is not kept by image cannot be planned"),
         ("mCE:+1", "needs cells that are not there, such as gaussian_noise/1"),
         ("error[snow]:+1pp", "needs cells that are not there, such as snow/1"),

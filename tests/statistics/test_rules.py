@@ -14,8 +14,10 @@ import corruptions
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.metrics.reference import Reference, default_reference
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, conditions_of
-from robustbench_gnl.statistics import Rule, parse_rule, parse_rules
-from robustbench_gnl.statistics.rules import MOST, field_of
+from robustbench_gnl.statistics import parse_rule, parse_rules
+from robustbench_gnl.statistics.rule_grammar import MOST
+from robustbench_gnl.statistics.rules import cells_of, field_of
+from robustbench_gnl.suites import DEFAULT_SUITE, get_suite
 from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from
 
 CHECKOUT = Path(__file__).parents[2]
@@ -149,8 +151,8 @@ BAD = [
     ("ece:+1", "ece needs a unit"),
     ("top5_error[fog]:+1", "top5_error needs a unit"),
     ("CE:+1", "CE is of a corruption or a group, such as CE[fog]:+1"),
-    ("CE[fog,5]:+1", "CE is over all five severities of a corruption or a group: CE[fog]"),
-    ("CE[common]:+1", "CE is over all five severities"),
+    ("CE[fog,5]:+1", "CE is over all severities of a corruption or a group: CE[fog]"),
+    ("CE[common]:+1", "CE is over all severities"),
     ("mCE[fog]:+1", "mCE takes no selection; write error[fog]"),
     ("clean_error[fog]:+1pp", "clean_error takes no selection"),
     ("error[fogg]:+1pp", "unknown corruption or group 'fogg'; did you mean 'fog'"),
@@ -165,19 +167,26 @@ BAD = [
 
 @pytest.mark.parametrize(("text", "field", "cells", "threshold", "unit", "name"), GOOD)
 def test_a_rule_is_read(text, field, cells, threshold, unit, name):
-    assert parse_rule(text) == Rule(text.strip(), field, cells, threshold, unit, name)
+    rule = parse_rule(text)
+    assert (rule.text, rule.subject.name.lower()) == (text.strip(), field)
+    assert (rule.threshold, rule.unit, rule.name) == (threshold, unit, name)
+    assert rule.selection(DEFAULT_SUITE) == cells
+    assert not rule.is_limit
 
 
 @pytest.mark.parametrize(("text", "field", "cells", "threshold", "unit", "name", "limit"), LIMITS)
 def test_a_limit_is_read(text, field, cells, threshold, unit, name, limit):
     rule = parse_rule(text)
-    assert rule == Rule(text.strip(), field, cells, threshold, unit, name, is_limit=True)
+    assert (rule.text, rule.subject.name.lower()) == (text.strip(), field)
+    assert (rule.threshold, rule.unit, rule.name) == (threshold, unit, name)
+    assert rule.selection(DEFAULT_SUITE) == cells
+    assert rule.is_limit
     assert rule.limit == pytest.approx(limit)
     assert not rule.is_gain
 
 
 @pytest.mark.parametrize(
-    ("text", "is_gain", "field_text"),
+    ("text", "is_gain", "subject_text"),
     [
         ("mCE:-0.5", True, "mCE"),
         ("mCE:+0.5", False, "mCE"),
@@ -185,9 +194,9 @@ def test_a_limit_is_read(text, field, cells, threshold, unit, name, limit):
         ("ece <= 0.05", False, "ece"),
     ],
 )
-def test_a_rule_knows_what_it_asks_for(text: str, is_gain: bool, field_text: str):
+def test_a_rule_knows_what_it_asks_for(text: str, is_gain: bool, subject_text: str):
     rule = parse_rule(text)
-    assert (rule.is_gain, rule.field_text) == (is_gain, field_text)
+    assert (rule.is_gain, rule.subject_text) == (is_gain, subject_text)
 
 
 @pytest.mark.parametrize(("text", "why"), BAD)
@@ -262,7 +271,7 @@ def test_junk_is_read_or_refused_and_never_crashes(text: str):
 
 def test_several_rules_keep_their_order():
     rules = parse_rules(["nll:+1%", "mCE:+1"])
-    assert [rule.field for rule in rules] == ["nll", "mce"]
+    assert [rule.subject.name.lower() for rule in rules] == ["nll", "mce"]
 
 
 def test_one_rule_in_two_spellings_is_given_twice():
@@ -370,3 +379,20 @@ def test_a_number_that_is_not_defined_is_refused(text, cells, reference, who: st
     with pytest.raises(UsageError, match=why) as caught:
         field_of(parse_rule(text), cells, reference)
     assert caught.value.rule == text
+
+
+@pytest.mark.parametrize("text", ["mCE:+1", "clean_error:+1pp", "CE[fog]:+1", "error[fog]:+1pp"])
+def test_a_rule_names_what_another_suite_has(text: str):
+    suite = get_suite("imagenet-r")
+    with pytest.raises(UsageError, match=r"not defined for ImageNet-R|ImageNet-R does not have"):
+        parse_rule(text).selection(suite)
+
+
+def test_rules_of_a_suite_of_one_condition():
+    suite = get_suite("imagenet-r")
+    images = (Condition("imagenet-r", 0),)
+    assert parse_rule("top1_error:+1pp").selection(suite) == images
+    assert parse_rule("error[imagenet-r]:+1pp").selection(suite) == images
+    assert cells_of(parse_rule("error:+1pp"), suite, images, images) == images
+    with pytest.raises(UsageError, match="top1_error, which is not defined for ImageNet-C"):
+        parse_rule("top1_error:+1pp").selection(DEFAULT_SUITE)

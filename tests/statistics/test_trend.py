@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robustbench_gnl.metrics.reference import Published, default_reference, load_published
+from robustbench_gnl.metrics.unit import PERCENT
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS
 from robustbench_gnl.resources import data_folder
 from robustbench_gnl.statistics import Trend, linear_fields, published_trend
@@ -100,7 +101,7 @@ def test_effective_robustness_is_the_distance_below_the_line():
 
     assert field.value(run.errors) == pytest.approx(expected - mce)
     assert field.scores(run).mean() == pytest.approx(expected - mce)
-    assert (field.name, field.unit) == ("effective_robustness", "percent")
+    assert (field.name, field.unit) == ("effective_robustness", PERCENT)
 
 
 @pytest.mark.parametrize("cells", [COMMON_CONDITIONS, (CLEAN, *COMMON_CONDITIONS[:-1]), (CLEAN,)])

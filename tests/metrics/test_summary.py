@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given
@@ -11,21 +11,32 @@ from hypothesis import strategies as st
 
 import corruptions
 from robustbench_gnl.metrics import (
-    corruption_error,
     is_near_chance,
-    relative_corruption_error,
     summarize,
 )
+from robustbench_gnl.metrics.expressions import CorruptionError, RelativeCorruptionError
 from robustbench_gnl.metrics.reference import (
     Published,
     Reference,
     default_reference,
     load_published,
 )
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Cell, Condition
+from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Cell, Condition, conditions_of
 
 COMMON = corruptions.names("common")
+FOG = conditions_of(("fog",), corruptions.SEVERITIES)
 counts = st.lists(st.integers(1, 1000), min_size=5, max_size=5)
+
+
+def corruption_error(errors: Sequence[float], reference_sum: float) -> float | None:
+    return CorruptionError(FOG, reference_sum).value(dict(zip(FOG, errors, strict=True)))
+
+
+def relative_corruption_error(
+    errors: Sequence[float], clean: float, reference_sum: float, reference_clean: float
+) -> float | None:
+    expression = RelativeCorruptionError(FOG, reference_sum, reference_clean)
+    return expression.value({CLEAN: clean, **dict(zip(FOG, errors, strict=True))})
 
 
 def cell(error: float, n_images: int = 50_000) -> Cell:
