@@ -42,7 +42,7 @@ FILES_BETWEEN_NOTES = 75_000
 """After so many files their digests are put on the disk."""
 Written = tuple[int, int, dict[tuple[Condition, str], str]]
 BYTES_AN_IMAGE = 20_000
-"""About what an image of 224 x 224 takes at quality 85."""
+"""About what an image takes at the size and the JPEG quality of the release."""
 
 
 def begin_tree(source: Source, root: Path) -> Manifest:
