@@ -380,14 +380,14 @@ def metric_ids(suite: Suite) -> Iterator[MetricId]:
                     yield from (MetricId(metric, name, s) for s in suite.severities)
 
 
-def linear_metrics(reference: Reference) -> Mapping[str, tuple[MetricId, Expression]]:
+def linear_expressions(reference: Reference) -> Mapping[str, tuple[MetricId, Expression]]:
     """The linear metrics of the reference's suite by path, each with what it is made of; those of
     single cells left out."""
-    return _linear_metrics(reference, tuple(METRICS))
+    return _linear_expressions(reference, tuple(METRICS))
 
 
 @lru_cache(maxsize=16)
-def _linear_metrics(
+def _linear_expressions(
     reference: Reference, metrics: tuple[Metric, ...]
 ) -> Mapping[str, tuple[MetricId, Expression]]:
     # Cached, since a leaderboard asks for the same hundred expressions for each of its runs.

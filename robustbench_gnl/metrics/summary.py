@@ -17,7 +17,7 @@ from robustbench_gnl.metrics.catalogue import (
     CORRUPTION_ERROR,
     MCE,
     RELATIVE_CE,
-    linear_metrics,
+    linear_expressions,
 )
 from robustbench_gnl.metrics.expressions import Expression
 from robustbench_gnl.metrics.metric import MetricId
@@ -133,7 +133,7 @@ def summarize(cells: Cells, reference: Reference) -> Summary:
     shown = _shown(suite, errors)
     values: dict[str, float | None] = {}
     reasons: dict[str, str] = {}
-    for path, (one, expression) in linear_metrics(reference).items():
+    for path, (one, expression) in linear_expressions(reference).items():
         if one.of and one.of not in suite.groups and one.of not in shown:
             continue
         value = values[path] = expression.value(errors)

@@ -20,7 +20,7 @@ from robustbench_gnl.reports.formats import (
 from robustbench_gnl.reports.tables import DASH
 
 if TYPE_CHECKING:
-    from robustbench_gnl.statistics import Details
+    from robustbench_gnl.statistics import RunStatistics
 
 HENDRYCKS = "Hendrycks & Dietterich 2019, section 4"
 METHODS = {
@@ -85,7 +85,7 @@ class Explained:
 
     run: Run
     reference: Reference
-    details: Details
+    details: RunStatistics
 
     @cached_property
     def summary(self) -> Summary:

@@ -37,7 +37,7 @@ from robustbench_gnl.reports.terminal_tables import rich_tables, text_line
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from robustbench_gnl.statistics import Details
+    from robustbench_gnl.statistics import RunStatistics
 
 RAW_COLUMNS = (
     Column("run_id", "run"),
@@ -55,7 +55,7 @@ EXTRA_TITLE = "Extra corruptions: part of no mean over the 15"
 
 
 def run_document(
-    run: Run, reference: Reference | None = None, details: Details | None = None
+    run: Run, reference: Reference | None = None, details: RunStatistics | None = None
 ) -> dict[str, Any]:
     """The run as `eval --format json` prints it; raw numbers, None where there is none.
 
@@ -126,7 +126,7 @@ def render_run(
     run: Run,
     format: str,
     reference: Reference | None = None,
-    details: Details | None = None,
+    details: RunStatistics | None = None,
     *,
     intervals: bool = True,
 ) -> str:
@@ -170,7 +170,9 @@ def render_run(
     return "\n\n".join(blocks)
 
 
-def _caption(run: Run, summary: Summary, reference: Reference, details: Details | None) -> str:
+def _caption(
+    run: Run, summary: Summary, reference: Reference, details: RunStatistics | None
+) -> str:
     """What must stand beside the table wherever it goes."""
     return ". ".join(
         [
@@ -183,7 +185,7 @@ def _caption(run: Run, summary: Summary, reference: Reference, details: Details 
     )
 
 
-def _columns(details: Details | None) -> list[Column]:
+def _columns(details: RunStatistics | None) -> list[Column]:
     has_intervals = details is not None and bool(details.numbers.intervals)
     return [*COLUMNS, *([CE_INTERVAL] if has_intervals else [])]
 
@@ -191,7 +193,7 @@ def _columns(details: Details | None) -> list[Column]:
 def run_table(
     run: Run,
     reference: Reference | None = None,
-    details: Details | None = None,
+    details: RunStatistics | None = None,
     *,
     width: int = 80,
 ) -> RenderableType:

@@ -13,17 +13,21 @@ from robustbench_gnl.metrics.metric import Quantity
 from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.records import Condition, Protocol, Run
 from robustbench_gnl.statistics.bootstrap import LEVEL
-from robustbench_gnl.statistics.evidence import Evidence, common_cells
-from robustbench_gnl.statistics.intervals import ids_of_quantity
-from robustbench_gnl.statistics.jackknife import OTHER_BLOCKS, block_values
-from robustbench_gnl.statistics.linear import LinearField, linear_fields, mean_error_field
-from robustbench_gnl.statistics.paired import (
+from robustbench_gnl.statistics.differences import (
     CellTest,
     Difference,
     cell_tests,
     differences,
     mark_of,
 )
+from robustbench_gnl.statistics.intervals import ids_of_quantity
+from robustbench_gnl.statistics.jackknife import OTHER_BLOCKS, block_values
+from robustbench_gnl.statistics.linear_metrics import (
+    LinearMetric,
+    linear_metrics,
+    mean_error_metric,
+)
+from robustbench_gnl.statistics.outcomes import Outcomes, common_cells
 from robustbench_gnl.suites import Suite
 
 
@@ -35,14 +39,14 @@ class Comparison:
     left_out: tuple[Condition, ...]
     """Cells that only one of them has."""
     differences: dict[str, Difference]
-    """By name, as in `linear_fields` and `block_numbers`; a corruption's error and CE, not its
+    """By name, as in `linear_metrics` and `block_numbers`; a corruption's error and CE, not its
     severities."""
     cell_tests: tuple[CellTest, ...]
     level: float
 
 
 def compare(
-    baseline: Evidence, candidate: Evidence, reference: Reference, *, level: float = LEVEL
+    baseline: Outcomes, candidate: Outcomes, reference: Reference, *, level: float = LEVEL
 ) -> Comparison:
     """Compare two runs of one protocol.
 
@@ -55,10 +59,10 @@ def compare(
     left_out = {*baseline.conditions, *candidate.conditions} - set(cells)
     baseline, candidate = baseline.only(cells), candidate.only(cells)
     suite = reference.suite
-    fields = _compared(linear_fields(cells, reference), suite)
+    fields = _compared(linear_metrics(cells, reference), suite)
     corrupted = [cell for cell in cells if not cell.is_clean]
     if corrupted and not suite.is_complete(cells):
-        fields[MEAN_ERROR.key] = mean_error_field(MEAN_ERROR.key, cells, corrupted)
+        fields[MEAN_ERROR.key] = mean_error_metric(MEAN_ERROR.key, cells, corrupted)
     found = differences(baseline, candidate, fields, level=level)
     for quantity in BLOCK_QUANTITIES:
         found |= block_differences(baseline, candidate, quantity, suite, level=level)
@@ -72,8 +76,8 @@ def compare(
 
 
 def block_differences(
-    baseline: Evidence,
-    candidate: Evidence,
+    baseline: Outcomes,
+    candidate: Outcomes,
     quantity: Quantity,
     suite: Suite,
     *,
@@ -157,7 +161,7 @@ def _shown(value: object) -> str:
     return text[:8] if len(text) == 64 else text
 
 
-def _compared(fields: dict[str, LinearField], suite: Suite) -> dict[str, LinearField]:
+def _compared(fields: dict[str, LinearMetric], suite: Suite) -> dict[str, LinearMetric]:
     """Without what the catalogue leaves out of comparisons, and without single cells, which have
     tests of their own."""
     known = ids_by_path(suite)

@@ -26,13 +26,13 @@ import numpy as np
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.metrics.catalogue import RELATIVE_MCE
 from robustbench_gnl.metrics.reference import Reference
-from robustbench_gnl.statistics.bounded import BoundedMean
-from robustbench_gnl.statistics.evidence import Evidence
+from robustbench_gnl.statistics.bounded_means import BoundedMean
 from robustbench_gnl.statistics.jackknife import FEWEST_BLOCKS, Jackknife
 from robustbench_gnl.statistics.measurements import Measurement, measure_change, measure_value
+from robustbench_gnl.statistics.outcomes import Outcomes
+from robustbench_gnl.statistics.paired_tests import holm
 from robustbench_gnl.statistics.power import ALPHA, POWER, detectable_change
 from robustbench_gnl.statistics.rules import Rule, no_baseline
-from robustbench_gnl.statistics.significance import holm
 from robustbench_gnl.text import counted
 
 _ROUNDING = 1e-12
@@ -123,10 +123,10 @@ class Verdict:
         return "inconclusive" if self.is_inconclusive else "passed"
 
 
-def judge(
+def verdicts_of(
     rules: Sequence[Rule],
-    baseline: Evidence | None,
-    candidate: Evidence,
+    baseline: Outcomes | None,
+    candidate: Outcomes,
     reference: Reference,
     *,
     alpha: float = ALPHA,

@@ -29,7 +29,7 @@ from robustbench_gnl.metrics.metric import Quantity
 from robustbench_gnl.records import Condition
 from robustbench_gnl.statistics.bootstrap import LEVEL
 from robustbench_gnl.statistics.calibration import calibration_error
-from robustbench_gnl.statistics.evidence import Counts, Evidence, Floats
+from robustbench_gnl.statistics.outcomes import Counts, Floats, Outcomes
 
 FEWEST_BLOCKS = 4
 """With fewer, t is so wide (4.3 standard errors for three, 12.7 for two) that an interval
@@ -140,13 +140,13 @@ class Jackknife:
         return float(stdtrit(self.n_whole_blocks - 1, probability))
 
 
-def block_values(evidence: Evidence, quantity: Quantity) -> BlockValues:
+def block_values(outcomes: Outcomes, quantity: Quantity) -> BlockValues:
     """A quantity of every cell that is kept by block, with all blocks and without each of them."""
-    sizes = evidence.n_images_by_block
+    sizes = outcomes.n_images_by_block
     sums = {
-        TOP5_ERROR: sizes - evidence.n_top5,
-        NEGATIVE_LOG_LIKELIHOOD: evidence.negative_log_likelihood,
-        CALIBRATION_ERROR: evidence.calibration,
+        TOP5_ERROR: sizes - outcomes.n_top5,
+        NEGATIVE_LOG_LIKELIHOOD: outcomes.negative_log_likelihood,
+        CALIBRATION_ERROR: outcomes.calibration,
     }[quantity]  # (n_cells, n_blocks, ...)
     total = sums.sum(axis=1)  # (n_cells, ...)
     without = np.moveaxis(total[:, None] - sums, 1, 0)  # (n_blocks, n_cells, ...)
@@ -156,7 +156,7 @@ def block_values(evidence: Evidence, quantity: Quantity) -> BlockValues:
         values = total / sizes.sum()
         with np.errstate(invalid="ignore"):  # A single block leaves no image.
             left = without / (sizes.sum() - sizes)[:, None]
-    return BlockValues(evidence.conditions, sizes, values, left)
+    return BlockValues(outcomes.conditions, sizes, values, left)
 
 
 def jackknife(value: float, without: Sequence[float] | Floats, sizes: Counts) -> Jackknife:

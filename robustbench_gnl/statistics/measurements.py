@@ -11,12 +11,12 @@ import numpy as np
 from robustbench_gnl.metrics.catalogue import TOP5_ERROR
 from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.records import Condition
-from robustbench_gnl.statistics.bounded import BoundedMean, bounded_change
-from robustbench_gnl.statistics.evidence import Evidence
+from robustbench_gnl.statistics.bounded_means import BoundedMean, bounded_change
 from robustbench_gnl.statistics.jackknife import Jackknife, block_values
-from robustbench_gnl.statistics.linear import LinearField, mean_error_field
-from robustbench_gnl.statistics.onesided import OneSided, one_sided, paired_differences
-from robustbench_gnl.statistics.rules import Rule, cells_of, field_of
+from robustbench_gnl.statistics.linear_metrics import LinearMetric, mean_error_metric
+from robustbench_gnl.statistics.outcomes import Outcomes
+from robustbench_gnl.statistics.paired_tests import PairedTest, paired_differences, paired_test
+from robustbench_gnl.statistics.rules import Rule, cells_of, metric_of
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Measurement:
     """What the estimate must not be above."""
     spread: BoundedMean | Jackknife
     """What is known of the estimate."""
-    sign_test: OneSided | None
+    sign_test: PairedTest | None
     """The test of an increase above 0, of rules that allow one."""
     step: float
     """How far the test asks for more than its quantile of standard errors, times `n_units`."""
@@ -83,8 +83,8 @@ class Measurement:
 
 def measure_change(
     rule: Rule,
-    baseline: Evidence,
-    candidate: Evidence,
+    baseline: Outcomes,
+    candidate: Outcomes,
     reference: Reference,
     common_cells: bool,
 ) -> Measurement:
@@ -102,7 +102,7 @@ def measure_change(
     differences = paired_differences(baseline, candidate, field)
     spread = bounded_change(differences, float(np.abs(field.weights).sum()))
     bound = rule.threshold_from(before)
-    test = one_sided(differences)
+    test = paired_test(differences)
     return Measurement(
         rule,
         before,
@@ -119,7 +119,7 @@ def measure_change(
     )
 
 
-def measure_value(rule: Rule, candidate: Evidence, reference: Reference) -> Measurement:
+def measure_value(rule: Rule, candidate: Outcomes, reference: Reference) -> Measurement:
     """The value that a limit is about.
 
     Raises:
@@ -136,15 +136,15 @@ def measure_value(rule: Rule, candidate: Evidence, reference: Reference) -> Meas
     return _of_value(rule, value, spread, field.step, candidate.n_images, len(cells))
 
 
-def highest_of(field: LinearField) -> float:
+def highest_of(field: LinearMetric) -> float:
     """What a number cannot be above: all answers wrong that count for it."""
     return float(np.maximum(field.weights, 0).sum()) + field.constant
 
 
-def _field(rule: Rule, cells: Sequence[Condition], reference: Reference) -> LinearField:
+def _field(rule: Rule, cells: Sequence[Condition], reference: Reference) -> LinearMetric:
     if rule.subject.quantity is not None:  # over the cells that were found, perhaps not all
-        return mean_error_field(rule.text, cells, cells)
-    return field_of(rule, cells, reference)
+        return mean_error_metric(rule.text, cells, cells)
+    return metric_of(rule, cells, reference)
 
 
 def _of_value(
@@ -158,7 +158,7 @@ def _of_value(
 
 
 def _measure_block_change(
-    rule: Rule, cells: tuple[Condition, ...], baseline: Evidence, candidate: Evidence
+    rule: Rule, cells: tuple[Condition, ...], baseline: Outcomes, candidate: Outcomes
 ) -> Measurement:
     assert rule.subject.quantity is not None
     before = block_values(baseline, rule.subject.quantity)
@@ -181,7 +181,7 @@ def _measure_block_change(
 
 
 def _measure_block_value(
-    rule: Rule, cells: tuple[Condition, ...], candidate: Evidence
+    rule: Rule, cells: tuple[Condition, ...], candidate: Outcomes
 ) -> Measurement:
     assert rule.subject.quantity is not None
     if rule.subject.quantity is TOP5_ERROR and len(cells) == 1:

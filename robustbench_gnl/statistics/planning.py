@@ -11,8 +11,12 @@ from robustbench_gnl.metrics.metric import Scope
 from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.metrics.unit import PERCENT
 from robustbench_gnl.records import Condition
-from robustbench_gnl.statistics.evidence import Evidence, common_cells
-from robustbench_gnl.statistics.linear import LinearField, linear_fields, mean_error_field
+from robustbench_gnl.statistics.linear_metrics import (
+    LinearMetric,
+    linear_metrics,
+    mean_error_metric,
+)
+from robustbench_gnl.statistics.outcomes import Outcomes, common_cells
 from robustbench_gnl.statistics.power import (
     ALPHA,
     POWER,
@@ -21,7 +25,7 @@ from robustbench_gnl.statistics.power import (
     images_needed,
     paired_sd,
 )
-from robustbench_gnl.statistics.rules import Rule, field_of, subjects
+from robustbench_gnl.statistics.rules import Rule, metric_of, subjects
 
 
 @dataclass(frozen=True)
@@ -50,15 +54,15 @@ class PlannedChange:
 class Spread:
     """What two runs differ by: measured on two, or assumed from one."""
 
-    evidence: Evidence
-    other: Evidence | None = None
+    outcomes: Outcomes
+    other: Outcomes | None = None
     correlation: float = 0.0
 
-    def of(self, field: LinearField) -> float:
+    def of(self, field: LinearMetric) -> float:
         """The standard deviation of a field's differences; 0 says nothing of other runs."""
         if self.other is None:
-            return assumed_sd(self.evidence, field, self.correlation)
-        return paired_sd(self.other, self.evidence, field)
+            return assumed_sd(self.outcomes, field, self.correlation)
+        return paired_sd(self.other, self.outcomes, field)
 
     def nothing_to_plan_from(self, what: str) -> UsageError:
         """What to raise where nothing varies."""
@@ -73,19 +77,19 @@ class Spread:
 
 
 def spread_of(
-    evidence: Evidence, other: Evidence | None = None, correlation: float = 0.0
+    outcomes: Outcomes, other: Outcomes | None = None, correlation: float = 0.0
 ) -> Spread:
     """What to plan from.
 
     Raises:
         UsageError: There are no cells, or too few images.
     """
-    cells = evidence.conditions if other is None else common_cells(evidence, other)
+    cells = outcomes.conditions if other is None else common_cells(outcomes, other)
     if not cells:
         raise UsageError("there is no complete cell to plan from; evaluate more first")
-    if evidence.n_images < 2:
+    if outcomes.n_images < 2:
         raise UsageError("expected a run of at least 2 images to plan from, got one of 1")
-    return Spread(evidence.only(cells), other and other.only(cells), correlation)
+    return Spread(outcomes.only(cells), other and other.only(cells), correlation)
 
 
 def planned_numbers(
@@ -102,7 +106,7 @@ def planned_numbers(
     Raises:
         UsageError: None of them varies.
     """
-    chosen = _planned_fields(spread.evidence.conditions, reference)
+    chosen = _planned_fields(spread.outcomes.conditions, reference)
     numbers = []
     for name, field in chosen.items():
         sd = spread.of(field)
@@ -119,13 +123,13 @@ def planned_numbers(
     return numbers
 
 
-def _planned_fields(cells: Sequence[Condition], reference: Reference) -> dict[str, LinearField]:
+def _planned_fields(cells: Sequence[Condition], reference: Reference) -> dict[str, LinearMetric]:
     """The metrics that are planned, by key, as far as the cells allow them; the mean error is over
     those corruption cells that there are."""
-    fields = linear_fields(cells, reference)
+    fields = linear_metrics(cells, reference)
     corrupted = [cell for cell in cells if not cell.is_clean]
     if corrupted and reference.suite.has_severities:
-        fields[MEAN_ERROR.key] = mean_error_field(MEAN_ERROR.key, cells, corrupted)
+        fields[MEAN_ERROR.key] = mean_error_metric(MEAN_ERROR.key, cells, corrupted)
     planned = [one for one in METRICS if one.scope is Scope.OVERALL and one.is_planned]
     # Ratios first: they are what a gate is mostly about.
     planned.sort(key=lambda one: one.unit is not PERCENT)
@@ -156,7 +160,7 @@ def planned_change(
             f"{rule.subject_text}:+1{'' if rule.subject.is_ratio else 'pp'}"
         )
         raise UsageError(f"expected an increase to plan for: {instead}", rule=rule.text)
-    cells = spread.evidence.conditions
+    cells = spread.outcomes.conditions
     if not rule.subject.is_kept_by_image:
         known = [one for one in subjects().values() if one.is_defined_for(reference.suite)]
         known.sort(key=lambda one: (not one.is_ratio, one.quantity is None))
@@ -165,8 +169,8 @@ def planned_change(
             f"expected a change of {', '.join(names)} or {last}, got {rule.text}: what is not kept "
             "by image cannot be planned"
         )
-    field = field_of(rule, cells, reference)
-    baseline = float(field.value(spread.evidence.errors))
+    field = metric_of(rule, cells, reference)
+    baseline = float(field.value(spread.outcomes.errors))
     change = rule.threshold_from(baseline)
     sd = spread.of(field)
     if not sd > 0:

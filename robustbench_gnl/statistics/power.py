@@ -18,16 +18,16 @@ import math
 from statistics import NormalDist
 
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.statistics.evidence import Evidence
-from robustbench_gnl.statistics.linear import LinearField
-from robustbench_gnl.statistics.onesided import paired_differences, standard_deviation
+from robustbench_gnl.statistics.linear_metrics import LinearMetric
+from robustbench_gnl.statistics.outcomes import Outcomes
+from robustbench_gnl.statistics.paired_tests import paired_differences, standard_deviation
 
 ALPHA = 0.05
 POWER = 0.8
 _MOST_IMAGES = 2**40
 
 
-def paired_sd(baseline: Evidence, candidate: Evidence, field: LinearField) -> float:
+def paired_sd(baseline: Outcomes, candidate: Outcomes, field: LinearMetric) -> float:
     """The standard deviation of the differences of two runs, image by image.
 
     What to plan with where two runs are there that differ as much as those to come. 0 where
@@ -36,7 +36,7 @@ def paired_sd(baseline: Evidence, candidate: Evidence, field: LinearField) -> fl
     return standard_deviation(paired_differences(baseline, candidate, field))
 
 
-def assumed_sd(evidence: Evidence, field: LinearField, correlation: float = 0.0) -> float:
+def assumed_sd(outcomes: Outcomes, field: LinearMetric, correlation: float = 0.0) -> float:
     """The same where there is one run: that of the difference to a run whose scores spread as
     widely and go with this one's by `correlation`.
 
@@ -52,7 +52,7 @@ def assumed_sd(evidence: Evidence, field: LinearField, correlation: float = 0.0)
             f"got {correlation}; 0 is cautious",
             correlation=correlation,
         )
-    return math.sqrt(2 * (1 - correlation)) * float(field.scores(evidence).std(ddof=1))
+    return math.sqrt(2 * (1 - correlation)) * float(field.scores(outcomes).std(ddof=1))
 
 
 def power_of(
@@ -83,7 +83,7 @@ def detectable_change(
 
     Args:
         threshold: Of a rule that must be passed as well, such as the 0.5 of `mCE:+0.5`.
-        step: `LinearField.step`: the size of the differences where all have one, else 0.
+        step: `LinearMetric.step`: the size of the differences where all have one, else 0.
     """
     error = _standard_error(sd, n_images)
     needed = _needed(error, n_images, alpha, threshold, step)

@@ -10,7 +10,7 @@ import numpy as np
 
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.statistics.bootstrap import LEVEL
-from robustbench_gnl.statistics.evidence import Floats
+from robustbench_gnl.statistics.outcomes import Floats
 
 _ROUNDING = 1e-9
 """Numbers this near, as a share of the largest, differ by the order of adding alone."""

@@ -15,7 +15,11 @@ from robustbench_gnl.metrics.metric import Metric, MetricId, Quantity, Scope
 from robustbench_gnl.metrics.reference import Reference, undefined_reference
 from robustbench_gnl.metrics.unit import PERCENT, Unit
 from robustbench_gnl.records import Condition
-from robustbench_gnl.statistics.linear import LinearField, linear_fields, mean_error_field
+from robustbench_gnl.statistics.linear_metrics import (
+    LinearMetric,
+    linear_metrics,
+    mean_error_metric,
+)
 from robustbench_gnl.suites import DEFAULT_SUITE, Suite
 from robustbench_gnl.text import counted
 
@@ -226,7 +230,7 @@ def no_baseline(rules: Sequence[Rule]) -> UsageError:
     )
 
 
-def field_of(rule: Rule, cells: Sequence[Condition], reference: Reference) -> LinearField:
+def metric_of(rule: Rule, cells: Sequence[Condition], reference: Reference) -> LinearMetric:
     """The number of a rule on top-1 errors; a mean over cells without a selection is that of all
     the corruption cells there are.
 
@@ -239,9 +243,9 @@ def field_of(rule: Rule, cells: Sequence[Condition], reference: Reference) -> Li
     if rule.subject.quantity is ERROR:
         chosen = selected or [cell for cell in cells if not cell.is_clean]
         if chosen and set(chosen) <= set(cells):
-            field = mean_error_field(rule.text, cells, chosen)
+            field = mean_error_metric(rule.text, cells, chosen)
     else:
-        field = linear_fields(cells, reference).get(_path_of(rule, suite))
+        field = linear_metrics(cells, reference).get(_path_of(rule, suite))
     if field is not None:
         return field
     missing = [str(cell) for cell in selected or () if cell not in cells]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from robustbench_gnl.metrics.catalogue import CLEAN_ERROR, EFFECTIVE_ROBUSTNESS, MCE
 from robustbench_gnl.metrics.reference import Published, load_published
-from robustbench_gnl.statistics.linear import LinearField
+from robustbench_gnl.statistics.linear_metrics import LinearMetric
 
 FIELD = EFFECTIVE_ROBUSTNESS.key
 
@@ -74,9 +74,9 @@ def published_trend(published: Sequence[Published] | None = None) -> Trend:
     )
 
 
-def effective_robustness_field(
-    fields: Mapping[str, LinearField], trend: Trend
-) -> LinearField | None:
+def effective_robustness_metric(
+    fields: Mapping[str, LinearMetric], trend: Trend
+) -> LinearMetric | None:
     """Expected mCE less mCE, in points: above 0 is better than the line.
 
     None where the cells do not allow mCE and a clean error. The line counts as given: what is

@@ -10,7 +10,7 @@ import pytest
 
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.metrics import METRICS, default_reference, ids_by_path, metric_id, summarize
-from robustbench_gnl.metrics.catalogue import QUANTITIES, linear_metrics, overall_metrics
+from robustbench_gnl.metrics.catalogue import QUANTITIES, linear_expressions, overall_metrics
 from robustbench_gnl.metrics.metric import MetricId, Scope
 from robustbench_gnl.records import Cell, Condition
 from robustbench_gnl.suites import SUITES, Suite
@@ -69,7 +69,7 @@ def test_a_value_is_the_weighted_sum_of_the_errors(suite: Suite, seed: int) -> N
     cells = {c: Cell(400, rng.randint(0, 400), 400, 1.0) for c in present}
     errors = {c: cell.error for c, cell in cells.items()}
     values = summarize(cells, reference).values
-    for path, (_, expression) in linear_metrics(reference).items():
+    for path, (_, expression) in linear_expressions(reference).items():
         value = expression.value(errors)
         weights = expression.weights(present.__contains__)
         assert (value is None) == (weights is None)

@@ -54,7 +54,7 @@ def report_of(baseline: Judged, *others: Judged, level: float = 0.95) -> Compari
         Compared(
             one.run.model.name,
             one.run,
-            compare(baseline.evidence, one.evidence, alexnet, level=level),
+            compare(baseline.outcomes, one.outcomes, alexnet, level=level),
         )
         for one in others
     ]

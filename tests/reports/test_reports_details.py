@@ -23,7 +23,7 @@ from robustbench_gnl.reports.run_details import (
     interval_lines,
 )
 from robustbench_gnl.reports.run_parts import headline_lines
-from robustbench_gnl.statistics import Details
+from robustbench_gnl.statistics import RunStatistics
 from tests.reports.reading import READERS, captions, latex_tables, read_csv, terminal_text
 from tests.reports.samples import Judged, judged
 
@@ -34,12 +34,12 @@ def one() -> Judged:
 
 
 @pytest.fixture(scope="module")
-def details(one: Judged) -> Details:
+def details(one: Judged) -> RunStatistics:
     return one.details
 
 
 @pytest.fixture(scope="module")
-def document(one: Judged, details: Details) -> dict[str, Any]:
+def document(one: Judged, details: RunStatistics) -> dict[str, Any]:
     return json.loads(render_run(one.run, "json", details=details))
 
 
@@ -48,7 +48,7 @@ def ends(interval: dict[str, Any], scale: float = 1.0, joint: str = "-") -> str:
 
 
 def test_json_has_every_interval_and_further_number(
-    document: dict[str, Any], details: Details
+    document: dict[str, Any], details: RunStatistics
 ) -> None:
     numbers = details.numbers
 
@@ -71,7 +71,7 @@ def test_json_without_details_has_no_word_of_them(one: Judged) -> None:
 
 
 def test_the_further_numbers_of_a_corruption_are_those_of_the_images(
-    one: Judged, details: Details
+    one: Judged, details: RunStatistics
 ) -> None:
     found = further_of_corruption(details, "fog")
     cells = [one.answers[Condition("fog", s)] for s in corruptions.SEVERITIES]
@@ -97,7 +97,7 @@ def test_a_severity_that_was_not_run_is_null() -> None:
 
 
 def test_csv_has_the_ends_of_the_intervals_and_the_other_kinds(
-    one: Judged, details: Details, document: dict[str, Any]
+    one: Judged, details: RunStatistics, document: dict[str, Any]
 ) -> None:
     table = read_csv(render_run(one.run, "csv", details=details)).set_index("corruption")
     intervals = document["intervals"]
@@ -120,7 +120,7 @@ def test_csv_has_the_ends_of_the_intervals_and_the_other_kinds(
 
 @pytest.mark.parametrize("format", READERS)
 def test_the_table_has_a_column_of_intervals_of_ce(
-    one: Judged, details: Details, document: dict[str, Any], format: str
+    one: Judged, details: RunStatistics, document: dict[str, Any], format: str
 ) -> None:
     table, *_ = READERS[format](render_run(one.run, format, details=details))
     rows = {row[0]: row for row in table}
@@ -140,7 +140,7 @@ def test_the_table_has_a_column_of_intervals_of_ce(
 
 @pytest.mark.parametrize("view", ["terminal", "markdown", "latex"])
 def test_every_number_stands_with_its_interval_below_the_table(
-    one: Judged, details: Details, document: dict[str, Any], view: str
+    one: Judged, details: RunStatistics, document: dict[str, Any], view: str
 ) -> None:
     text = (
         terminal_text([run_table(one.run, details=details, width=200)])
@@ -159,7 +159,7 @@ def test_every_number_stands_with_its_interval_below_the_table(
 
 
 def test_the_further_lines_are_in_their_own_units(
-    one: Judged, details: Details, document: dict[str, Any]
+    one: Judged, details: RunStatistics, document: dict[str, Any]
 ) -> None:
     lines = further_lines(details, summarize(one.run.cells, default_reference()))
     gap, top5 = document["robustness_gap"], document["clean_top5_error"]
@@ -191,7 +191,7 @@ def test_the_further_lines_are_in_their_own_units(
 
 
 def test_effective_robustness_off_its_line_has_a_remark(
-    one: Judged, details: Details, document: dict[str, Any]
+    one: Judged, details: RunStatistics, document: dict[str, Any]
 ) -> None:
     remark = details.remarks["effective_robustness"]
     assert remark.startswith("extrapolated: the line was fitted on clean errors of 18.62 to ")
@@ -215,7 +215,7 @@ def test_near_chance_effective_robustness_is_left_out_with_the_reason(one: Judge
     assert f"no effective robustness: {reason}" in interval_lines(broken.details)
 
 
-def test_what_the_intervals_are_is_said_once(details: Details) -> None:
+def test_what_the_intervals_are_is_said_once(details: RunStatistics) -> None:
     first, of_cells, *others = interval_lines(dataclasses.replace(details, level=0.9))
 
     assert first == (
@@ -244,7 +244,7 @@ def test_what_the_intervals_are_is_said_once(details: Details) -> None:
     assert others == [f"the line of effective robustness: {details.trend}"]
 
 
-def test_the_intervals_below_a_table_have_one_form(one: Judged, details: Details) -> None:
+def test_the_intervals_below_a_table_have_one_form(one: Judged, details: RunStatistics) -> None:
     """Here effective robustness is below 0, elsewhere nothing is."""
     summary = summarize(one.run.cells, default_reference())
     numbers = details.numbers

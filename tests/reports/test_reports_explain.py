@@ -15,7 +15,7 @@ from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, conditi
 from robustbench_gnl.reports.explain import explain_parts, explanations, render_explanations
 from robustbench_gnl.reports.explanation import METHODS, Explanation
 from robustbench_gnl.reports.formats import as_precise_percent
-from robustbench_gnl.statistics import N_RESAMPLES, run_details
+from robustbench_gnl.statistics import N_RESAMPLES, run_statistics
 from tests.reports.reading import (
     captions,
     latex_tables,
@@ -39,7 +39,7 @@ COMMON, EXTRA = corruptions.names("common"), corruptions.names("extra")
 
 def explained(one: Judged, reference: Reference | None = None) -> dict[str, Explanation]:
     reference = reference or default_reference()
-    details = run_details(one.evidence, one.keys, reference)
+    details = run_statistics(one.outcomes, one.keys, reference)
     return {found.number: found for found in explanations(one.run, reference, details)}
 
 

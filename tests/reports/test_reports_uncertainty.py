@@ -94,7 +94,7 @@ def runs() -> list[Judged]:
 
 
 def draws_of(runs: list[Judged]) -> list[tuple[Any, Replicates]]:
-    return [(one.run, bootstrap(one.evidence)) for one in runs]
+    return [(one.run, bootstrap(one.outcomes)) for one in runs]
 
 
 def board_of(runs: list[Judged], sort: str = "mce", level: float = 0.95) -> Board:

@@ -16,20 +16,20 @@ from robustbench_gnl.metrics.catalogue import (
 from robustbench_gnl.records import CLEAN, Calibration, Condition, Piece, conditions_of
 from robustbench_gnl.statistics import (
     FEWEST_BLOCKS,
-    Evidence,
+    Outcomes,
     block_values,
     calibration_error,
-    evidence_of,
     jackknife,
+    outcomes_of,
 )
-from tests.statistics.samples import evidence_from
+from tests.statistics.samples import outcomes_from
 
 FOG = conditions_of(("fog",), (1, 2, 3, 4, 5))
 
 
-def made_up(n_images: int, block_size: int = 16) -> Evidence:
+def made_up(n_images: int, block_size: int = 16) -> Outcomes:
     rng = np.random.default_rng(0)
-    return evidence_from(rng.random((6, n_images)) < 0.4, (CLEAN, *FOG), block_size=block_size)
+    return outcomes_from(rng.random((6, n_images)) < 0.4, (CLEAN, *FOG), block_size=block_size)
 
 
 def test_equal_blocks_give_the_standard_error_of_their_mean():
@@ -64,21 +64,21 @@ def test_unequal_blocks_by_the_formula_of_the_paper():
 @pytest.mark.parametrize("kind", BLOCK_QUANTITIES, ids=lambda kind: kind.key)
 @pytest.mark.parametrize("n_images", [64, 70])
 def test_leaving_a_block_out_is_evaluating_the_others(kind, n_images: int):
-    evidence = made_up(n_images)
-    found = block_values(evidence, kind)
-    sizes = evidence.n_images_by_block
-    for block in range(evidence.n_blocks):
-        kept = np.arange(evidence.n_blocks) != block
+    outcomes = made_up(n_images)
+    found = block_values(outcomes, kind)
+    sizes = outcomes.n_images_by_block
+    for block in range(outcomes.n_blocks):
+        kept = np.arange(outcomes.n_blocks) != block
         sums = {
-            "top5_error": (sizes - evidence.n_top5)[:, kept].sum(axis=1) / sizes[kept].sum(),
-            "negative_log_likelihood": evidence.negative_log_likelihood[:, kept].sum(axis=1)
+            "top5_error": (sizes - outcomes.n_top5)[:, kept].sum(axis=1) / sizes[kept].sum(),
+            "negative_log_likelihood": outcomes.negative_log_likelihood[:, kept].sum(axis=1)
             / sizes[kept].sum(),
-            "calibration_error": calibration_error(evidence.calibration[:, kept].sum(axis=1)),
+            "calibration_error": calibration_error(outcomes.calibration[:, kept].sum(axis=1)),
         }
         np.testing.assert_allclose(found.without[block], sums[kind.key])
     if kind is NEGATIVE_LOG_LIKELIHOOD:
         np.testing.assert_allclose(
-            found.values, evidence.negative_log_likelihood.sum(axis=1) / n_images
+            found.values, outcomes.negative_log_likelihood.sum(axis=1) / n_images
         )
 
 
@@ -168,9 +168,9 @@ def coverage(n_experiments: int, n_images: int, block_size: int) -> dict[str, fl
     rng = np.random.default_rng(8)
     found: dict[str, list[tuple[float, float, float]]] = {kind: [] for kind in BLOCK_QUANTITIES}
     for _ in range(n_experiments):
-        evidence = evidence_of(simulated(rng, n_images, block_size), n_images)
+        outcomes = outcomes_of(simulated(rng, n_images, block_size), n_images)
         for kind in BLOCK_QUANTITIES:
-            mean = block_values(evidence, kind).mean(FOG)
+            mean = block_values(outcomes, kind).mean(FOG)
             interval = mean.interval()
             assert interval is not None
             found[kind].append((mean.value, interval.low, interval.high))

@@ -16,9 +16,9 @@ from robustbench_gnl.metrics.reference import Reference, default_reference
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, conditions_of
 from robustbench_gnl.statistics import parse_rule, parse_rules
 from robustbench_gnl.statistics.rule_grammar import MOST
-from robustbench_gnl.statistics.rules import cells_of, field_of
+from robustbench_gnl.statistics.rules import cells_of, metric_of
 from robustbench_gnl.suites import DEFAULT_SUITE, get_suite
-from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from
+from tests.statistics.samples import ALL_CELLS, chances, draw, outcomes_from
 
 CHECKOUT = Path(__file__).parents[2]
 BLUR = ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur")
@@ -318,7 +318,7 @@ def test_the_number_of_a_rule_by_hand():
     """On random answers, from their definitions in Hendrycks & Dietterich 2019, section 4."""
     cells = (*ALL_CELLS, *conditions_of(("spatter",), (1, 2, 3, 4, 5)))
     rng = np.random.default_rng(0)
-    run = evidence_from(draw(rng, chances(rng, 200, cells)), cells)
+    run = outcomes_from(draw(rng, chances(rng, 200, cells)), cells)
     error = dict(zip(cells, run.wrong.mean(axis=1), strict=True))
     alexnet = default_reference()
 
@@ -343,7 +343,7 @@ def test_the_number_of_a_rule_by_hand():
         "error[blur,5]:+1pp": np.mean([error[Condition(name, 5)] for name in BLUR]),
     }
     for text, value in expected.items():
-        field = field_of(parse_rule(text), cells, alexnet)
+        field = metric_of(parse_rule(text), cells, alexnet)
         assert field.value(run.errors) == pytest.approx(value), text
 
 
@@ -377,7 +377,7 @@ def test_a_number_that_is_not_defined_is_refused(text, cells, reference, who: st
     lacks = {"own": "errors that own does not have; name another --reference"}
     why = lacks.get(who, f"{who}; evaluate")
     with pytest.raises(UsageError, match=why) as caught:
-        field_of(parse_rule(text), cells, reference)
+        metric_of(parse_rule(text), cells, reference)
     assert caught.value.rule == text
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, event
 
 from robustbench_gnl.errors import StoreError
 from robustbench_gnl.records import CLEAN, Condition
-from robustbench_gnl.statistics import DRAWS, bootstrap, evidence_of, to_bytes
+from robustbench_gnl.statistics import DRAWS, bootstrap, outcomes_of, to_bytes
 from robustbench_gnl.store import open_store, opening, schema, versions
 from tests.store.samples import fill, make_piece
 
@@ -110,8 +110,8 @@ def test_replicates_kept_long_ago_are_those_computed_today(tmp_path: Path):
     with open_store(str(_golden_store(tmp_path, "0002"))) as store:
         run = store.run(RUN_ID)
         kept = store.replicates(run, draws=DRAWS, seed=7, n_resamples=40)
-        evidence = evidence_of(store.pieces(RUN_ID), run.protocol.n_images)
-    assert kept == to_bytes(bootstrap(evidence, n_resamples=40, seed=7))
+        outcomes = outcomes_of(store.pieces(RUN_ID), run.protocol.n_images)
+    assert kept == to_bytes(bootstrap(outcomes, n_resamples=40, seed=7))
 
 
 def test_a_store_without_the_cache_is_read_where_it_cannot_be_written(

@@ -19,16 +19,16 @@ from robustbench_gnl.statistics import (
     bootstrap,
     cell_tests,
     differences,
-    linear_fields,
+    linear_metrics,
     mark_of,
     paired_bootstrap,
     paired_differences,
 )
-from robustbench_gnl.statistics.paired import with_two_more_images
-from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from
+from robustbench_gnl.statistics.differences import with_two_more_images
+from tests.statistics.samples import ALL_CELLS, chances, draw, outcomes_from
 
 CELLS = (CLEAN, *conditions_of(("snow", "fog"), (1, 2, 3, 4, 5)))
-FIELDS = linear_fields(CELLS, default_reference())
+FIELDS = linear_metrics(CELLS, default_reference())
 
 
 def two_runs(seed: int, n_images: int, shift: float = 0.0, cells=CELLS):
@@ -36,7 +36,7 @@ def two_runs(seed: int, n_images: int, shift: float = 0.0, cells=CELLS):
     chance = chances(rng, n_images, cells)
     odds = np.log(chance / (1 - chance)) + shift
     before, after = draw(rng, chance), draw(rng, 1 / (1 + np.exp(-odds)))
-    return evidence_from(before, cells), evidence_from(after, cells)
+    return outcomes_from(before, cells), outcomes_from(after, cells)
 
 
 @settings(max_examples=15)
@@ -100,7 +100,7 @@ def coverage_of_near_twins(kind: str, n_experiments: int) -> dict[str, float]:
     truth = {name: np.subtract(*map(one.value, population[::-1])) for name, one in fields.items()}
     held = dict.fromkeys(names, 0)
     for _ in range(n_experiments):
-        runs = (evidence_from(run, CELLS) for run in nearly_alike(rng, 500, kind))
+        runs = (outcomes_from(run, CELLS) for run in nearly_alike(rng, 500, kind))
         for name, one in differences(*runs, fields).items():
             held[name] += one.interval.low <= truth[name] <= one.interval.high
     return {name: count / n_experiments for name, count in held.items()}
@@ -134,7 +134,7 @@ def test_p_of_a_single_cell_is_mcnemars_and_of_many_is_students():
 
 def test_pairing_narrows_the_interval_as_the_closed_form_says():
     a, b = two_runs(1, 800, cells=ALL_CELLS)
-    field = linear_fields(ALL_CELLS, default_reference())["mce"]
+    field = linear_metrics(ALL_CELLS, default_reference())["mce"]
     found = differences(a, b, {"mce": field}, n_resamples=4000)["mce"]
     error = paired_differences(a, b, field).std() / math.sqrt(800)
 
@@ -210,7 +210,7 @@ def test_cells_are_tested_by_mcnemar_with_holm():
 def test_the_order_of_images_changes_no_cell_test(seed: int):
     a, b = two_runs(seed, 80)
     order = np.random.default_rng(seed).permutation(80)
-    c, d = (evidence_from(run.wrong[:, order], CELLS) for run in (a, b))
+    c, d = (outcomes_from(run.wrong[:, order], CELLS) for run in (a, b))
 
     assert cell_tests(c, d) == cell_tests(a, b)
 

@@ -20,10 +20,16 @@ from robustbench_gnl.statistics.bootstrap import (
     Replicates,
     resampled_sums,
 )
-from robustbench_gnl.statistics.evidence import Evidence, Floats
-from robustbench_gnl.statistics.linear import LinearField
-from robustbench_gnl.statistics.onesided import check_pair, one_sided, paired_differences
-from robustbench_gnl.statistics.significance import discordant, holm, mcnemar_exact
+from robustbench_gnl.statistics.linear_metrics import LinearMetric
+from robustbench_gnl.statistics.outcomes import Floats, Outcomes
+from robustbench_gnl.statistics.paired_tests import (
+    check_pair,
+    discordant,
+    holm,
+    mcnemar_exact,
+    paired_differences,
+    paired_test,
+)
 
 Mark = Literal["better", "worse", "~", "untested"]
 """Of the candidate; `~` is inside the noise, `untested` what has no interval. Lower numbers are
@@ -69,9 +75,9 @@ class CellTest:
 
 
 def differences(
-    baseline: Evidence,
-    candidate: Evidence,
-    fields: Mapping[str, LinearField],
+    baseline: Outcomes,
+    candidate: Outcomes,
+    fields: Mapping[str, LinearMetric],
     *,
     level: float = LEVEL,
     n_resamples: int = N_RESAMPLES,
@@ -107,12 +113,12 @@ def differences(
 
 def two_sided_p(change: Floats) -> float:
     """p of the test of `onesided` that a mean change (n_images,) is not 0."""
-    return min(1.0, 2 * min(one_sided(change).p_value, one_sided(-change).p_value))
+    return min(1.0, 2 * min(paired_test(change).p_value, paired_test(-change).p_value))
 
 
 def paired_bootstrap(
-    baseline: Evidence,
-    candidate: Evidence,
+    baseline: Outcomes,
+    candidate: Outcomes,
     *,
     n_resamples: int = N_RESAMPLES,
     seed: int = SEED,
@@ -179,7 +185,7 @@ def fewest_changed(level: float) -> int:
 
 
 def cell_tests(
-    baseline: Evidence, candidate: Evidence, *, level: float = LEVEL
+    baseline: Outcomes, candidate: Outcomes, *, level: float = LEVEL
 ) -> tuple[CellTest, ...]:
     """McNemar's exact test of every cell, with Holm's correction over the cells.
 

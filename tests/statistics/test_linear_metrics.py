@@ -16,11 +16,11 @@ from robustbench_gnl.metrics.unit import PERCENT
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Cell, Condition, conditions_of
 from robustbench_gnl.statistics import (
     bootstrap,
-    linear_fields,
-    mean_error_field,
+    linear_metrics,
+    mean_error_metric,
     paired_differences,
 )
-from tests.statistics.samples import evidence_from
+from tests.statistics.samples import outcomes_from
 
 EVERY_CELL = (CLEAN, *conditions_of(corruptions.names("all"), corruptions.SEVERITIES))
 NO_LOSS = Reference("even", "by hand", 0.4, dict.fromkeys(corruptions.names("all"), (0.4,) * 5))
@@ -66,7 +66,7 @@ def test_every_number_of_a_summary_is_there_and_the_same(
     counts = {condition: int(rng.integers(0, 1001)) for condition in present}
     expected = numbers_of(summarize(cells_of(present, counts), reference))
     errors = np.array([counts[condition] / 1000 for condition in present])
-    fields = linear_fields(present, reference)
+    fields = linear_metrics(present, reference)
 
     assert set(fields) == set(expected)
     for name, field in fields.items():
@@ -76,15 +76,15 @@ def test_every_number_of_a_summary_is_there_and_the_same(
 
 def test_a_number_is_the_mean_of_its_scores():
     wrong = np.random.default_rng(0).random((len(EVERY_CELL), 90)) < 0.5
-    evidence = evidence_from(wrong, EVERY_CELL)
-    for name, field in linear_fields(evidence.conditions, default_reference()).items():
-        scores = field.scores(evidence)
+    outcomes = outcomes_from(wrong, EVERY_CELL)
+    for name, field in linear_metrics(outcomes.conditions, default_reference()).items():
+        scores = field.scores(outcomes)
         assert scores.shape == (90,)
-        assert scores.mean() == pytest.approx(float(field.value(evidence.errors))), name
+        assert scores.mean() == pytest.approx(float(field.value(outcomes.errors))), name
 
 
 def test_percents_are_told_from_fractions():
-    fields = linear_fields(EVERY_CELL, default_reference())
+    fields = linear_metrics(EVERY_CELL, default_reference())
     percent = {name for name, field in fields.items() if field.unit is PERCENT}
 
     assert {"mce", "relative_mce", "groups.blur", "corruptions.fog.ce"} <= percent
@@ -93,7 +93,7 @@ def test_percents_are_told_from_fractions():
 
 def test_the_mean_of_chosen_cells():
     conditions = (CLEAN, Condition("fog", 1), Condition("fog", 2))
-    field = mean_error_field("error[fog]", conditions, conditions[1:])
+    field = mean_error_metric("error[fog]", conditions, conditions[1:])
 
     np.testing.assert_allclose(field.weights, [0.0, 0.5, 0.5])
     assert field.value(np.array([0.1, 0.2, 0.6])) == pytest.approx(0.4)
@@ -101,11 +101,11 @@ def test_the_mean_of_chosen_cells():
 
 def test_cells_in_another_order_are_refused():
     """Their weights would give a wrong number unseen."""
-    evidence = evidence_from(np.zeros((2, 9), np.bool_), (CLEAN, Condition("fog", 1)))
-    field = linear_fields(evidence.conditions[::-1], default_reference())["clean_error"]
+    outcomes = outcomes_from(np.zeros((2, 9), np.bool_), (CLEAN, Condition("fog", 1)))
+    field = linear_metrics(outcomes.conditions[::-1], default_reference())["clean_error"]
     with pytest.raises(ValueError, match="expected the 2 cells that the field 'clean_error' was"):
-        field.scores(evidence)
+        field.scores(outcomes)
     with pytest.raises(ValueError, match="in their order, got 2 others; make it with linear_fiel"):
-        bootstrap(evidence).interval(field)
+        bootstrap(outcomes).interval(field)
     with pytest.raises(ValueError, match="expected the 2 cells"):
-        paired_differences(evidence, evidence, field)
+        paired_differences(outcomes, outcomes, field)

@@ -14,14 +14,14 @@ from robustbench_gnl.errors import UsageError
 from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, Condition, conditions_of
 from robustbench_gnl.statistics import (
-    LinearField,
+    LinearMetric,
     holm,
-    linear_fields,
-    mean_error_field,
-    one_sided,
+    linear_metrics,
+    mean_error_metric,
     paired_differences,
+    paired_test,
 )
-from tests.statistics.samples import chances, draw, evidence_from
+from tests.statistics.samples import chances, draw, outcomes_from
 
 FOG = conditions_of(("fog",), (1, 2, 3, 4, 5))
 CELLS = (CLEAN, *FOG)
@@ -36,7 +36,7 @@ def scores_of(seed: int, n_images: int, n_cells: int = 5) -> np.ndarray:
 @given(st.integers(0, 2**32), st.integers(40, 400))
 def test_many_differing_images_give_the_paired_t_test(seed: int, n_images: int):
     differences = scores_of(seed, n_images)
-    test = one_sided(differences)
+    test = paired_test(differences)
     expected = stats.ttest_1samp(differences, 0.0, alternative="greater")
 
     assert test.method == "t"
@@ -51,7 +51,7 @@ def test_many_differing_images_give_the_paired_t_test(seed: int, n_images: int):
 @given(st.integers(0, 2**32), st.integers(3, 10))
 def test_few_differing_images_give_the_exact_test_of_signs(seed: int, n_differing: int):
     differing = np.random.default_rng(seed).normal(0.2, 1.0, n_differing)
-    test = one_sided(np.concatenate([differing, np.zeros(30)]))
+    test = paired_test(np.concatenate([differing, np.zeros(30)]))
     expected = stats.permutation_test(
         (differing,),
         np.mean,
@@ -70,7 +70,7 @@ def test_differences_of_one_size_give_the_binomial_test(above: int, below: int, 
     differences = np.concatenate(
         [np.full(above, size), np.full(below, -size), np.zeros(n_images - above - below)]
     )
-    test = one_sided(differences)
+    test = paired_test(differences)
     assert (test.method, test.n_above, test.n_differing) == ("binomial", above, above + below)
     if not above + below:
         assert test.p_value == 1.0
@@ -87,36 +87,36 @@ def test_differences_of_one_size_give_the_binomial_test(above: int, below: int, 
 def test_the_bound_is_above_0_exactly_when_p_says_so(
     seed: int, n_images: int, n_cells: int, alpha: float
 ):
-    test = one_sided(scores_of(seed, n_images, n_cells))
+    test = paired_test(scores_of(seed, n_images, n_cells))
 
     assert (test.lower_bound(alpha) > 0) == (test.p_value <= alpha)
 
 
 def test_a_run_against_itself_shows_nothing():
-    test = one_sided(np.zeros(100))
+    test = paired_test(np.zeros(100))
 
     assert (test.p_value, test.difference, test.n_differing) == (1.0, 0.0, 0)
     assert test.lower_bound() == 0.0
 
 
 def test_one_image_shows_nothing():
-    assert one_sided(np.array([0.5])).p_value == 0.5
-    assert one_sided(np.array([0.5])).lower_bound() <= 0
+    assert paired_test(np.array([0.5])).p_value == 0.5
+    assert paired_test(np.array([0.5])).lower_bound() <= 0
 
 
 def test_three_images_of_three_are_a_coin_and_not_a_t():
     differences = np.concatenate([[0.5, 0.5, 0.5], np.zeros(500)])
 
     assert stats.ttest_1samp(differences, 0.0, alternative="greater").pvalue < 0.05
-    assert one_sided(differences).p_value == pytest.approx(0.125)
+    assert paired_test(differences).p_value == pytest.approx(0.125)
 
 
 def test_losses_and_gains_of_an_image_that_cancel_do_not_differ():
     before = np.zeros((6, 30), np.bool_)
     after = before.copy()
     before[1, :9] = after[3, :9] = True  # Another severity of the same nine images.
-    field = LinearField("x", "percent", CELLS, np.array([0.0, *[100 / 3.7] * 5]))
-    change = paired_differences(evidence_from(before, CELLS), evidence_from(after, CELLS), field)
+    field = LinearMetric("x", "percent", CELLS, np.array([0.0, *[100 / 3.7] * 5]))
+    change = paired_differences(outcomes_from(before, CELLS), outcomes_from(after, CELLS), field)
 
     assert change.tolist() == [0.0] * 30
 
@@ -126,38 +126,40 @@ def test_a_difference_is_that_of_the_numbers_and_of_no_order(seed: int):
     rng = np.random.default_rng(seed)
     chance = chances(rng, 60, CELLS)
     before, after = draw(rng, chance), draw(rng, chance)
-    a, b = evidence_from(before, CELLS), evidence_from(after, CELLS)
+    a, b = outcomes_from(before, CELLS), outcomes_from(after, CELLS)
     order = rng.permutation(60)
-    c, d = evidence_from(before[:, order], CELLS), evidence_from(after[:, order], CELLS)
-    for field in linear_fields(CELLS, default_reference()).values():
-        test = one_sided(paired_differences(a, b, field))
+    c, d = outcomes_from(before[:, order], CELLS), outcomes_from(after[:, order], CELLS)
+    for field in linear_metrics(CELLS, default_reference()).values():
+        test = paired_test(paired_differences(a, b, field))
         expected = float(field.value(b.errors) - field.value(a.errors))
         assert test.difference == pytest.approx(expected, abs=1e-9)
-        shuffled = one_sided(paired_differences(c, d, field))
+        shuffled = paired_test(paired_differences(c, d, field))
         assert shuffled.p_value == pytest.approx(test.p_value, rel=1e-9)
 
 
 def test_runs_of_other_images_or_cells_are_refused():
     wrong = np.zeros((6, 30), np.bool_)
-    run = evidence_from(wrong, CELLS)
-    field = mean_error_field("error", CELLS, FOG)
+    run = outcomes_from(wrong, CELLS)
+    field = mean_error_metric("error", CELLS, FOG)
 
     with pytest.raises(UsageError, match="expected two runs of the same images, got 30 and 29"):
-        paired_differences(run, evidence_from(wrong[:, 1:], CELLS), field)
+        paired_differences(run, outcomes_from(wrong[:, 1:], CELLS), field)
     with pytest.raises(UsageError, match=r"got 1 that one lacks \(fog/5\); narrow both to what"):
-        paired_differences(run, evidence_from(wrong[:5], CELLS[:5]), field)
+        paired_differences(run, outcomes_from(wrong[:5], CELLS[:5]), field)
 
 
 def alarms(n_experiments: int, n_images: int, names: list[str], alpha: float) -> list[np.ndarray]:
     """p-values (n_experiments,) of each field, the two runs drawn from the same chances."""
     rng = np.random.default_rng(11)
-    fields = linear_fields(CELLS, default_reference())
+    fields = linear_metrics(CELLS, default_reference())
     found = []
     for _ in range(n_experiments):
         chance = chances(rng, n_images, CELLS)
-        a = evidence_from(draw(rng, chance), CELLS)
-        b = evidence_from(draw(rng, chance), CELLS)
-        found.append([one_sided(paired_differences(a, b, fields[name])).p_value for name in names])
+        a = outcomes_from(draw(rng, chance), CELLS)
+        b = outcomes_from(draw(rng, chance), CELLS)
+        found.append(
+            [paired_test(paired_differences(a, b, fields[name])).p_value for name in names]
+        )
     return list(np.array(found).T)
 
 
@@ -188,8 +190,8 @@ def test_conditions_are_named_in_refusals_by_the_first_six():
     wrong = np.zeros((11, 8), np.bool_)
     with pytest.raises(UsageError) as caught:
         paired_differences(
-            evidence_from(wrong, cells),
-            evidence_from(wrong[:1], cells[:1]),
-            mean_error_field("x", cells, [CLEAN]),
+            outcomes_from(wrong, cells),
+            outcomes_from(wrong[:1], cells[:1]),
+            mean_error_metric("x", cells, [CLEAN]),
         )
     assert "got 10 that one lacks (fog/1, fog/2, fog/3, fog/4, fog/5, snow/1);" in str(caught.value)

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class Outcomes:
     """The complete cells of one run. Axes: cells as in `conditions`, images in key order."""
 
     conditions: tuple[Condition, ...]
@@ -58,8 +58,8 @@ class Evidence:
         """(n_cells,): top-1 errors in [0, 1]."""
         return self.n_wrong / self.n_images
 
-    def only(self, conditions: Iterable[Condition]) -> Evidence:
-        """The evidence of these cells, in the order given.
+    def only(self, conditions: Iterable[Condition]) -> Outcomes:
+        """The outcomes of these cells, in the order given.
 
         Raises:
             UsageError: One of them is not among the complete cells.
@@ -76,7 +76,7 @@ class Evidence:
                 missing=tuple(missing),
             )
         rows = [place[condition] for condition in wanted]
-        return Evidence(
+        return Outcomes(
             conditions=wanted,
             wrong=self.wrong[rows],
             n_images_by_block=self.n_images_by_block,
@@ -87,8 +87,8 @@ class Evidence:
         )
 
 
-def evidence_of(pieces: Iterable[Piece], n_images: int) -> Evidence:
-    """The evidence in a run's pieces, given in any order.
+def outcomes_of(pieces: Iterable[Piece], n_images: int) -> Outcomes:
+    """The outcomes in a run's pieces, given in any order.
 
     Args:
         pieces: Checked ones, as a store gives them.
@@ -105,7 +105,7 @@ def evidence_of(pieces: Iterable[Piece], n_images: int) -> Evidence:
     cells = list(complete.values())
     sizes = [piece.n_images for piece in cells[0]] if cells else []
     shape = (len(cells), len(sizes))
-    return Evidence(
+    return Outcomes(
         conditions=tuple(complete),
         wrong=np.array([_wrong(cell) for cell in cells], np.bool_).reshape(len(cells), n_images),
         n_images_by_block=np.array(sizes, np.int64),
@@ -120,7 +120,7 @@ def evidence_of(pieces: Iterable[Piece], n_images: int) -> Evidence:
     )
 
 
-def common_cells(*runs: Evidence) -> tuple[Condition, ...]:
+def common_cells(*runs: Outcomes) -> tuple[Condition, ...]:
     """The conditions that all of them have, in the order of the first."""
     shared = set.intersection(*(set(run.conditions) for run in runs))
     return tuple(condition for condition in runs[0].conditions if condition in shared)

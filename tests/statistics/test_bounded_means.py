@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from robustbench_gnl.statistics.bounded import BoundedMean, bounded_change
-from robustbench_gnl.statistics.onesided import MOST_ENUMERATED
+from robustbench_gnl.statistics.bounded_means import BoundedMean, bounded_change
+from robustbench_gnl.statistics.paired_tests import MOST_ENUMERATED
 from tests.statistics.samples import chances, draw
 
 

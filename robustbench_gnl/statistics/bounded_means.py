@@ -22,8 +22,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from robustbench_gnl.statistics.evidence import Counts, Floats
-from robustbench_gnl.statistics.onesided import MOST_ENUMERATED, standard_deviation
+from robustbench_gnl.statistics.outcomes import Counts, Floats
+from robustbench_gnl.statistics.paired_tests import MOST_ENUMERATED, standard_deviation
 
 _NEAR_THE_MEAN = 1e-3
 """Where the saddlepoint is this near 0 its formula is 0 / 0, and its limit is taken."""

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from robustbench_gnl.metrics.catalogue import CORRUPTION_ERROR, linear_metrics
+from robustbench_gnl.metrics.catalogue import CORRUPTION_ERROR, linear_expressions
 from robustbench_gnl.metrics.expressions import MeanError
 from robustbench_gnl.metrics.metric import MetricId
 from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.metrics.unit import FRACTION, Unit
 from robustbench_gnl.records import Condition
-from robustbench_gnl.statistics.evidence import Evidence, Floats
+from robustbench_gnl.statistics.outcomes import Floats, Outcomes
 
 
 @dataclass(frozen=True, eq=False)
-class LinearField:
+class LinearMetric:
     """One number: constant + weights . errors."""
 
     name: str
@@ -45,11 +45,11 @@ class LinearField:
         """(...): the number, of the errors (..., n_cells) of its cells."""
         return np.asarray(errors @ self.weights + self.constant, np.float64)
 
-    def scores(self, evidence: Evidence) -> Floats:
+    def scores(self, outcomes: Outcomes) -> Floats:
         """(n_images,): the score of each image; their mean is the number."""
-        self.check_cells(evidence.conditions)
+        self.check_cells(outcomes.conditions)
         used = np.flatnonzero(self.weights)
-        return self.weights[used] @ evidence.wrong[used] + self.constant
+        return self.weights[used] @ outcomes.wrong[used] + self.constant
 
     def check_cells(self, conditions: Sequence[Condition]) -> None:
         """Refuse cells in another order, whose weights would give a wrong number unseen.
@@ -61,11 +61,13 @@ class LinearField:
             raise ValueError(
                 f"expected the {len(self.conditions)} cells that the field {self.name!r} was made "
                 f"for, in their order, got {len(conditions)} others; make it with "
-                "linear_fields(evidence.conditions, reference)"
+                "linear_metrics(outcomes.conditions, reference)"
             )
 
 
-def linear_fields(conditions: Sequence[Condition], reference: Reference) -> dict[str, LinearField]:
+def linear_metrics(
+    conditions: Sequence[Condition], reference: Reference
+) -> dict[str, LinearMetric]:
     """Every linear metric of the reference's suite that these cells allow, by its path in the JSON
     of a run: overall, of groups and corruptions, and the error of each cell.
 
@@ -74,23 +76,23 @@ def linear_fields(conditions: Sequence[Condition], reference: Reference) -> dict
     cells = tuple(conditions)
     present = frozenset(cells).__contains__
     found = {}
-    for path, (one, expression) in linear_metrics(reference).items():
+    for path, (one, expression) in linear_expressions(reference).items():
         weights = expression.weights(present)
         if weights is not None:
-            found[path] = LinearField(path, one.metric.unit, cells, _row(weights, cells))
+            found[path] = LinearMetric(path, one.metric.unit, cells, _row(weights, cells))
     for cell in cells:
         if not cell.is_clean and reference.suite.has_severities:
             path = MetricId(CORRUPTION_ERROR, cell.corruption, cell.severity).path
-            found[path] = LinearField(path, FRACTION, cells, _row({cell: 1.0}, cells))
+            found[path] = LinearMetric(path, FRACTION, cells, _row({cell: 1.0}, cells))
     return found
 
 
-def mean_error_field(
+def mean_error_metric(
     name: str, conditions: Sequence[Condition], chosen: Iterable[Condition]
-) -> LinearField:
+) -> LinearMetric:
     """The mean error of the chosen cells, which must be among the conditions."""
     weights = MeanError(tuple(chosen)).weights(lambda _: True) or {}
-    return LinearField(name, FRACTION, tuple(conditions), _row(weights, conditions))
+    return LinearMetric(name, FRACTION, tuple(conditions), _row(weights, conditions))
 
 
 def _row(weights: Mapping[Condition, float], conditions: Sequence[Condition]) -> Floats:

@@ -13,14 +13,14 @@ from robustbench_gnl.metrics import cells_of, summarize, worst_corruption
 from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Calibration, Piece, conditions_of
 from robustbench_gnl.statistics import (
-    Evidence,
+    Outcomes,
     bootstrap,
-    evidence_of,
+    outcomes_of,
     published_trend,
-    run_details,
+    run_statistics,
 )
-from robustbench_gnl.statistics.details import worst_class
-from tests.statistics.samples import ALL_CELLS, evidence_from, pieces_of
+from robustbench_gnl.statistics.run_statistics import worst_class
+from tests.statistics.samples import ALL_CELLS, outcomes_from, pieces_of
 
 ALEXNET = default_reference()
 N_BLOCKS, SIZE = 6, 40
@@ -50,8 +50,8 @@ def made_up_pieces(conditions=ALL_CELLS) -> list[Piece]:
 
 
 PIECES = made_up_pieces()
-EVIDENCE = evidence_of(PIECES, N_IMAGES)
-DETAILS = run_details(EVIDENCE, KEYS, ALEXNET)
+EVIDENCE = outcomes_of(PIECES, N_IMAGES)
+DETAILS = run_statistics(EVIDENCE, KEYS, ALEXNET)
 
 
 def by_hand(kind: str, conditions, blocks) -> float:
@@ -127,7 +127,7 @@ def test_effective_robustness_and_its_interval_by_hand():
 
 
 def test_the_level_is_that_of_every_interval():
-    details = run_details(EVIDENCE, KEYS, ALEXNET, level=0.8)
+    details = run_statistics(EVIDENCE, KEYS, ALEXNET, level=0.8)
 
     assert details.level == 0.8
     assert {interval.level for interval in details.numbers.intervals.values()} == {0.8}
@@ -136,7 +136,7 @@ def test_the_level_is_that_of_every_interval():
 
 def test_replicates_at_hand_are_used():
     few = bootstrap(EVIDENCE, n_resamples=100, seed=5)
-    details = run_details(EVIDENCE, KEYS, ALEXNET, replicates=few)
+    details = run_statistics(EVIDENCE, KEYS, ALEXNET, replicates=few)
 
     for name in ("effective_robustness", "mce"):
         assert details.numbers.intervals[name] != DETAILS.numbers.intervals[name]
@@ -147,7 +147,7 @@ def test_replicates_at_hand_are_used():
 
 
 def test_against_another_reference_there_is_no_effective_robustness():
-    details = run_details(EVIDENCE, KEYS, replace(ALEXNET, name="ResNet-50"))
+    details = run_statistics(EVIDENCE, KEYS, replace(ALEXNET, name="ResNet-50"))
 
     assert details.trend is None
     assert "effective_robustness" not in details.numbers.values
@@ -156,17 +156,17 @@ def test_against_another_reference_there_is_no_effective_robustness():
     }
 
 
-def with_clean_right(n_right: int) -> Evidence:
+def with_clean_right(n_right: int) -> Outcomes:
     """The same run, right on so many clean images."""
     wrong = EVIDENCE.wrong.copy()
     wrong[0] = np.arange(N_IMAGES) >= n_right
-    return evidence_from(wrong, ALL_CELLS, block_size=SIZE)
+    return outcomes_from(wrong, ALL_CELLS, block_size=SIZE)
 
 
 def test_effective_robustness_off_the_line_says_what_the_line_was_fitted_on():
     low, high = published_trend().clean_errors
     inside, outside = (
-        run_details(with_clean_right(n_right), KEYS, ALEXNET, n_classes=1000)
+        run_statistics(with_clean_right(n_right), KEYS, ALEXNET, n_classes=1000)
         for n_right in (180, 96)
     )
 
@@ -187,7 +187,7 @@ def test_effective_robustness_off_the_line_says_what_the_line_was_fitted_on():
 def test_near_chance_there_is_no_effective_robustness(
     n_right: int, n_classes: int | None, is_chance: bool
 ):
-    details = run_details(with_clean_right(n_right), KEYS, ALEXNET, n_classes=n_classes)
+    details = run_statistics(with_clean_right(n_right), KEYS, ALEXNET, n_classes=n_classes)
 
     assert ("effective_robustness" in details.numbers.values) != is_chance
     assert (details.trend is None) == is_chance
@@ -199,7 +199,7 @@ def test_near_chance_there_is_no_effective_robustness(
 
 
 def test_without_all_cells_there_is_no_effective_robustness():
-    details = run_details(EVIDENCE.only(COMMON_CONDITIONS), KEYS, ALEXNET)
+    details = run_statistics(EVIDENCE.only(COMMON_CONDITIONS), KEYS, ALEXNET)
 
     assert details.trend is None
     assert details.reasons == {"effective_robustness": "it needs mCE and the clean error"}
@@ -207,7 +207,7 @@ def test_without_all_cells_there_is_no_effective_robustness():
 
 
 def test_a_run_without_a_complete_cell_has_nothing_but_reasons():
-    details = run_details(evidence_of([], N_IMAGES), KEYS, ALEXNET, level=0.9)
+    details = run_statistics(outcomes_of([], N_IMAGES), KEYS, ALEXNET, level=0.9)
 
     assert details.numbers.values == {}
     assert (details.level, details.trend, details.worst_class) == (0.9, None, None)
@@ -216,18 +216,18 @@ def test_a_run_without_a_complete_cell_has_nothing_but_reasons():
     )
 
 
-def answers_by_class(**n_wrong: tuple[int, int]) -> tuple[Evidence, list[str]]:
+def answers_by_class(**n_wrong: tuple[int, int]) -> tuple[Outcomes, list[str]]:
     """Classes of 10 images, that many wrong in fog/1 and fog/2; clean, all cats are."""
     keys = [f"{name}/{i}" for name in n_wrong for i in range(10)]
     clean = [key.startswith("cat") for key in keys]
     fog = [[i < counts[row] for counts in n_wrong.values() for i in range(10)] for row in (0, 1)]
-    return evidence_from(np.array([clean, *fog]), (CLEAN, *FOG[:2])), keys
+    return outcomes_from(np.array([clean, *fog]), (CLEAN, *FOG[:2])), keys
 
 
 def test_the_worst_class_by_hand():
     """Dogs fail 9 times of 20, cats 8 times; on clean images the cats fail, which is no matter."""
-    evidence, keys = answers_by_class(ape=(0, 0), cat=(8, 0), dog=(3, 6))
-    worst, reason = worst_class(evidence, keys)
+    outcomes, keys = answers_by_class(ape=(0, 0), cat=(8, 0), dog=(3, 6))
+    worst, reason = worst_class(outcomes, keys)
 
     assert reason is None
     assert worst is not None
@@ -236,21 +236,21 @@ def test_the_worst_class_by_hand():
 
 
 def test_the_worst_class_is_found_where_classes_are_not_side_by_side():
-    evidence, keys = answers_by_class(ape=(0, 0), cat=(8, 0), dog=(3, 6))
+    outcomes, keys = answers_by_class(ape=(0, 0), cat=(8, 0), dog=(3, 6))
     order = np.random.default_rng(0).permutation(30)
-    mixed = evidence_from(evidence.wrong[:, order], evidence.conditions)
+    mixed = outcomes_from(outcomes.wrong[:, order], outcomes.conditions)
 
-    assert worst_class(mixed, [keys[i] for i in order]) == worst_class(evidence, keys)
+    assert worst_class(mixed, [keys[i] for i in order]) == worst_class(outcomes, keys)
 
 
 def test_the_unluckiest_class_is_not_called_the_worst():
-    evidence, keys = answers_by_class(ape=(0, 0), cat=(8, 0), dog=(3, 6))
+    outcomes, keys = answers_by_class(ape=(0, 0), cat=(8, 0), dog=(3, 6))
     keys[-1] = "cat/other"
-    assert worst_class(evidence, keys) == (
+    assert worst_class(outcomes, keys) == (
         None,
         "it takes 10 images of every class, and one has 9: the worst would be the unluckiest",
     )
-    assert worst_class(evidence.only([CLEAN]), keys) == (None, "no corruption was evaluated")
+    assert worst_class(outcomes.only([CLEAN]), keys) == (None, "no corruption was evaluated")
 
 
 def worst_of(wrong_shares: dict[str, float]) -> str | None:

@@ -1,4 +1,7 @@
-"""Is one run's number above another's: the one-sided paired test that a gate needs.
+"""Tests of two runs on the same images: one-sided ones for gates, McNemar's for cells, and Holm's
+correction of many.
+
+The one-sided paired test asks whether one run's number is above another's.
 
 d_i is the score of image i in the candidate less that in the baseline. Were the two draws of
 the same chances, d_i and -d_i would be equally likely. Three ways lead from there to p:
@@ -14,14 +17,16 @@ the same chances, d_i and -d_i would be equally likely. Three ways lead from the
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.statistics.evidence import Evidence, Floats
-from robustbench_gnl.statistics.linear import LinearField
+from robustbench_gnl.statistics.linear_metrics import LinearMetric
+from robustbench_gnl.statistics.outcomes import Counts, Floats, Outcomes
 
 MOST_ENUMERATED = 16
 _ROUNDING = 1e-9
@@ -29,7 +34,7 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class OneSided:
+class PairedTest:
     """The test that a mean difference is above 0."""
 
     difference: float
@@ -67,7 +72,7 @@ class OneSided:
         return (2 * share - 1) * size * self.n_differing / self.n_images
 
 
-def paired_differences(baseline: Evidence, candidate: Evidence, field: LinearField) -> Floats:
+def paired_differences(baseline: Outcomes, candidate: Outcomes, field: LinearMetric) -> Floats:
     """(n_images,): d_i of a field made for the conditions that both have.
 
     Raises:
@@ -86,7 +91,7 @@ def standard_deviation(differences: Floats) -> float:
     return float(differences.std(ddof=1)) if np.ptp(differences) > _ROUNDING * largest else 0.0
 
 
-def check_pair(baseline: Evidence, candidate: Evidence) -> None:
+def check_pair(baseline: Outcomes, candidate: Outcomes) -> None:
     """Refuse two runs that are not of the same cells and images.
 
     Raises:
@@ -108,7 +113,7 @@ def check_pair(baseline: Evidence, candidate: Evidence) -> None:
         )
 
 
-def one_sided(differences: Floats) -> OneSided:
+def paired_test(differences: Floats) -> PairedTest:
     """Test that the mean of differences (n_images,) is above 0."""
     n = len(differences)
     mean = float(differences.mean())
@@ -124,7 +129,7 @@ def one_sided(differences: Floats) -> OneSided:
         method, p = "signs", _signs_p(differing, largest)
     else:
         p = _t_p(mean / error, n)
-    return OneSided(mean, error, n, len(differing), p, method, n_above)
+    return PairedTest(mean, error, n, len(differing), p, method, n_above)
 
 
 def _binomial_p(n_above: int, n_differing: int) -> float:
@@ -158,3 +163,42 @@ def _rounded(differences: Floats, scale: float) -> Floats:
     """Losses and gains that cancel leave an exact 0."""
     differences[np.abs(differences) <= _ROUNDING * scale] = 0.0
     return differences
+
+
+def discordant(baseline: Outcomes, candidate: Outcomes) -> tuple[Counts, Counts]:
+    """(n_cells,) each: images that only the baseline, and only the candidate, gets wrong.
+
+    Both must have the same conditions and images.
+    """
+    only_baseline = (baseline.wrong & ~candidate.wrong).sum(axis=1, dtype=np.int64)
+    only_candidate = (candidate.wrong & ~baseline.wrong).sum(axis=1, dtype=np.int64)
+    return only_baseline, only_candidate
+
+
+def mcnemar_exact(
+    only_baseline: NDArray[np.integer] | int, only_candidate: NDArray[np.integer] | int
+) -> Floats:
+    """Two-sided p of McNemar's exact test, elementwise; 1 where no image is discordant.
+
+    McNemar, "Note on the sampling error of the difference between correlated proportions or
+    percentages", 1947: of the discordant images half go either way, were the two the same.
+    """
+    from scipy.special import bdtr
+
+    fewer = np.minimum(only_baseline, only_candidate)
+    total = np.add(only_baseline, only_candidate)
+    return np.asarray(np.minimum(1.0, 2 * bdtr(fewer.astype(float), total, 0.5)), np.float64)
+
+
+def holm(p_values: Sequence[float] | Floats) -> Floats:
+    """Adjusted p-values (n,): those at or below alpha are rejected, and with them the chance
+    of any false alarm is at most alpha.
+
+    Holm, "A simple sequentially rejective multiple test procedure", 1979.
+    """
+    p = np.asarray(p_values, np.float64)
+    order = np.argsort(p, kind="stable")
+    stepwise = p[order] * np.arange(len(p), 0, -1)
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(stepwise))
+    return adjusted

@@ -13,13 +13,13 @@ from robustbench_gnl.metrics.reference import Reference, default_reference
 from robustbench_gnl.records import CLEAN
 from robustbench_gnl.statistics.bootstrap import LEVEL, Replicates, bootstrap
 from robustbench_gnl.statistics.calibration import calibration_gaps
-from robustbench_gnl.statistics.evidence import Evidence
-from robustbench_gnl.statistics.intervals import NO_SPREAD, Numbers, field_intervals, run_numbers
-from robustbench_gnl.statistics.linear import linear_fields
+from robustbench_gnl.statistics.intervals import NO_SPREAD, Numbers, metric_intervals, run_numbers
+from robustbench_gnl.statistics.linear_metrics import linear_metrics
+from robustbench_gnl.statistics.outcomes import Outcomes
 from robustbench_gnl.statistics.trend import (
     FIELD,
     Trend,
-    effective_robustness_field,
+    effective_robustness_metric,
     published_trend,
 )
 
@@ -40,7 +40,7 @@ class WorstClass:
 
 
 @dataclass(frozen=True)
-class Details:
+class RunStatistics:
     """What a report of one run shows besides its cells."""
 
     numbers: Numbers
@@ -59,29 +59,29 @@ class Details:
     """How many classes the images have; the network may tell more apart."""
 
 
-def run_details(
-    evidence: Evidence,
+def run_statistics(
+    outcomes: Outcomes,
     keys: Sequence[str],
     reference: Reference,
     *,
     replicates: Replicates | None = None,
     level: float = LEVEL,
     n_classes: int | None = None,
-) -> Details:
+) -> RunStatistics:
     """Everything that is known of a run.
 
     Args:
-        keys: The image keys, in the order of the evidence's images.
+        keys: The image keys, in the order of the outcomes's images.
         n_classes: That the network tells apart; None: nothing is said of chance.
         replicates: Of these cells, where they are at hand; drawn otherwise.
     """
     reasons: dict[str, str] = {}
     n_image_classes = len({key.split("/", 1)[0] for key in keys})
-    if not evidence.conditions:
+    if not outcomes.conditions:
         none = dict.fromkeys((FIELD, "worst_class"), "no cell is complete")
-        return Details(Numbers(), level, None, None, none, n_image_classes=n_image_classes)
-    replicates = replicates or bootstrap(evidence)
-    numbers = run_numbers(evidence, reference, replicates=replicates, level=level)
+        return RunStatistics(Numbers(), level, None, None, none, n_image_classes=n_image_classes)
+    replicates = replicates or bootstrap(outcomes)
+    numbers = run_numbers(outcomes, reference, replicates=replicates, level=level)
     trend, remarks = None, {}
     if not reference.is_defined:
         reasons[FIELD] = reference.protocol
@@ -90,40 +90,40 @@ def run_details(
         reasons[FIELD] = f"published mCEs are against {expected}, not {reference.name}"
     else:
         trend = published_trend()
-        fields = linear_fields(evidence.conditions, reference)
-        distance = effective_robustness_field(fields, trend)
+        fields = linear_metrics(outcomes.conditions, reference)
+        distance = effective_robustness_metric(fields, trend)
         clean_error = numbers.values.get(CLEAN_ERROR.key)
         if distance is None or clean_error is None:
             trend, reasons[FIELD] = None, "it needs mCE and the clean error"
-        elif n_classes and _is_near_chance(evidence, n_classes):
+        elif n_classes and _is_near_chance(outcomes, n_classes):
             trend, reasons[FIELD] = None, NEAR_CHANCE
         else:
-            (interval,) = field_intervals(replicates, [distance], level)
+            (interval,) = metric_intervals(replicates, [distance], level)
             numbers.add(FIELD, replicates.value(distance), interval, NO_SPREAD)
             if (remark := trend.remark(clean_error)) is not None:
                 remarks[FIELD] = remark
-    worst, reason = worst_class(evidence, keys)
+    worst, reason = worst_class(outcomes, keys)
     if reason is not None:
         reasons["worst_class"] = reason
-    gaps = _clean_gaps(evidence)
-    return Details(numbers, level, trend, worst, reasons, remarks, gaps, n_image_classes)
+    gaps = _clean_gaps(outcomes)
+    return RunStatistics(numbers, level, trend, worst, reasons, remarks, gaps, n_image_classes)
 
 
-def _clean_gaps(evidence: Evidence) -> tuple[float, ...]:
-    if CLEAN not in evidence.conditions:
+def _clean_gaps(outcomes: Outcomes) -> tuple[float, ...]:
+    if CLEAN not in outcomes.conditions:
         return ()
-    bins = evidence.calibration[evidence.conditions.index(CLEAN)].sum(axis=0)
+    bins = outcomes.calibration[outcomes.conditions.index(CLEAN)].sum(axis=0)
     return tuple(map(float, calibration_gaps(bins)))
 
 
-def _is_near_chance(evidence: Evidence, n_classes: int) -> bool:
-    n_wrong = int(evidence.wrong[evidence.conditions.index(CLEAN)].sum())
-    return is_near_chance(evidence.n_images - n_wrong, evidence.n_images, n_classes)
+def _is_near_chance(outcomes: Outcomes, n_classes: int) -> bool:
+    n_wrong = int(outcomes.wrong[outcomes.conditions.index(CLEAN)].sum())
+    return is_near_chance(outcomes.n_images - n_wrong, outcomes.n_images, n_classes)
 
 
-def worst_class(evidence: Evidence, keys: Sequence[str]) -> tuple[WorstClass | None, str | None]:
+def worst_class(outcomes: Outcomes, keys: Sequence[str]) -> tuple[WorstClass | None, str | None]:
     """The class that suffers most, or why none can be named."""
-    rows = [i for i, condition in enumerate(evidence.conditions) if not condition.is_clean]
+    rows = [i for i, condition in enumerate(outcomes.conditions) if not condition.is_clean]
     if not rows:
         return None, "no corruption was evaluated"
     names, index = np.unique([key.split("/", 1)[0] for key in keys], return_inverse=True)
@@ -133,7 +133,7 @@ def worst_class(evidence: Evidence, keys: Sequence[str]) -> tuple[WorstClass | N
             f"it takes {FEWEST_IMAGES_PER_CLASS} images of every class, and one has "
             f"{n_images.min()}: the worst would be the unluckiest"
         )
-    by_image = evidence.wrong[rows].mean(axis=0)
+    by_image = outcomes.wrong[rows].mean(axis=0)
     errors = np.bincount(index, weights=by_image) / n_images
     worst = int(errors.argmax())
     return WorstClass(str(names[worst]), float(errors[worst]), int(n_images[worst])), None
