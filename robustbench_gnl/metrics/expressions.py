@@ -3,7 +3,7 @@
 An expression is evaluated in two ways that a test compares. `value` follows the paper's formula
 on the errors of the cells, exactly rounded sums included, and needs no numerical library.
 `weights` gives the same number as a weighted sum of cell errors, which is what resampling and
-paired tests need: all cells judge the same images, so a weighted sum of cell errors is a mean over
+paired tests need: all cells have the same images, so a weighted sum of cell errors is a mean over
 images of a weighted sum of outcomes.
 """
 
@@ -139,7 +139,7 @@ class RelativeCorruptionError(Expression):
 
     @property
     def _reference_loss(self) -> float | None:
-        """What the reference loses: the same sum of its errors less its clean error."""
+        """What the reference loses: the sum of its errors minus as many clean errors."""
         if not self.reference_sum or self.reference_clean is None:
             return None
         return self.reference_sum - len(self.conditions) * self.reference_clean

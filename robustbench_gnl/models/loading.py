@@ -24,6 +24,7 @@ from robustbench_gnl.models.loaded import LoadedModel, Normalisation, describe
 from robustbench_gnl.modules import module_sha256, own_normalisation
 from robustbench_gnl.normalisation import given_normalisation
 from robustbench_gnl.records import state_dict_sha256
+from robustbench_gnl.suites.suite import IMAGENET_INPUT
 
 
 def create_model(
@@ -163,7 +164,7 @@ def _input_size_of(network: nn.Module) -> tuple[int, ...]:
     size = config.get("input_size") if isinstance(config, Mapping) else None
     if isinstance(size, list | tuple) and len(size) == 3 and all(isinstance(n, int) for n in size):
         return tuple(size)
-    return 3, 224, 224
+    return 3, IMAGENET_INPUT.crop, IMAGENET_INPUT.crop
 
 
 def _load_pretrained(

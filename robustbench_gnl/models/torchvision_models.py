@@ -17,9 +17,10 @@ from torch import nn
 
 from robustbench_gnl.errors import ModelError, UsageError, did_you_mean
 from robustbench_gnl.models.connection import can_connect
+from robustbench_gnl.suites.suite import IMAGENET_LABELS
 
 PREFIX = "torchvision:"
-_DEFAULT_CLASSES = 1000
+_DEFAULT_CLASSES = IMAGENET_LABELS.n_classes
 # Both normalise once more within the network when they are built for the published weights.
 _NORMALISE_AGAIN = ("googlenet", "inception_v3")
 

@@ -1,4 +1,4 @@
-"""How sure the numbers of a run are, and whether two runs differ.
+"""The statistics of runs: confidence intervals, and tests of whether two runs differ.
 
     outcomes = outcomes_of(store.pieces(run.id), run.protocol.n_images)
     fields = linear_metrics(outcomes.conditions, reference)   # {"mce": LinearMetric, ...}
@@ -18,8 +18,8 @@ Two runs, narrowed to the cells that both have:
     test = paired_test(paired_differences(baseline, candidate, fields["mce"]))
     test.p_value, test.lower_bound(alpha=0.05)
 
-    change = block_values(candidate, "calibration_error").less(
-        block_values(baseline, "calibration_error")
+    change = block_values(candidate, CALIBRATION_ERROR).minus(
+        block_values(baseline, CALIBRATION_ERROR)
     ).mean(cells)                                            # Jackknife, of ECE in this case
     change.value, change.interval(), change.lower_bound(alpha=0.05), change.p_value()
 
@@ -38,7 +38,7 @@ are kept between commands as bytes: `to_bytes`, `from_bytes`, and the store's `r
 `keep_replicates`, which `cli._replicates` joins.
 
 Numbers are fractions where they are errors and percents where they are CEs, as in `metrics`;
-a difference is candidate less baseline, so above 0 is worse. Nothing here knows a database:
+a difference is candidate minus baseline, so above 0 is worse. Nothing here knows a database:
 runs come in as their pieces. SciPy is loaded only by what tests or has a t in it.
 """
 

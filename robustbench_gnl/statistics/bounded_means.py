@@ -1,11 +1,11 @@
-"""Is the mean of bounded values above a limit: the one-sided test of a single run's number.
+"""The one-sided test of a single run's number: is the mean of bounded values above a limit?
 
 The lower confidence bound is that of Gaffke, "Three test statistics for a nonparametric
 one-sided hypothesis on the mean of a nonnegative variable", 2005: the Bayesian bootstrap
 (Rubin, "The Bayesian bootstrap", 1981) of the values and of one more that is as low as a value
 can be. Of values that are 0 or 1 it is the exact bound of Clopper & Pearson 1934. A percentile
-bootstrap of few images is too sure; this one is not, since the value that was added stands for
-those that were not drawn.
+bootstrap of few images is too narrow; this one is not, since the value that was added stands for
+images that were not drawn.
 
 With D ~ Dirichlet(1, ..., 1), p = P(sum_j D_j x_j <= limit) = P(sum_j E_j (x_j - limit) <= 0) for
 independent exponential E_j. No draws are needed: the saddlepoint approximation of Lugannani &
@@ -31,7 +31,7 @@ _NEAR_THE_MEAN = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class BoundedMean:
-    """The mean of values in [low, high], and what it tells of the mean of all that may come."""
+    """The mean of values in [low, high], with confidence bounds of the true mean."""
 
     values: Floats
     """(n,)"""
@@ -57,12 +57,12 @@ class BoundedMean:
         return _share_at_most(np.append(self.values, self.low), limit)
 
     def lower_bound(self, alpha: float = 0.05) -> float:
-        """What the true mean is at least, but for a chance of alpha."""
+        """A lower confidence bound of the true mean, at level 1 - alpha."""
         drawn = np.append(self.values, self.low)
         return _solve(lambda limit: _share_at_most(drawn, limit) - alpha, self.low, self.mean)
 
     def upper_bound(self, alpha: float = 0.05) -> float:
-        """What the true mean is at most, but for a chance of alpha."""
+        """An upper confidence bound of the true mean, at level 1 - alpha."""
         return -BoundedMean(-self.values, -self.high, -self.low).lower_bound(alpha)
 
 
@@ -70,7 +70,7 @@ def bounded_change(differences: Floats, reach: float) -> BoundedMean:
     """The mean of the differences of two runs (n_images,), none of which is beyond the reach.
 
     Where many images differ, those that differ most stand for the reach: that an image changes
-    in all of its cells at once is possible, and so rare that to reckon with it would hide real
+    in all of its cells at once is possible, but so rare that allowing for it would hide real
     changes. Where few differ, they say nothing of how far others may.
     """
     n_differing = int(np.count_nonzero(differences))

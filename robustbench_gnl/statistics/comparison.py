@@ -85,7 +85,7 @@ def block_differences(
 ) -> dict[str, Difference]:
     """The differences of a quantity that is kept by block, in the metrics of the whole runs."""
     before, after = block_values(baseline, quantity), block_values(candidate, quantity)
-    change = after.less(before) if after.has_blocks_of(before) else None
+    change = after.minus(before) if after.has_blocks_of(before) else None
     found = {}
     for id_, cells in ids_of_quantity(baseline.conditions, quantity, suite):
         if not id_.metric.is_compared:

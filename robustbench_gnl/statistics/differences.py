@@ -1,4 +1,4 @@
-"""Two runs on the same images: what changed, how sure it is, and the mark that says so."""
+"""Two runs on the same images: the differences of their metrics, with intervals and marks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from robustbench_gnl.statistics.paired_tests import (
 )
 
 Mark = Literal["better", "worse", "~", "untested"]
-"""Of the candidate; `~` is inside the noise, `untested` what has no interval. Lower numbers are
+"""Of the candidate; `~` is not significant, `untested` has no interval. Lower numbers are
 better."""
 
 
@@ -44,7 +44,7 @@ class Difference:
     baseline: float
     candidate: float
     difference: float
-    """Candidate less baseline: below 0 the candidate is better."""
+    """Candidate minus baseline: below 0 the candidate is better."""
     interval: Interval | None
     """Of the difference, from resamples that both share, or by leaving out blocks."""
     n_differing: int | None
@@ -123,8 +123,8 @@ def paired_bootstrap(
     n_resamples: int = N_RESAMPLES,
     seed: int = SEED,
 ) -> Replicates:
-    """Replicates of the differences, candidate less baseline: those of `bootstrap` of the one
-    less those of the other, at half the work.
+    """Replicates of the differences, candidate minus baseline: those of `bootstrap` of the one
+    minus those of the other, at half the work.
 
     Raises:
         UsageError: They do not hold the same cells of the same number of images.
@@ -144,8 +144,8 @@ def with_two_more_images(interval: Interval, change: Floats, one_cell: float) ->
     """The interval of a mean change, each end moved out as two more images would that changed,
     one to either side.
 
-    Resampling shows too little spread where a few images make all the change: what the others
-    might have done was not drawn. For a single cell two more are what Bonett & Price,
+    Resampling underestimates the variance where a few images make all the change: that others
+    might have changed too is not in the draws. For a single cell two more are what Bonett & Price,
     "Adjusted Wald confidence interval for a difference of binomial proportions based on paired
     data", 2012, add. Of numbers of several cells they are of the size of those that matter,
     sum d^4 / sum d^2 being its square.
@@ -199,7 +199,7 @@ def cell_tests(
     before, after = baseline.errors, candidate.errors
     tests = []
     for i, condition in enumerate(baseline.conditions):
-        surely = adjusted[i] <= 1 - level + 1e-12
+        is_significant = adjusted[i] <= 1 - level + 1e-12
         worse = only_candidate[i] > only_baseline[i]
         tests.append(
             CellTest(
@@ -210,7 +210,7 @@ def cell_tests(
                 only_candidate=int(only_candidate[i]),
                 p_value=float(p_values[i]),
                 p_holm=float(adjusted[i]),
-                mark=("worse" if worse else "better") if surely else "~",
+                mark=("worse" if worse else "better") if is_significant else "~",
             )
         )
     return tuple(tests)

@@ -7,8 +7,8 @@
 | `mCE<=70` | the lower bound of the value is above 70 | `bounded` |
 
 What is kept by block (`nll`, `ece`, `top5_error`) is tested by the jackknife instead. With
-several rules Holm's correction keeps the chance that a run which satisfies all of them in truth
-fails any at most alpha.
+several rules Holm's correction keeps the probability of a false positive (a run that truly
+satisfies all of them fails any) at most alpha.
 
 A rule that does not fail is inconclusive where the images cannot decide it; see
 `Verdict.is_inconclusive`.
@@ -138,7 +138,7 @@ def verdicts_of(
 
     Args:
         baseline: None where all rules are limits.
-        alpha: The chance of any false alarm, over all rules.
+        alpha: The probability of any false positive, over all rules.
         strict: Fail on the estimate alone, significant or not; nothing is tested.
         common_cells: Of changes, look only at the cells that both runs have.
         block_size: Images of a whole block, to say how many images make enough blocks.
@@ -210,24 +210,24 @@ def _check_can_fail_and_pass(one: Measurement) -> None:
 
 
 def _check_enough_images(one: Measurement, n_images: int, alpha: float) -> None:
-    """Refuse a rule that no run could break with so few images. Of a change: even if every
-    image changed for the worse, a coin would do so once in 2**n_images. Of a limit: even if all
-    were as bad as can be.
+    """Refuse a rule that no run could violate with so few images. Of a change: even if every
+    image changed for the worse, a fair coin does so once in 2**n_images. Of a limit: even if every
+    answer was wrong.
 
     Raises:
         UsageError: There are too few images.
     """
     if isinstance(one.spread, BoundedMean) and one.rule.is_limit:
         chance = (one.bound - one.spread.low) / (one.spread.high - one.spread.low)
-        what, at_all = "any value from noise", f" above {one.rule.text.split('<=')[1].strip()}"
+        what, at_all = "any value", f" above {one.rule.text.split('<=')[1].strip()}"
     else:
-        chance, what, at_all = 0.5, "any rise from noise", ""
+        chance, what, at_all = 0.5, "any increase", ""
     fewest = 1 if chance <= 0 else math.ceil(math.log(alpha) / math.log(chance) - 1e-9)
     if n_images < fewest:
         raise UsageError(
-            f"{counted(n_images, 'image')} cannot tell {what}{at_all} "
-            f"at level {alpha:.3g} a rule, however large; evaluate {fewest:,} or more, or judge by "
-            "the estimate alone with --strict",
+            f"{counted(n_images, 'image')} cannot detect {what}{at_all} "
+            f"at level {alpha:.3g} a rule, however large; evaluate {fewest:,} or more, or decide "
+            "by the estimate alone with --strict",
             n_images=n_images,
         )
 
@@ -308,8 +308,8 @@ def _p_value(one: Measurement, block_size: int | None) -> float:
             n_images = FEWEST_BLOCKS * block_size
             enough = f" ({FEWEST_BLOCKS} x {block_size:,} = {n_images:,} are enough)"
         raise UsageError(
-            f"the rule {one.rule.text} cannot tell a rise from noise here: {one.spread.reason}"
-            f"{enough}; or leave the rule out, or judge by the estimate alone with --strict",
+            f"the rule {one.rule.text} cannot be tested here: {one.spread.reason}"
+            f"{enough}; or leave the rule out, or decide by the estimate alone with --strict",
             rule=one.rule.text,
         )
     return p_value

@@ -2,7 +2,7 @@
 
 Top-5 error, negative log likelihood and calibration error are kept as sums of blocks. The
 blocks need not be of one size: Busing, Meijer & van der Leeden, "Delete-m jackknife for
-unequal m", 1999. Student's t with one degree of freedom less than there are whole blocks: a
+unequal m", 1999. Student's t with one degree of freedom fewer than there are whole blocks: a
 last block of a few images hardly counts, (sum of sizes)^2 / sum of their squares being as many
 equal ones as are worth as much (Kish, "Survey Sampling", 1965, section 11.7).
 
@@ -33,7 +33,7 @@ from robustbench_gnl.statistics.outcomes import Counts, Floats, Outcomes
 
 FEWEST_BLOCKS = 4
 """With fewer, t is so wide (4.3 standard errors for three, 12.7 for two) that an interval
-would say nothing, and a gate on it would never close."""
+is of no use, and a gate on it would never fail."""
 OTHER_BLOCKS = "what is kept by block has an interval only where both runs have the same blocks"
 
 
@@ -60,7 +60,7 @@ class BlockValues:
     def has_blocks_of(self, other: BlockValues) -> bool:
         return np.array_equal(self.n_images_by_block, other.n_images_by_block)
 
-    def less(self, baseline: BlockValues) -> BlockValues:
+    def minus(self, baseline: BlockValues) -> BlockValues:
         """The differences to the same cells and blocks of another run.
 
         Raises:
@@ -91,7 +91,7 @@ class Jackknife:
     n_whole_blocks: float
     """As many blocks of one size as are worth as much."""
     corrected: float | None = None
-    """The value less its bias, as far as leaving out blocks shows it: a calibration error is a
+    """The value minus its bias, as estimated by leaving out blocks: a calibration error is a
     sum of sizes, and so comes out too high with few images. None without a standard error."""
 
     @property
@@ -112,13 +112,13 @@ class Jackknife:
         return Interval(self.value - half, self.value + half, level, "jackknife")
 
     def lower_bound(self, alpha: float = 0.05) -> float | None:
-        """What the true value is at least, but for a chance of alpha."""
+        """A lower confidence bound of the true value, at level 1 - alpha."""
         if self.standard_error is None:
             return None
         return self.value - self._t_quantile(1 - alpha) * self.standard_error
 
     def upper_bound(self, alpha: float = 0.05) -> float | None:
-        """What the true value is at most, but for a chance of alpha."""
+        """An upper confidence bound of the true value, at level 1 - alpha."""
         if self.standard_error is None:
             return None
         return self.value + self._t_quantile(1 - alpha) * self.standard_error

@@ -1,8 +1,8 @@
-"""The numbers that are weighted sums of cell errors, each with its weights.
+"""Metrics that are weighted sums of cell errors, each with its weights.
 
-All cells judge the same images, so such a number is a mean over images of a score
+All cells have the same images, so such a metric is a mean over images of a score
 s_i = constant + sum over cells c of w_c wrong_ic. Resampling and paired tests need no more.
-CE, mCE and relative mCE are those of Hendrycks & Dietterich 2019, as in `metrics`.
+`metrics.catalogue` declares what each is made of.
 """
 
 from __future__ import annotations

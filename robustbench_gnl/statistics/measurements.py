@@ -163,7 +163,7 @@ def _measure_block_change(
     assert rule.subject.quantity is not None
     before = block_values(baseline, rule.subject.quantity)
     after = block_values(candidate, rule.subject.quantity)
-    change = after.less(before).mean(cells)
+    change = after.minus(before).mean(cells)
     value = before.mean(cells).value
     return Measurement(
         rule,

@@ -3,14 +3,16 @@ correction of many.
 
 The one-sided paired test asks whether one run's number is above another's.
 
-d_i is the score of image i in the candidate less that in the baseline. Were the two draws of
-the same chances, d_i and -d_i would be equally likely. Three ways lead from there to p:
+d_i is the score of image i in the candidate minus that in the baseline. Under the null hypothesis
+that both runs have the same error probabilities, d_i and -d_i are equally likely. p is computed in
+one of three ways:
 
 - `binomial`: all d_i that are not 0 have one size, as in a single cell. Their signs are then
   a fair coin's, and p is exact (McNemar, one-sided).
 - `signs`: at most MOST_ENUMERATED images differ. Every way to turn their signs is counted, so
   p is exact (Fisher, "The Design of Experiments", 1935, section 21). Student's t would
-  alarm too often here: three images out of three give it p = 0.04, where a coin gives 0.125.
+  give false positives too often here: three images of three have p = 0.04 by it, and 0.125 by a
+  fair coin.
 - `t`: the paired t-test (Student, "The probable error of a mean", 1908).
 """
 
@@ -38,7 +40,7 @@ class PairedTest:
     """The test that a mean difference is above 0."""
 
     difference: float
-    """The mean of the d_i: candidate less baseline."""
+    """The mean of the d_i: candidate minus baseline."""
     standard_error: float
     n_images: int
     n_differing: int
@@ -49,7 +51,7 @@ class PairedTest:
     """Images whose d_i is above 0."""
 
     def lower_bound(self, alpha: float = 0.05) -> float:
-        """What the true difference is at least, but for a chance of alpha.
+        """A lower confidence bound of the true difference, at level 1 - alpha.
 
         Above 0 exactly when `p_value` is at most alpha.
         """

@@ -1,4 +1,4 @@
-"""How many images a gate needs: the minimum detectable increase by the number of images."""
+"""How many images a gate needs: the minimum detectable increase by number of images."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ change d is detected when its estimate is above both the threshold of the rule a
 errors, t being Student's quantile at 1 - alpha; the estimate falls normally around d.
 Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988, section 2.5.
 
-A single cell is judged by counting: its differences have one size, the `step`, and its exact
+A single cell is tested by counting: its differences have one size, the `step`, and its exact
 test is coarse. The sum of the differences moves by two steps at a time, so that it is on
 average one step above what t standard errors ask.
 
@@ -135,8 +135,8 @@ def _standard_error(sd: float, n_images: int) -> float:
 
 
 def _needed(error: float, n_images: int, alpha: float, threshold: float, step: float) -> float:
-    """What an estimate must be above: the threshold of its rule, and what the test tells from 0."""
+    """What an estimate must be above: the threshold of its rule, and significantly above 0."""
     from scipy.special import stdtrit
 
-    noise = float(stdtrit(n_images - 1, 1 - alpha)) * error + step / n_images
-    return max(threshold, noise)
+    significant = float(stdtrit(n_images - 1, 1 - alpha)) * error + step / n_images
+    return max(threshold, significant)

@@ -23,7 +23,7 @@ from robustbench_gnl.statistics.trend import (
     published_trend,
 )
 
-NEAR_CHANCE = "the network is near chance on clean images, so its clean error foretells nothing"
+NEAR_CHANCE = "the model is near chance on clean images, so its clean error has no predictive value"
 FEWEST_IMAGES_PER_CLASS = 10
 """With fewer, the worst of many classes is the unluckiest one."""
 

@@ -208,7 +208,7 @@ def test_near_chance_effective_robustness_is_left_out_with_the_reason(one: Judge
     right = np.flatnonzero(~one.answers[CLEAN].wrong)
     broken = judged("broken", changed={CLEAN: right})
     document = run_document(broken.run, details=broken.details)
-    reason = "the network is near chance on clean images, so its clean error foretells nothing"
+    reason = "the model is near chance on clean images, so its clean error has no predictive value"
 
     assert document["effective_robustness"] is None
     assert document["reasons"]["effective_robustness"] == reason

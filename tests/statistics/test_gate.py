@@ -121,7 +121,9 @@ def test_a_run_against_itself_passes_every_rule():
 def test_so_few_images_that_nothing_could_fail_are_refused(n_images: int, rules: str):
     """Even if all are right in the one and wrong in the other: p is 1/16, or 1/32 of two."""
     right, wrong = (outcomes_from(np.full((5, n_images), w), FOG) for w in (False, True))
-    with pytest.raises(UsageError, match=f"{n_images} images cannot tell any rise .* evaluate"):
+    with pytest.raises(
+        UsageError, match=f"{n_images} images cannot detect any increase .* evaluate"
+    ):
         gate(rules, right, wrong)
     (verdict, *_) = gate(rules, right, wrong, strict=True)
     assert not verdict.passed
@@ -359,7 +361,9 @@ def calibrated(rng: np.random.Generator, wrong: np.ndarray, gap: float) -> Outco
 
 def test_few_images_and_absurd_limits_are_refused():
     right = outcomes_from(np.zeros((5, 20), bool), FOG)
-    with pytest.raises(UsageError, match=r"20 images cannot tell any value .* above 90% .* 29 or"):
+    with pytest.raises(
+        UsageError, match=r"20 images cannot detect any value .* above 90% .* 29 or"
+    ):
         verdicts_of(parse_rules(["error[fog]<=90%"]), None, right, ALEXNET)
     assert verdicts_of(parse_rules(["error[fog]<=80%"]), None, right, ALEXNET)[0].status == "passed"
     with pytest.raises(UsageError, match=r"CE\[fog\]<=200 can never fail: its number is at most"):
@@ -519,7 +523,7 @@ def test_the_calibration_error_of_a_rule_by_hand():
 def test_few_blocks_cannot_be_told_from_noise_unless_strict():
     runs = two_runs(5, 192, 0.8)
     with pytest.raises(
-        UsageError, match=r"nll:\+0\.1nats cannot tell a rise .* 3 whole blocks .*--strict"
+        UsageError, match=r"nll:\+0\.1nats cannot be tested here: 3 whole blocks .*--strict"
     ):
         gate("nll:+0.1nats", *runs)
     with pytest.raises(UsageError, match=r"more images \(4 x 64 = 256 are enough\); or leave"):

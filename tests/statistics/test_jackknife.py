@@ -108,7 +108,7 @@ def test_a_last_block_of_few_images_hardly_counts(n_last: int, n_whole: float):
 
 def test_a_run_less_itself_is_surely_0():
     found = block_values(made_up(100), CALIBRATION_ERROR)
-    change = found.less(found).mean(FOG)
+    change = found.minus(found).mean(FOG)
 
     assert (change.value, change.standard_error, change.p_value()) == (0.0, 0.0, 1.0)
     assert change.lower_bound() == 0.0

@@ -194,7 +194,7 @@ def test_near_chance_there_is_no_effective_robustness(
     if is_chance:
         assert details.remarks == {}
         assert details.reasons["effective_robustness"] == (
-            "the network is near chance on clean images, so its clean error foretells nothing"
+            "the model is near chance on clean images, so its clean error has no predictive value"
         )
 
 
