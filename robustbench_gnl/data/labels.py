@@ -12,11 +12,11 @@ from pathlib import Path
 
 from robustbench_gnl.data.class_map import ClassMap
 from robustbench_gnl.data.listing import image_files, is_unicode, subfolders
-from robustbench_gnl.errors import DataError, ModelError
+from robustbench_gnl.errors import DataError, ModelError, option
 from robustbench_gnl.records import IMAGENET
 from robustbench_gnl.suites import DEFAULT_SUITE, Suite
 
-MAP_HINT = "or say which folder is which class with --class-map FILE"
+MAP_HINT = f"or say which folder is which class with {option('class_map', 'FILE')}"
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,8 @@ def _in_natural_order(folders: Sequence[str]) -> Labels:
         by_folder,
         "the class folders are numbered as timm's training numbers them (natural order, upper and "
         f"lower case alike): class {index} is {ordered[index]!r}; in plain order, as torchvision's "
-        f"ImageFolder sorts, it would be {plain[index]!r}. --class-map FILE says otherwise",
+        f"ImageFolder sorts, it would be {plain[index]!r}. {option('class_map', 'FILE')} says "
+        f"otherwise",
     )
 
 

@@ -19,14 +19,16 @@ from robustbench_gnl.data.own_images import open_own_images, recognised_suite
 from robustbench_gnl.data.pixels import Recipe
 from robustbench_gnl.data.recognition import find_tree_or_classes
 from robustbench_gnl.data.sources import Source
-from robustbench_gnl.errors import DataError, UsageError
+from robustbench_gnl.errors import DataError, UsageError, option
 from robustbench_gnl.metrics.reference import known_image_sets
 from robustbench_gnl.records import Condition, ImageSet
 from robustbench_gnl.suites import DEFAULT_SUITE, Suite, get_suite
 
 SOURCE_KINDS = ("released", "generated")
-INSIST_ON_CLEAN = "; to take them as clean images nevertheless use --source generated"
-INSIST_ON_CLASSES = "; if these are class folders of clean images, use --source generated"
+INSIST_ON_CLEAN = f"; to take them as clean images nevertheless use {option('source', 'generated')}"
+INSIST_ON_CLASSES = (
+    f"; if these are class folders of clean images, use {option('source', 'generated')}"
+)
 
 
 def open_source(
@@ -86,13 +88,14 @@ def open_source(
     if own is not None:
         note = (
             f"{root} is {own.title} by the names of its files, evaluated as it is; to corrupt its "
-            "images instead use --source generated"
+            f"images instead use {option('source', 'generated')}"
         )
         return open_own_images(root, own, (*notes, note))
     source = _clean_tree(root, listed, recipe or Recipe(), class_map, insisted=insisted)
     if clean_root is not None and clean_root.resolve() != root.resolve():
         raise UsageError(
-            f"{root} holds clean images already; --clean-data goes beside an ImageNet-C tree only"
+            f"{root} holds clean images already; {option('clean_data')} goes beside an "
+            f"ImageNet-C tree only"
         )
     return replace(source, notes=notes + source.notes)
 
@@ -227,7 +230,7 @@ def _released_kind(folders: Sequence[str], files: Mapping[str, str]) -> str:
 def _with_clean(source: Source, clean_root: Path, insisted: bool) -> Source:
     root, notes = find_tree_or_classes(clean_root, tree=False)
     kind = "released" if source.manifest is None else "generated"
-    insist = f"; to take them as clean images nevertheless use --source {kind}"
+    insist = f"; to take them as clean images nevertheless use {option('source', str(kind))}"
     if not insisted:
         refuse_part_of_a_tree(root, insist, only_clean=True)
     listed = _list_classes(root, source.class_map)
@@ -260,7 +263,7 @@ def check_trees(source: Source, conditions: Sequence[Condition]) -> None:
             raise DataError(
                 f"{tree} lacks {len(missing)} of {len(expected)} images, the first of them "
                 f"{missing[0]}; every cell must judge the same images: complete the folder, or "
-                "leave the corruption out with --corruptions",
+                f"leave the corruption out with {option('corruptions')}",
                 path=tree,
             )
         extra = sorted(there - listed)

@@ -9,7 +9,7 @@ from typing import Any
 import timm
 from torch import nn
 
-from robustbench_gnl.errors import ModelError, UsageError
+from robustbench_gnl.errors import ModelError, UsageError, option
 from robustbench_gnl.models import (
     catalogue,
     checkpoint_loading,
@@ -99,7 +99,7 @@ def load_model(
         return _load_pretrained(asked, ema or best, num_classes, given, kwargs)
     if checkpoint is None:
         raise UsageError(
-            f"{name} needs weights: give --ckpt FILE or --pretrained; "
+            f"{name} needs weights: give {option('ckpt', 'FILE')} or {option('pretrained')}; "
             "random weights are never evaluated.",
             name=name,
         )

@@ -16,7 +16,7 @@ from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models import generate_default_cfgs, model_entrypoint, register_model
 from torch import nn
 
-from robustbench_gnl.errors import UsageError
+from robustbench_gnl.errors import UsageError, option
 from robustbench_gnl.models.convert import exchange_convolutions
 from robustbench_gnl.suites.suite import IMAGENET_INPUT, IMAGENET_LABELS
 
@@ -98,7 +98,7 @@ def _entry_point(name: str) -> Callable[..., nn.Module]:
         if pretrained:
             raise UsageError(
                 f"{name} has no pretrained weights, because its authors published none. "
-                "Train it and pass the checkpoint (--ckpt FILE).",
+                f"Train it and pass the checkpoint ({option('ckpt', 'FILE')}).",
                 name=name,
             )
         cfg = kwargs.pop("pretrained_cfg", None)

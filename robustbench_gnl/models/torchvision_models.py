@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import torch
 from torch import nn
 
-from robustbench_gnl.errors import ModelError, UsageError, did_you_mean
+from robustbench_gnl.errors import ModelError, UsageError, did_you_mean, option
 from robustbench_gnl.models.connection import can_connect
 from robustbench_gnl.suites.suite import IMAGENET_LABELS
 
@@ -70,7 +70,8 @@ def notes_on(name: str) -> tuple[str, ...]:
         return ()
     return (
         f"{name} is built as torchvision does for training, without transform_input; the file that "
-        "torchvision publishes needs --mean 0.5,0.5,0.5 --std 0.5,0.5,0.5",
+        f"torchvision publishes needs {option('mean', '0.5,0.5,0.5')} "
+        f"{option('std', '0.5,0.5,0.5')}",
     )
 
 
@@ -86,7 +87,7 @@ def create_pretrained(name: str, **kwargs: Any) -> tuple[nn.Module, str]:
     weights = _weights_enum(name)[tag or "DEFAULT"]
     file = Path(torch.hub.get_dir(), "checkpoints", Path(urlsplit(weights.url).path).name)
     failed = f"The weights {weights.name} of {base} are neither in the cache ({file}) nor can they "
-    advice = "Download the file on a machine with a network, and give it with --ckpt."
+    advice = f"Download the file on a machine with a network, and give it with {option('ckpt')}."
     if not file.exists() and not can_connect(weights.url):
         raise ModelError(
             f"{failed}be downloaded here: no connection to {urlsplit(weights.url).hostname}. "

@@ -23,7 +23,7 @@ from typing import Literal
 
 import numpy as np
 
-from robustbench_gnl.errors import UsageError
+from robustbench_gnl.errors import UsageError, option
 from robustbench_gnl.metrics.catalogue import RELATIVE_MCE
 from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.statistics.bounded_means import BoundedMean
@@ -227,7 +227,7 @@ def _check_enough_images(one: Measurement, n_images: int, alpha: float) -> None:
         raise UsageError(
             f"{counted(n_images, 'image')} cannot detect {what}{at_all} "
             f"at level {alpha:.3g} a rule, however large; evaluate {fewest:,} or more, or decide "
-            "by the estimate alone with --strict",
+            f"by the estimate alone with {option('strict')}",
             n_images=n_images,
         )
 
@@ -309,7 +309,8 @@ def _p_value(one: Measurement, block_size: int | None) -> float:
             enough = f" ({FEWEST_BLOCKS} x {block_size:,} = {n_images:,} are enough)"
         raise UsageError(
             f"the rule {one.rule.text} cannot be tested here: {one.spread.reason}"
-            f"{enough}; or leave the rule out, or decide by the estimate alone with --strict",
+            f"{enough}; or leave the rule out, or decide by the estimate alone with "
+            f"{option('strict')}",
             rule=one.rule.text,
         )
     return p_value

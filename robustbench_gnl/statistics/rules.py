@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from robustbench_gnl.errors import UsageError
+from robustbench_gnl.errors import UsageError, option
 from robustbench_gnl.metrics.catalogue import CE, ERROR, GROUP_CE, METRICS, QUANTITIES
 from robustbench_gnl.metrics.metric import Metric, MetricId, Quantity, Scope
 from robustbench_gnl.metrics.reference import Reference, undefined_reference
@@ -207,7 +207,7 @@ def cells_of(
 def _lacks_cells(rule: Rule, who: str, missing: Sequence[str]) -> UsageError:
     listed = ", ".join(missing[:3]) + (" and more" if len(missing) > 3 else "")
     way = (
-        "look only at the cells that both have with --common-cells"
+        f"look only at the cells that both have with {option('common_cells')}"
         if rule.can_be_narrowed
         else "leave the rule out"
     )
@@ -256,7 +256,7 @@ def metric_of(rule: Rule, cells: Sequence[Condition], reference: Reference) -> L
     elif selected is None:
         needs = "a corruption, and none was evaluated; evaluate some"
     else:
-        needs = f"errors that {reference.name} does not have; name another --reference"
+        needs = f"errors that {reference.name} does not have; name another {option('reference')}"
     raise UsageError(f"the rule {rule.text} needs {needs}, or leave the rule out", rule=rule.text)
 
 
