@@ -16,7 +16,7 @@ ENGINE = PACKAGE.parent / "corruptions"
 MIDDLE = {"reports", "statistics", "store", "evaluation", "models", "data"}
 BASE = {
     *("metrics", "contents", "modules", "normalisation", "records", "reference", "resources"),
-    *("suites", "text", "files"),
+    *("suites", "text", "files", "serialization"),
 }
 ALLOWED = {
     "cli": MIDDLE | BASE | {"errors"},
@@ -34,6 +34,7 @@ ALLOWED = {
     "records": {"errors"},
     "normalisation": {"errors"},
     "modules": {"normalisation", "records"},
+    "serialization": {"records", "text", "errors"},
     "text": set(),
     "files": set(),
     "errors": set(),

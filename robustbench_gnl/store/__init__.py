@@ -10,6 +10,6 @@ Only facts are stored. A store that does not exist reads as an empty one.
 
 from robustbench_gnl.store.opening import open_store
 from robustbench_gnl.store.store import Store
-from robustbench_gnl.store.stored import StoredRun
+from robustbench_gnl.store.stored_run import StoredRun
 
 __all__ = ["Store", "StoredRun", "open_store"]

@@ -19,7 +19,7 @@ from typing import Any
 
 from robustbench_gnl.errors import StoreError
 from robustbench_gnl.files import kind_of
-from robustbench_gnl.store.faults import sqlite_code
+from robustbench_gnl.store.database_errors import sqlite_code
 from robustbench_gnl.store.location import Location
 from robustbench_gnl.store.versions import (
     REVISION_QUERY,
