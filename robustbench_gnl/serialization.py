@@ -80,6 +80,11 @@ def decode(
     return kind(**arguments)
 
 
+def unknown_keys(kind: Any, value: Mapping[str, Any]) -> list[str]:
+    """The keys that no field of this version has."""
+    return sorted(map(str, value.keys() - _types(kind).keys()))
+
+
 def check_entries(
     value: Any, hints: Mapping[str, Any], where: str, error: type[GnlbenchError] = StoreError
 ) -> Mapping[str, Any]:
