@@ -12,7 +12,8 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cache, cached_property
+from types import MappingProxyType
 from typing import Any
 
 import corruptions
@@ -133,19 +134,25 @@ _ADDED_LATER = "added_later"
 def stated_fields(record: Any) -> dict[str, Any]:
     """The fields of a record as they are written: without those that were added later and have
     their default value."""
-    return {
-        one.name: value
-        for one in fields(record)
-        if not (
-            (value := getattr(record, one.name)) == one.default and one.metadata.get(_ADDED_LATER)
-        )
-    }
+    kind: Any = type(record)
+    values = {name: getattr(record, name) for name in _field_names(kind)}
+    for name, default in optional_fields(kind).items():
+        if values[name] == default:
+            del values[name]
+    return values
 
 
-def optional_fields(kind: Any) -> dict[str, Any]:
+@cache
+def _field_names(kind: Any) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind))
+
+
+@cache
+def optional_fields(kind: Any) -> Mapping[str, Any]:
     """The fields that may be missing where a record of that kind was written, and what stands for
     them."""
-    return {one.name: one.default for one in fields(kind) if one.metadata.get(_ADDED_LATER)}
+    found = {one.name: one.default for one in fields(kind) if one.metadata.get(_ADDED_LATER)}
+    return MappingProxyType(found)  # It is shared.
 
 
 def fingerprint_of(kind: str, fields: Mapping[str, Any]) -> str:

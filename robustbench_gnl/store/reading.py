@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import groupby
 from math import isfinite
 from operator import itemgetter
@@ -234,19 +235,15 @@ def _run(row: Any, tags: list[Any], cells: list[Any]) -> Run:
             raise StoreError("a skipped image has no reason in words")
         if is_too_deep(head.environment):
             raise StoreError("its environment is nested too deep")
-        # A run of a suite that this version does not know is shown with all its conditions.
-        suite = SUITES.get(protocol.suite)
-        begun: list[tuple[Condition, list[Any]]] = []
-        for corruption, severity, *facts in cells:
-            _check_cell([corruption, severity, *facts])
-            condition = Condition(corruption, severity)
-            if suite is not None and not suite.has(condition):
-                raise StoreError(f"{suite.title} has no condition {condition}")
-            begun.append((condition, facts))
-        begun.sort(key=lambda cell: condition_order(cell[0]))
+        begun = []
+        for cell in cells:
+            _check_cell(cell)
+            begun.append((*_placed(protocol.suite, cell[0], cell[1]), cell))
+        begun.sort(key=itemgetter(0))
         complete = {
             condition: Cell(n_images, n_top1, n_top5, loss, digest or "", made_from)
-            for condition, (n_stored, _, n_images, n_top1, n_top5, loss, digest, made_from) in begun
+            for _, condition, cell in begun
+            for _, _, n_stored, _, n_images, n_top1, n_top5, loss, digest, made_from in [cell]
             if n_stored == n_blocks
         }
         return head.run(
@@ -254,8 +251,22 @@ def _run(row: Any, tags: list[Any], cells: list[Any]) -> Run:
             protocol,
             complete,
             n_unfinished_cells=len(begun) - len(complete),
-            seconds=sum(facts[1] for _, facts in begun),
+            seconds=sum(cell[3] for cell in cells),
         )
+
+
+@lru_cache(maxsize=10_000)
+def _placed(suite: str, corruption: str, severity: int) -> tuple[tuple[int, str, int], Condition]:
+    """The place of a condition among others, and the condition. The same few come in every run.
+
+    Raises:
+        StoreError: The suite has no such condition. A run of a suite that this version does not
+            know is shown with whatever conditions it has.
+    """
+    condition = Condition(corruption, severity)
+    if suite in SUITES and not SUITES[suite].has(condition):
+        raise StoreError(f"{SUITES[suite].title} has no condition {condition}")
+    return condition_order(condition), condition
 
 
 def _check_cell(cell: list[Any]) -> None:

@@ -34,7 +34,9 @@ def test_a_variable_is_put_back(monkeypatch: pytest.MonkeyPatch, before: str | N
     monkeypatch.delenv(NAME, raising=False)
     if before is not None:
         monkeypatch.setenv(NAME, before)
-    with pytest.raises(KeyError), variable_set(NAME, "1"):
+    with variable_set(NAME, "1"):
         assert os.environ[NAME] == "1"
+    assert os.environ.get(NAME) == before
+    with pytest.raises(KeyError), variable_set(NAME, "1"):
         raise KeyError
     assert os.environ.get(NAME) == before
