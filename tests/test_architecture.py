@@ -68,6 +68,17 @@ def test_a_module_imports_only_what_stands_below_it(file: Path) -> None:
             assert parts[1] in ALLOWED[layer] | {layer}, f"{layer} imports {name}"
 
 
+@pytest.mark.parametrize("file", sorted((PACKAGE / "store").rglob("*.py")), ids=lambda f: f.name)
+def test_the_store_knows_no_corruption(file: Path) -> None:
+    """Which conditions a run may have is up to its suite."""
+    assert not {name for name in imported_modules(file) if name.split(".")[0] == "corruptions"}
+
+
+def test_the_program_uses_no_mock() -> None:
+    for file in [*PACKAGE.rglob("*.py"), *ENGINE.rglob("*.py")]:
+        assert not {name for name in imported_modules(file) if name.startswith("unittest")}, file
+
+
 @pytest.mark.parametrize("file", sorted(ENGINE.rglob("*.py")), ids=lambda file: file.name)
 def test_the_engine_knows_nothing_of_the_application(file: Path) -> None:
     unwanted = {"robustbench_gnl", "timm", "sqlalchemy", "cv2", "scipy", "skimage"}

@@ -1,4 +1,4 @@
-"""The database of runs: SQLite with nothing to start, or any server SQLAlchemy knows.
+"""The database of runs: a SQLite file, or any server that SQLAlchemy supports.
 
     with open_store("results/gnlbench.sqlite", write=True) as store:
         run_id = store.create_run(model, protocol, image_set, block_size=512)

@@ -1,4 +1,4 @@
-"""How long and how large what a store accepts may be, so that every report can show it.
+"""Limits of what a store accepts, so that every report can show it.
 
 Each bound lies far beyond what an evaluation gives, and far below what databases, terminals and
 floating-point arithmetic can take: PostgreSQL refuses NUL characters, SQLite cuts text at them,

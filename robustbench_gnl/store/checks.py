@@ -1,4 +1,4 @@
-"""What a run and its pieces must satisfy before they are written."""
+"""Checks of a run and its pieces before they are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole run as one document that travels between stores, checked when it arrives."""
+"""A whole run as one JSON document, and the checks of a document that is imported."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def from_document(document: Any) -> StoredRun:
 
 
 def check_stored(stored: StoredRun) -> None:
-    """Refuse a run that no store of ours could hold."""
+    """Refuse a run that an evaluation cannot have written."""
     head = stored.head
     # The id becomes the name of a lock file.
     if not RUN_ID.fullmatch(head.id):

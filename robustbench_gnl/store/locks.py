@@ -1,4 +1,4 @@
-"""The lock on a run: held by the process that writes it, gone when that process dies."""
+"""The lock on a run: held by the process that writes it, and freed when that process ends."""
 
 from __future__ import annotations
 

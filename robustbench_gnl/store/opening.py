@@ -1,4 +1,4 @@
-"""From what `--db` names to an open store: created, upgraded, or empty."""
+"""Opening a store: it is created, upgraded, or empty where there is none."""
 
 from __future__ import annotations
 

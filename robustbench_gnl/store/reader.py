@@ -1,4 +1,4 @@
-"""The questions that a store answers, each in a transaction of its own."""
+"""Reading from a store; each method is a transaction of its own, unless `at_one_moment` is used."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class StoreReader:
             return reading.load_run(connection, run_id)
 
     def resolve(self, selector: str) -> Run:
-        """The run that a person means: its id, the unambiguous start of one, a tag (the newest
+        """The run that a selector names: its id, the unambiguous start of one, a tag (the newest
         run that has it), or a model's name (its newest finished run).
 
         Raises:
@@ -99,7 +99,7 @@ class StoreReader:
             return reading.load_run(connection, selection.named_run_ids(connection, selector)[0])
 
     def resolve_id(self, selector: str) -> str:
-        """The id of the run that a person means, also of one that cannot be read.
+        """The id of the run that a selector names, also of one that cannot be read.
 
         Raises:
             UsageError: None, or more than one.
@@ -107,7 +107,7 @@ class StoreReader:
         return self.named(selector)[0]
 
     def named(self, selector: str) -> list[str]:
-        """The ids of all runs that a word names, the one that `resolve` takes first.
+        """The ids of all runs that a selector names, the one that `resolve` takes first.
 
         Raises:
             UsageError: None, or the start of more than one id.

@@ -1,4 +1,4 @@
-"""Reading: rows into records. Each function works inside its caller's transaction."""
+"""Reading records from rows; each function works inside the transaction of its caller."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def load_pieces(
     """The pieces by condition and block; fetched now, made into records one by one.
 
     Raises:
-        Damage: One of them is unreadable; found when it is made.
+        DamagedRecord: One of them is unreadable; found when it is made.
     """
     without = (_pieces.c.made_from,) if is_without_contents(connection) else ()
     columns = [column for column in _pieces.c if not any(column is one for one in without)]

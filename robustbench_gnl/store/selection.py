@@ -1,4 +1,4 @@
-"""Finding runs: by what a person calls them, and by what they are of."""
+"""Finding runs by id, tag, model name, or by model and protocol."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def run_key(connection: Connection, run_id: str, *, lock: bool = False) -> int:
 
 
 def named_run_ids(connection: Connection, selector: str) -> list[str]:
-    """The runs that a person may mean, the newest first: by an id, the start of one, a tag or
-    a model's name. The newest of a tag or a model is the one meant.
+    """The runs that a selector names, the newest first: by an id, the start of one, a tag or
+    a model's name. A command takes the newest run of a tag or a model.
 
     Raises:
         UsageError: None, or the start of more than one id.

@@ -1,4 +1,4 @@
-"""The store: every question and every change, each in a transaction of its own."""
+"""The store: changes, locks and imports; each change is a transaction of its own."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Store(StoreReader):
         environment: Mapping[str, Any] | None = None,
         skipped: Mapping[str, str] | None = None,
     ) -> Iterator[str]:
-        """Begin a run without pieces, and hold its lock from before others can see it.
+        """Begin a run without pieces, and hold its lock before other processes can see the run.
 
         Of processes that begin the same evaluation at once, one does; the others are refused.
 
@@ -129,7 +129,7 @@ class Store(StoreReader):
     def change_tags(
         self, run_id: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()
     ) -> None:
-        """Remove tags from a run and add others, at once; those that it lacks are no matter.
+        """Remove tags from a run and add others, at once; removing a tag that it lacks is no error.
 
         Raises:
             StoreError: One to be added looks like a run id, or is not what a database can hold.
@@ -155,7 +155,7 @@ class Store(StoreReader):
             writing.insert_piece(connection, run_id, piece)
 
     def note_resumed(self, run_id: str, environment: Mapping[str, Any]) -> None:
-        """Note the environment in which a run goes on, beside that in which it began."""
+        """Add the environment in which a run is resumed to the one in which it was begun."""
         check_environment(environment)
         with self._writing() as connection:
             writing.append_environment(connection, run_id, environment)
@@ -206,7 +206,7 @@ class Store(StoreReader):
 
     @contextmanager
     def _lock(self, run_id: str) -> Iterator[None]:
-        # What goes wrong while the lock is held is not the store's: only its ends are told as such.
+        # Only taking and freeing the lock are the store's: errors in between are the caller's.
         lock = ExitStack()
         with store_errors(self._location.name):
             lock.enter_context(run_lock(self._engine, self._location, run_id))

@@ -1,4 +1,4 @@
-"""Writing: records into rows. Each function works inside its caller's transaction."""
+"""Writing records into rows; each function works inside the transaction of its caller."""
 
 from __future__ import annotations
 
