@@ -16,7 +16,7 @@ ENGINE = PACKAGE.parent / "corruptions"
 LAYERS = (
     {"_version", "errors", "text", "files"},
     {"records", "resources", "normalisation"},
-    {"contents", "modules"},
+    {"contents", "modules", "serialization"},
     {"suites"},
     {"metrics"},
     {"data", "models"},
@@ -83,6 +83,17 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         order.prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("file", sorted((PACKAGE / "store").rglob("*.py")), ids=lambda f: f.name)
+def test_the_store_knows_no_corruption(file: Path) -> None:
+    """Which conditions a run may have is up to its suite."""
+    assert not {name for name in imported_modules(file) if name.split(".")[0] == "corruptions"}
+
+
+def test_the_program_uses_no_mock() -> None:
+    for file in [*PACKAGE.rglob("*.py"), *ENGINE.rglob("*.py")]:
+        assert not {name for name in imported_modules(file) if name.startswith("unittest")}, file
 
 
 @pytest.mark.parametrize("file", sorted(ENGINE.rglob("*.py")), ids=lambda file: file.name)

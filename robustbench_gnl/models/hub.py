@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from unittest import mock
 
 import timm
 from torch import nn
@@ -14,6 +13,7 @@ from torch import nn
 from robustbench_gnl.errors import ModelError, UsageError, option
 from robustbench_gnl.models import catalogue
 from robustbench_gnl.models.connection import can_connect
+from robustbench_gnl.models.overrides import attribute_set
 
 
 def create_pretrained(name: str, **kwargs: Any) -> nn.Module:
@@ -94,7 +94,9 @@ def _no_waiting() -> Iterator[None]:
     if _reachable():
         yield
         return
-    with mock.patch("huggingface_hub.constants.HF_HUB_OFFLINE", True):
+    from huggingface_hub import constants
+
+    with attribute_set(constants, "HF_HUB_OFFLINE", True):
         yield
 
 

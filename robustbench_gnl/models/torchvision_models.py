@@ -6,10 +6,8 @@ They are not timm's of the same name: the weights differ, and often the keys.
 from __future__ import annotations
 
 import functools
-import os
 from pathlib import Path
 from typing import Any
-from unittest import mock
 from urllib.parse import urlsplit
 
 import torch
@@ -17,6 +15,7 @@ from torch import nn
 
 from robustbench_gnl.errors import ModelError, UsageError, did_you_mean, option
 from robustbench_gnl.models.connection import can_connect
+from robustbench_gnl.models.overrides import variable_set
 from robustbench_gnl.suites.suite import IMAGENET_LABELS
 
 PREFIX = "torchvision:"
@@ -97,7 +96,7 @@ def create_pretrained(name: str, **kwargs: Any) -> tuple[nn.Module, str]:
     try:
         # torchvision leaves the choice of torch's loader to torch; this is the one that runs
         # nothing.
-        with mock.patch.dict(os.environ, TORCH_FORCE_WEIGHTS_ONLY_LOAD="1"):
+        with variable_set("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "1"):
             module = models.get_model(_base(name), weights=weights, progress=False, **kwargs)
     except Exception as error:  # whatever urllib, the disk or a damaged file raise
         if isinstance(error, TypeError | ValueError) and not isinstance(error, OSError):

@@ -105,7 +105,7 @@ def test_cells_in_another_order_are_refused():
     field = linear_metrics(outcomes.conditions[::-1], default_reference())["clean_error"]
     with pytest.raises(ValueError, match="expected the 2 cells that the field 'clean_error' was"):
         field.scores(outcomes)
-    with pytest.raises(ValueError, match="in their order, got 2 others; make it with linear_fiel"):
+    with pytest.raises(ValueError, match="in their order, got 2 others; make it with linear_metri"):
         bootstrap(outcomes).interval(field)
     with pytest.raises(ValueError, match="expected the 2 cells"):
         paired_differences(outcomes, outcomes, field)

@@ -15,9 +15,9 @@ import pytest
 from robustbench_gnl.errors import StoreError
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition
 from robustbench_gnl.store import Store, open_store
-from robustbench_gnl.store.connect import _set_journal
-from robustbench_gnl.store.faults import refusal, store_errors
+from robustbench_gnl.store.database_errors import refusal, store_errors
 from robustbench_gnl.store.location import parse_location
+from robustbench_gnl.store.sqlite import _set_journal
 from tests.store.samples import fill, make_piece
 
 FOG = Condition("fog", 3)
@@ -323,7 +323,7 @@ def test_a_damaged_row_is_told_and_can_be_deleted(
                 list(store.pieces(run_id))
         with open_store(str(tmp_path / "good.sqlite"), write=True) as good:
             with pytest.raises(StoreError, match=told):
-                good.merge(store)
+                good.import_stored(store.stored_runs())
             assert good.runs() == []
         store.delete_run(store.resolve_id(run_id[:20]))
         assert store.runs() == []

@@ -1,4 +1,4 @@
-"""Between records and the values of columns, without loss."""
+"""Records to the columns of the database, and back, without loss."""
 
 from __future__ import annotations
 
@@ -17,11 +17,15 @@ from robustbench_gnl.records import (
     Model,
     Piece,
     Protocol,
+    optional_fields,
 )
-from robustbench_gnl.store.typed import build
+from robustbench_gnl.serialization import decode, encode
+from robustbench_gnl.store.stored_run import RunHead
 
-# 15 counts, 15 counts, 15 sums; little-endian on every machine.
+# Images, correct ones and the sum of confidences of each bin; little-endian on every machine.
 _CALIBRATION = struct.Struct(f"<{N_CALIBRATION_BINS}I{N_CALIBRATION_BINS}I{N_CALIBRATION_BINS}d")
+_MODEL_COLUMNS = {"name": "model_name"}
+"""Fields of a model whose columns have another name."""
 
 
 def to_json(value: Any) -> str:
@@ -36,6 +40,7 @@ def to_json(value: Any) -> str:
 
 
 def pack_image_set(image_set: ImageSet) -> dict[str, Any]:
+    """The columns of `image_sets`."""
     content = to_json([list(image_set.keys), list(image_set.labels)])
     return {
         "fingerprint": image_set.fingerprint,
@@ -47,6 +52,7 @@ def pack_image_set(image_set: ImageSet) -> dict[str, Any]:
 
 
 def unpack_image_set(row: Mapping[str, Any]) -> ImageSet:
+    """The image set of a row of `image_sets`."""
     content = zlib.decompress(bytes(row["content"])).decode()
     keys, labels = json.loads(content)
     values = {
@@ -55,46 +61,71 @@ def unpack_image_set(row: Mapping[str, Any]) -> ImageSet:
         "keys": keys,
         "labels": labels,
     }
-    return build(ImageSet, values, "the image set")
+    return decode(ImageSet, values, "the image set")
 
 
 def pack_protocol(protocol: Protocol) -> dict[str, Any]:
+    """The columns of `protocols`."""
     return {
         "fingerprint": protocol.fingerprint,
         "name": protocol.name,
+        # The very fields that the fingerprint is made of: those added later are no columns.
         "fields": to_json(protocol.fields()),
     }
 
 
 def unpack_protocol(name: str, fields: str) -> Protocol:
-    return build(Protocol, dict(name=name, **json.loads(fields)), "the protocol")
+    """The protocol of two columns of `protocols`."""
+    return decode(Protocol, dict(name=name, **json.loads(fields)), "the protocol")
 
 
 def pack_model(model: Model) -> dict[str, Any]:
-    return {
-        "model_fingerprint": model.fingerprint,
-        "model_name": model.name,
-        "checkpoint_sha256": model.checkpoint_sha256,
-        "weights": model.weights,
-        "n_params": model.n_params,
-        "n_classes": model.n_classes,
-        "mean": to_json(list(model.mean)),
-        "std": to_json(list(model.std)),
+    """The columns of `runs` that hold the model; NULL stands for the default of a field that was
+    added later."""
+    values = {**dict.fromkeys(optional_fields(Model)), **encode(model)}
+    columns = {
+        _MODEL_COLUMNS.get(name, name): to_json(value) if isinstance(value, list) else value
+        for name, value in values.items()
     }
+    return {"model_fingerprint": model.fingerprint, **columns}
 
 
 def unpack_model(row: Mapping[str, Any]) -> Model:
-    names = ("checkpoint_sha256", "weights", "n_params", "n_classes")
-    values = {
-        "name": row["model_name"],
-        **{name: row[name] for name in names},
-        "mean": json.loads(row["mean"]),
-        "std": json.loads(row["std"]),
+    """The model of a row of `runs`."""
+    optional = optional_fields(Model)
+    values = {}
+    for name in Model.__dataclass_fields__:
+        column = _MODEL_COLUMNS.get(name, name)
+        if name in optional and row.get(column) is None:
+            continue
+        values[name] = json.loads(row[column]) if name in ("mean", "std") else row[column]
+    return decode(Model, values, "the model")
+
+
+def pack_head(head: RunHead) -> dict[str, Any]:
+    """The columns of `runs` that hold everything else but what the run refers to; tags have a
+    table of their own."""
+    values = {**dict.fromkeys(optional_fields(RunHead)), **encode(head)}
+    del values["tags"]
+    return {
+        name: to_json(dict(value)) if isinstance(value, Mapping) else value
+        for name, value in values.items()
     }
-    return build(Model, values, "the model")
+
+
+def unpack_head(row: Mapping[str, Any], tags: list[Any]) -> RunHead:
+    """The head of a row of `runs`."""
+    optional = optional_fields(RunHead)
+    values: dict[str, Any] = {"tags": sorted(tags)}
+    for name in RunHead.__dataclass_fields__:
+        if name == "tags" or (name in optional and row.get(name) is None):
+            continue
+        values[name] = json.loads(row[name]) if name in ("environment", "skipped") else row[name]
+    return decode(RunHead, values, "run")
 
 
 def pack_piece(piece: Piece) -> dict[str, Any]:
+    """The columns of `pieces`, but for the run."""
     bins = piece.calibration
     return {
         "corruption": piece.condition.corruption,
@@ -108,11 +139,17 @@ def pack_piece(piece: Piece) -> dict[str, Any]:
         "digest": piece.digest,
         "calibration": _CALIBRATION.pack(*bins.n_images, *bins.n_top1, *bins.confidence_sum),
         "correct": piece.correct,
+        # NULL while it says nothing, as of every piece that was written before it was added.
         "made_from": piece.made_from,
     }
 
 
 def unpack_piece(row: Mapping[str, Any]) -> Piece:
+    """The piece of a row of `pieces`.
+
+    Spelled out, not by `decode`: an evaluation of 50,000 images has thousands of pieces, and the
+    bootstrap reads them all.
+    """
     bins = _CALIBRATION.unpack(bytes(row["calibration"]))
     n = N_CALIBRATION_BINS
     return Piece(

@@ -1,4 +1,4 @@
-"""Everything that a store holds about one run, as it travels between stores."""
+"""Everything that a store holds about one run, as it is copied between stores and files."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ class StoredRun:
         )
 
     def has_facts_of(self, other: StoredRun) -> bool:
-        """Whether both are the same run: tags and the names people gave are no facts."""
+        """Whether both are the same run: tags, and the names of protocol and image set, are given
+        by people and are no facts."""
         return self._facts() == other._facts()
 
     def _facts(self) -> tuple[Any, ...]:

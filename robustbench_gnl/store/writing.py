@@ -1,4 +1,4 @@
-"""Writing: records into rows. Each function works inside its caller's transaction."""
+"""Writing records into rows; each function works inside the transaction of its caller."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from sqlalchemy import Connection, Table, Text, delete, func, insert, literal, s
 
 from robustbench_gnl.contents import cell_digests
 from robustbench_gnl.errors import StoreError
-from robustbench_gnl.records import Condition, Piece
-from robustbench_gnl.store import queries, schema
+from robustbench_gnl.records import CLOCK_WHEN_BEGUN, Condition, Piece
+from robustbench_gnl.store import schema
 from robustbench_gnl.store.checks import check_time
-from robustbench_gnl.store.faults import decoding_run
-from robustbench_gnl.store.pack import (
+from robustbench_gnl.store.codec import (
+    pack_head,
     pack_image_set,
     pack_model,
     pack_piece,
     pack_protocol,
     to_json,
 )
-from robustbench_gnl.store.queries import load_stored, run_key
-from robustbench_gnl.store.stored import StoredRun
+from robustbench_gnl.store.database_errors import decoding_run
+from robustbench_gnl.store.reading import load_stored
+from robustbench_gnl.store.selection import newest_created_at, run_key
+from robustbench_gnl.store.stored_run import RunHead, StoredRun
 
 _SUMMED = ("n_images", "n_top1", "n_top5", "negative_log_likelihood_sum", "seconds")
 
@@ -36,7 +38,7 @@ def now() -> str:
 
 def next_created_at(connection: Connection) -> str:
     """Now, but never before the newest run, whatever the clock says: a new run is the newest."""
-    newest = queries.newest_created_at(connection)
+    newest = newest_created_at(connection)
     try:
         check_time(newest, "created_at")
     except StoreError:  # An empty store, or a damaged run, which is no reason to begin none.
@@ -53,6 +55,29 @@ def new_run_id(connection: Connection, created_at: str) -> str:
             return run_id
 
 
+def new_head(
+    connection: Connection,
+    block_size: int,
+    tags: Iterable[str],
+    environment: Mapping[str, Any] | None,
+    skipped: Mapping[str, str] | None,
+) -> RunHead:
+    """The head of a run that begins now."""
+    clock, created_at = now(), next_created_at(connection)
+    here = dict(environment or {})
+    if clock < created_at:  # It was set back, or that of another host was ahead.
+        here[CLOCK_WHEN_BEGUN] = clock
+    return RunHead(
+        id=new_run_id(connection, created_at),
+        block_size=block_size,
+        created_at=created_at,
+        finished_at=None,
+        tags=tuple(tags),
+        environment=here,
+        skipped=dict(skipped or {}),
+    )
+
+
 def insert_run(connection: Connection, stored: StoredRun) -> None:
     """Write a checked run with all its pieces."""
     _insert_once(connection, schema.image_sets, pack_image_set(stored.image_set))
@@ -60,14 +85,9 @@ def insert_run(connection: Connection, stored: StoredRun) -> None:
     head = stored.head
     values = {
         **pack_model(stored.model),
-        "id": head.id,
+        **pack_head(head),
         "protocol": stored.protocol.fingerprint,
         "image_set": stored.image_set.fingerprint,
-        "block_size": head.block_size,
-        "created_at": head.created_at,
-        "finished_at": head.finished_at,
-        "environment": to_json(dict(head.environment)),
-        "skipped": to_json(dict(head.skipped)),
     }
     connection.execute(insert(schema.runs), [values])
     insert_tags(connection, head.id, head.tags)

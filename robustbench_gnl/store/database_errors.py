@@ -1,4 +1,4 @@
-"""The one place where a database's complaint becomes a plain sentence."""
+"""Errors of SQLite, SQLAlchemy and damaged records, as messages of ours."""
 
 from __future__ import annotations
 
@@ -48,8 +48,9 @@ _SENTENCES = {
 }
 
 
-class Damage(Exception):
-    """What is stored cannot be made into records; `store_errors` says so, and of which store."""
+class DamagedRecord(Exception):
+    """What is stored cannot be decoded. `store_errors` turns it into a StoreError with the name of
+    the store."""
 
 
 _UNDECODABLE = (
@@ -63,20 +64,22 @@ _UNDECODABLE = (
     struct.error,
     zlib.error,
     StoreError,
-    Damage,
+    DamagedRecord,
 )
 
 
 @contextmanager
 def decoding(what: str, instead: str = "") -> Iterator[None]:
-    """Whatever fails below, fails because `what` is damaged."""
+    """Raise DamagedRecord for whatever fails while `what` is decoded."""
     try:
         yield
     except _UNDECODABLE as error:
         cause = f"{type(error).__name__}: {error}".splitlines()[0]
-        if isinstance(error, (StoreError, Damage)):
+        if isinstance(error, (StoreError, DamagedRecord)):
             cause = str(error)
-        raise Damage(f"{what} cannot be read ({cause[:200]}); restore a copy{instead}") from error
+        raise DamagedRecord(
+            f"{what} cannot be read ({cause[:200]}); restore a copy{instead}"
+        ) from error
 
 
 def decoding_run(run_id: object) -> AbstractContextManager[None]:
@@ -85,7 +88,7 @@ def decoding_run(run_id: object) -> AbstractContextManager[None]:
 
 @contextmanager
 def store_errors(where: str) -> Iterator[None]:
-    """Turn every error of the database below into a StoreError that names `where`."""
+    """Turn every error of the database in the block into a StoreError that names `where`."""
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error) as error:
@@ -96,7 +99,7 @@ def store_errors(where: str) -> Iterator[None]:
             "name another place with --db",
             location=where,
         ) from error
-    except Damage as error:
+    except DamagedRecord as error:
         raise StoreError(
             f"the store {where} is damaged: {error}", location=where, reason="damaged"
         ) from error

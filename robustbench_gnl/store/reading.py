@@ -1,10 +1,11 @@
-"""Reading: rows into records. Each function works inside its caller's transaction."""
+"""Reading records from rows; each function works inside the transaction of its caller."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import groupby
 from math import isfinite
 from operator import itemgetter
@@ -12,17 +13,23 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, null, select
 
-import corruptions
 from robustbench_gnl.contents import Contents, cell_digests, pieces_contents
-from robustbench_gnl.errors import StoreError, UsageError, did_you_mean
-from robustbench_gnl.records import CLEAN, Cell, Condition, ImageSet, Model, Piece, Protocol, Run
+from robustbench_gnl.errors import StoreError
+from robustbench_gnl.records import Cell, Condition, ImageSet, Piece, Run
 from robustbench_gnl.store import schema
 from robustbench_gnl.store.bounds import is_too_deep
-from robustbench_gnl.store.checks import RUN_ID, n_blocks_of
-from robustbench_gnl.store.faults import decoding, decoding_run
-from robustbench_gnl.store.pack import unpack_image_set, unpack_model, unpack_piece, unpack_protocol
-from robustbench_gnl.store.stored import RunHead, StoredRun
-from robustbench_gnl.store.typed import build
+from robustbench_gnl.store.checks import n_blocks_of
+from robustbench_gnl.store.codec import (
+    unpack_head,
+    unpack_image_set,
+    unpack_model,
+    unpack_piece,
+    unpack_protocol,
+)
+from robustbench_gnl.store.database_errors import decoding, decoding_run
+from robustbench_gnl.store.selection import missing_run, newest_first, run_key
+from robustbench_gnl.store.stored_run import RunHead, StoredRun
+from robustbench_gnl.suites import SUITES, condition_order
 
 _runs, _tags, _cells, _pieces = schema.runs, schema.tags, schema.cells, schema.pieces
 _CELL = (
@@ -40,17 +47,16 @@ _CELL_TYPES = [str, int, int, float, int, int, int, float]  # Of all but the fir
 _DIGEST = len(_CELL_TYPES)
 """Where the digest stands among what is read of a cell, less its run."""
 _TEXT_OR_NONE = {str, type(None)}
-_POSITION = {name: i for i, name in enumerate((CLEAN.corruption, *corruptions.names("all")))}
 
 
 def load_runs(
     connection: Connection, *where: ColumnElement[bool], limit: int | None = None
 ) -> list[Run]:
     """The runs that meet the conditions, newest first, with their complete cells."""
-    keys = _newest(select(_runs.c.key), *where, limit=limit)
+    keys = newest_first(select(_runs.c.key), *where, limit=limit)
     protocols = schema.protocols
     rows = connection.execute(
-        _newest(
+        newest_first(
             select(_runs, protocols.c.name.label("protocol_name"), protocols.c.fields).join(
                 protocols, protocols.c.fingerprint == _runs.c.protocol
             ),
@@ -77,41 +83,8 @@ def load_run(connection: Connection, run_id: str) -> Run:
     """
     found = load_runs(connection, _runs.c.id == run_id)
     if not found:
-        raise _missing(connection, run_id)
+        raise missing_run(connection, run_id)
     return found[0]
-
-
-def find_run_ids(connection: Connection, model: Model, protocol: Protocol) -> list[str]:
-    """The runs of this model under this protocol, the newest first."""
-    query = _newest(
-        select(_runs.c.id),
-        _runs.c.model_fingerprint == model.fingerprint,
-        _runs.c.protocol == protocol.fingerprint,
-    )
-    return [*connection.execute(query).scalars()]
-
-
-def newest_created_at(connection: Connection) -> str | None:
-    """When the newest run was begun; None in an empty store."""
-    found = connection.execute(_newest(select(_runs.c.created_at), limit=1)).scalar()
-    return found if isinstance(found, str) else None
-
-
-def run_key(connection: Connection, run_id: str, *, lock: bool = False) -> int:
-    """The key, in other tables, of a run whose id was found in this store.
-
-    Args:
-        lock: Make other writers of the run wait.
-
-    Raises:
-        StoreError: It is not there any more.
-        UsageError: It is no id.
-    """
-    query = select(_runs.c.key).where(_runs.c.id == run_id)
-    key: int | None = connection.execute(query.with_for_update() if lock else query).scalar()
-    if key is None:
-        raise _missing(connection, run_id)
-    return key
 
 
 def load_pieces(
@@ -120,7 +93,7 @@ def load_pieces(
     """The pieces by condition and block; fetched now, made into records one by one.
 
     Raises:
-        Damage: One of them is unreadable; found when it is made.
+        DamagedRecord: One of them is unreadable; found when it is made.
     """
     without = (_pieces.c.made_from,) if is_without_contents(connection) else ()
     columns = [column for column in _pieces.c if not any(column is one for one in without)]
@@ -211,99 +184,6 @@ def load_stored(connection: Connection, run_id: str) -> StoredRun:
     )
 
 
-def named_run_ids(connection: Connection, selector: str) -> list[str]:
-    """The runs that a person may mean, the newest first: by an id, the start of one, a tag or
-    a model's name. The newest of a tag or a model is the one meant.
-
-    Raises:
-        UsageError: None, or the start of more than one id.
-    """
-    try:
-        selector.encode()
-    except UnicodeEncodeError:
-        raise UsageError(f"no run {selector!r}: expected Unicode text", selector=selector) from None
-    found = connection.execute(_newest(select(_runs.c.id))).scalars()
-    ids = [id for id in found if isinstance(id, str)]
-    if selector in ids:
-        return [selector]
-    begun = [id for id in ids if selector and id.startswith(selector)]
-    if len(begun) == 1:
-        return begun
-    of_the_model = (_runs.c.model_name == selector) & _runs.c.finished_at.is_not(None)
-    named = tagged_run_ids(connection, selector) or [
-        *connection.execute(_newest(select(_runs.c.id), of_the_model)).scalars()
-    ]
-    if named:
-        return named
-    if begun:
-        raise UsageError(
-            f"{selector!r} is the start of {len(begun)} run ids: {', '.join(begun[:5])}; "
-            "expected enough letters to tell them apart",
-            selector=selector,
-            ids=tuple(begun),
-        )
-    raise no_such_run(connection, selector)
-
-
-def id_that_begins(connection: Connection, word: str) -> str | None:
-    """The newest run whose id begins with a word; None where none does, or the word is empty."""
-    found = connection.execute(_newest(select(_runs.c.id))).scalars()
-    begun = (id for id in found if isinstance(id, str) and word and id.startswith(word))
-    return next(begun, None)
-
-
-def tagged_run_ids(connection: Connection, tag: str) -> list[str]:
-    """The runs that have a tag, the newest first."""
-    tagged = select(_tags.c.run).where(_tags.c.tag == tag)
-    return [*connection.execute(_newest(select(_runs.c.id), _runs.c.key.in_(tagged))).scalars()]
-
-
-def _missing(connection: Connection, run_id: str) -> StoreError | UsageError:
-    """The error for an id that names no run. A whole id was found in this store before, so that
-    no word of a user is to blame."""
-    if not RUN_ID.fullmatch(run_id):
-        return no_such_run(connection, run_id)
-    return StoreError(
-        f"run {run_id} is not in the store: if it was there a moment ago, another process has "
-        "deleted it; `gnlbench runs list` shows what is there",
-        run_id=run_id,
-        reason="deleted",
-    )
-
-
-def no_such_run(connection: Connection, selector: str) -> UsageError:
-    """The error for a run that is not there, with what is near."""
-    unfinished = connection.execute(
-        _newest(select(_runs.c.id), _runs.c.model_name == selector, limit=1)
-    ).scalar()
-    if unfinished is not None:
-        return UsageError(
-            f"no run of the model {selector!r} is finished; name one by its id, "
-            f"such as {unfinished}",
-            selector=selector,
-        )
-    known = [
-        *connection.execute(select(_runs.c.id)).scalars(),
-        *connection.execute(select(_tags.c.tag).distinct()).scalars(),
-        *connection.execute(select(_runs.c.model_name).distinct()).scalars(),
-    ]
-    near = did_you_mean(selector, [name for name in known if isinstance(name, str)])
-    hint = near or "; `gnlbench runs list` shows what is there" if known else "; the store is empty"
-    return UsageError(
-        f"no run {selector!r}: expected a run id, the start of one, a tag or a model name{hint}",
-        selector=selector,
-    )
-
-
-def _newest(
-    query: Select[Any], *where: ColumnElement[bool], limit: int | None = None
-) -> Select[Any]:
-    """The newest run first: the one begun last by `created_at`, of the same second the one that
-    came into the store last. `changes.next_created_at` keeps a clock set back from making a new
-    run older than those before it; an imported run keeps its own time."""
-    return query.where(*where).order_by(_runs.c.created_at.desc(), _runs.c.key.desc()).limit(limit)
-
-
 def _tags_of(connection: Connection, keys: Select[Any]) -> dict[int, list[str]]:
     found: dict[int, list[str]] = defaultdict(list)
     for run, tag in connection.execute(
@@ -350,36 +230,43 @@ def _run(row: Any, tags: list[Any], cells: list[Any]) -> Run:
     with decoding_run(row["id"]):
         protocol = unpack_protocol(row["protocol_name"], row["fields"])
         n_blocks = n_blocks_of(protocol.n_images, row["block_size"])
-        values = {
-            "id": row["id"],
-            "block_size": row["block_size"],
-            "created_at": row["created_at"],
-            "finished_at": row["finished_at"],
-            "tags": sorted(tags),
-            "environment": json.loads(row["environment"]),
-            "skipped": json.loads(row["skipped"]),
-        }
-        head = build(RunHead, values, "run")
+        head = unpack_head(row, tags)
         if not all(isinstance(reason, str) for reason in head.skipped.values()):
             raise StoreError("a skipped image has no reason in words")
         if is_too_deep(head.environment):
             raise StoreError("its environment is nested too deep")
+        begun = []
         for cell in cells:
             _check_cell(cell)
-        cells.sort(key=lambda cell: (_POSITION[cell[0]], cell[1]))
+            begun.append((*_placed(protocol.suite, cell[0], cell[1]), cell))
+        begun.sort(key=itemgetter(0))
         complete = {
-            Condition(*place): Cell(*facts)
-            for *place, n_stored, _, n_images, n_top1, n_top5, loss, digest, made_from in cells
-            for facts in [(n_images, n_top1, n_top5, loss, digest or "", made_from)]
+            condition: Cell(n_images, n_top1, n_top5, loss, digest or "", made_from)
+            for _, condition, cell in begun
+            for _, _, n_stored, _, n_images, n_top1, n_top5, loss, digest, made_from in [cell]
             if n_stored == n_blocks
         }
         return head.run(
             unpack_model(row),
             protocol,
             complete,
-            n_unfinished_cells=len(cells) - len(complete),
+            n_unfinished_cells=len(begun) - len(complete),
             seconds=sum(cell[3] for cell in cells),
         )
+
+
+@lru_cache(maxsize=10_000)
+def _placed(suite: str, corruption: str, severity: int) -> tuple[tuple[int, str, int], Condition]:
+    """The place of a condition among others, and the condition. The same few come in every run.
+
+    Raises:
+        StoreError: The suite has no such condition. A run of a suite that this version does not
+            know is shown with whatever conditions it has.
+    """
+    condition = Condition(corruption, severity)
+    if suite in SUITES and not SUITES[suite].has(condition):
+        raise StoreError(f"{SUITES[suite].title} has no condition {condition}")
+    return condition_order(condition), condition
 
 
 def _check_cell(cell: list[Any]) -> None:

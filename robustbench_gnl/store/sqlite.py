@@ -1,4 +1,4 @@
-"""Engines: how a store is opened for writing and for reading."""
+"""SQLite: how a file is opened for writing and for reading, and its log written back."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from robustbench_gnl.errors import StoreError
-from robustbench_gnl.store.faults import BUSY_SECONDS, refusal, sqlite_code
-from robustbench_gnl.store.location import EXPECTED, Location
+from robustbench_gnl.store.database_errors import BUSY_SECONDS, refusal, sqlite_code
 
 WRITE_BACK_SECONDS = 0.5
 """How long closing a store waits for readers and writers that are in its way."""
@@ -24,48 +23,24 @@ WRITES = "gnlbench_writes"
 """Execution option of a connection whose transaction writes."""
 
 
-def writing_engine(location: Location) -> Engine:
-    """An engine that may create the store and its folder."""
-    if location.path is None:
-        return _server_engine(location)
-    _make_writable(location.path, location.name)
-    return _file_engine(_writer(location.path))
+def writing_engine(path: Path, name: str) -> Engine:
+    """An engine for a file, which it may create together with its folder.
+
+    Raises:
+        StoreError: The folder cannot be made, or the file cannot be written.
+    """
+    _make_writable(path, name)
+    return _file_engine(_writer(path))
 
 
-def reading_engine(location: Location) -> Engine | None:
-    """An engine that leaves a file as it is; None where there is no file."""
-    if location.path is None:
-        return _server_engine(location)
-    if not location.path.exists():
-        return None
-    return _file_engine(_reader(location.path, location.name))
+def reading_engine(path: Path, name: str) -> Engine:
+    """An engine for a file that is there, which it leaves as it is."""
+    return _file_engine(_reader(path, name))
 
 
 def memory_engine() -> Engine:
     """A database that lives as long as the engine."""
     return _file_engine(lambda: _connect("file::memory:", immutable=False), pool=StaticPool)
-
-
-def _server_engine(location: Location) -> Engine:
-    assert location.url is not None
-    if location.url.get_backend_name() == "sqlite":
-        return memory_engine()
-    try:
-        return create_engine(location.url, pool_pre_ping=True)
-    except ModuleNotFoundError as error:
-        wanted = "psycopg[binary]" if error.name == "psycopg" else error.name
-        raise StoreError(
-            f"the store {location.name} needs the driver {error.name!r}, which is not installed; "
-            f'run `pip install "{wanted}"`',
-            location=location.name,
-            driver=error.name,
-        ) from error
-    except (NoSuchModuleError, ArgumentError) as error:
-        raise StoreError(
-            f"{location.name!r} names a database that SQLAlchemy does not know: {EXPECTED}; "
-            "for a database of another vendor, `pip install` its SQLAlchemy dialect",
-            location=location.name,
-        ) from error
 
 
 def _file_engine(
