@@ -14,22 +14,22 @@ import time
 
 import numpy as np
 
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS
-from robustbench_gnl.reference import load_alexnet
-from robustbench_gnl.statistics import Evidence, bootstrap, linear_fields
+from robustbench_gnl.statistics import Outcomes, bootstrap, linear_metrics
 
 CELLS = (CLEAN, *COMMON_CONDITIONS)
 PLAIN_RESAMPLES = 10
 SEED = 0
 
 
-def evidence(n_images: int) -> Evidence:
+def outcomes(n_images: int) -> Outcomes:
     """Bits at random, of images that are hard or easy in all cells."""
     rng = np.random.default_rng(SEED)
     wrong = rng.random((len(CELLS), n_images)) < rng.beta(0.6, 0.9, n_images)
     none = np.zeros((len(CELLS), 1))
     counts = none.astype(np.int64)
-    return Evidence(
+    return Outcomes(
         CELLS, wrong, np.array([n_images]), counts, counts, none, np.zeros((len(CELLS), 1, 3, 15))
     )
 
@@ -50,13 +50,13 @@ def peak_mebibytes() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=50_000)
-    run = evidence(parser.parse_args().images)
+    run = outcomes(parser.parse_args().images)
 
     start = time.perf_counter()
     replicates = bootstrap(run)
     intervals = {
         name: replicates.interval(field)
-        for name, field in linear_fields(CELLS, load_alexnet()).items()
+        for name, field in linear_metrics(CELLS, default_reference()).items()
     }
     ours = time.perf_counter() - start
     memory = peak_mebibytes()

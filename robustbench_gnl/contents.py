@@ -1,4 +1,4 @@
-"""Which image files a run read: digests that tell equal names with other bytes apart.
+"""Digests of the image files that a run read: equal names may stand for different files.
 
 The protocol knows images by their keys. Two folders may hold other files under the same keys,
 so every piece also carries the sha256 of the files that were read for it. A tree written by

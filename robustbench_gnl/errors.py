@@ -7,14 +7,54 @@
     `-- StoreError      5   busy, newer, not a database, read-only, disk full
 
 A message says what was expected, what came, and what to do next. The values stand on
-the error as attributes, so that callers need not read the sentence.
+the error as attributes, so that callers need not read the sentence. Parameters in it are named by
+`option`, which the command line words as options, and Python as arguments.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any
+
+_OPEN, _CLOSE = "\ue000", "\ue001"
+"""Around a parameter in a message; of Unicode's private use, so that no message has them itself."""
+_PARAMETER = re.compile(f"{_OPEN}([a-z_]+)=([^{_CLOSE}]*){_CLOSE}")
+_ARGUMENTS = {"ckpt": "checkpoint", "db": "store", "model": "name", "source": "kind"}
+"""What parameters are called in Python that have another name on the command line."""
+_FLAGS = frozenset({"common_cells", "pretrained", "rerun", "skip_bad_images", "strict"})
+
+
+def option(name: str, value: str = "") -> str:
+    """A parameter, as a message names it: `--input-size N` for users of the command line, and
+    `input_size=N` for those who call Python.
+
+    Args:
+        name: Of the option, with underscores.
+    """
+    return f"{_OPEN}{name}={value}{_CLOSE}"
+
+
+def as_options(message: str) -> str:
+    """The message for users of the command line."""
+    return _PARAMETER.sub(
+        lambda found: f"--{found[1].replace('_', '-')} {found[2]}".strip(), message
+    )
+
+
+def as_arguments(message: str) -> str:
+    """The message for those who call Python."""
+
+    def argument(found: re.Match[str]) -> str:
+        name, value = _ARGUMENTS.get(found[1], found[1]), found[2]
+        if name in _FLAGS:
+            return f"{name}=True"
+        # Placeholders such as N and FILE, and numbers, are written as they are.
+        is_text = value and not (value.isupper() or value[0].isdigit())
+        return f"{name}={value!r}" if is_text else f"{name}={value}" if value else name
+
+    return _PARAMETER.sub(argument, message)
 
 
 class GnlbenchError(Exception):
@@ -23,7 +63,9 @@ class GnlbenchError(Exception):
     exit_code = 70
 
     def __init__(self, message: str, **values: Any) -> None:
-        super().__init__(message)
+        super().__init__(as_arguments(message))
+        self.message = message
+        """With its parameters marked, so that the command line can word them as options."""
         self.values = values
 
     def __getattr__(self, name: str) -> Any:

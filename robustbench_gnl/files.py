@@ -1,5 +1,7 @@
-"""Files as users name them: no pipe, device or endless file stops a command, and what is written
-is there whole or not at all."""
+"""Reading and writing files that users name.
+
+No pipe, device or endless file stops a command; a file is written whole or not at all.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import contextlib
 import errno
 import io
 import os
+import re
 import secrets
 import select
 import stat
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 SECONDS_FOR_A_WRITER = 5.0
 """How long a named pipe may wait for the program that writes into it."""
 READ_AT_ONCE = 2**20
+_STREAM = re.compile(r"/dev/(stdout|stderr|fd/[0-9]+)|/proc/self/fd/[0-9]+")
 
 
 def open_to_read(path: Path) -> BinaryIO:
@@ -77,27 +81,82 @@ def read_regular(path: Path, most_bytes: int) -> bytes:
         return bytes(read_bounded(file, most_bytes))
 
 
-def replace_file(target: Path, data: bytes, mode: int | None = None) -> None:
+def write_whole(path: Path, data: bytes, *, make_folder: bool = True) -> None:
+    """Write all of a file or nothing: a reader never sees half of it.
+
+    A link stays, and what it leads to is written, with the permissions that it had. A pipe or a
+    device is written as it is.
+
+    Args:
+        make_folder: Whether a folder that is missing is made.
+
+    Raises:
+        IsADirectoryError: The path is a folder.
+        OSError: It cannot be written.
+        ValueError: It is no path.
+    """
+    mode = _mode_of(path)
+    if mode is not None and stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if _STREAM.fullmatch(str(path)) or (mode is not None and not stat.S_ISREG(mode)):
+        with open_to_append(path) as file:  # a shell's `>>` may have put something there
+            file.write(data)
+        return
+    target = Path(os.path.realpath(path))
+    # Replacing a file needs no permission to write it, only its folder's.
+    if mode is not None and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    if make_folder:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(target, data, mode)
+
+
+def replace_file(
+    target: Path,
+    data: bytes | memoryview,
+    mode: int | None = None,
+    *,
+    suffix: str = ".part",
+    survives_power_cuts: bool = True,
+) -> None:
     """Write beside a file, then take its place: a reader never sees half of it.
 
     Args:
         mode: Permissions; None: as new files have them.
+        suffix: What the name of the file ends in until it is whole.
+        survives_power_cuts: Whether to wait for the disk, which takes milliseconds. Without, a
+            power cut may leave an empty file under the name.
 
     Raises:
         OSError: It cannot be written.
     """
-    temporary = target.with_name(f".gnlbench-{os.getpid()}-{secrets.token_hex(4)}.part")
+    # Short, whatever the target is called: a name may be as long as the system allows.
+    temporary = target.with_name(f".gnlbench-{os.getpid()}-{secrets.token_hex(4)}{suffix}")
     try:
         with temporary.open("xb") as file:
             if mode is not None:
                 os.fchmod(file.fileno(), stat.S_IMODE(mode))
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if survives_power_cuts:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(target)
-    finally:
+    except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        raise
+
+
+def _mode_of(path: Path) -> int | None:
+    """What the path leads to, links followed; None where nothing is there yet.
+
+    Raises:
+        OSError: The links lead in a circle, or a folder cannot be searched.
+    """
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None
 
 
 def kind_of(mode: int) -> str:

@@ -1,6 +1,7 @@
-"""The words of the benchmark as plain records: facts only, nothing derived.
+"""Plain records of the benchmark: condition, image set, protocol, model, piece, cell and run.
 
-Nothing here imports a numerical library, so that reading commands start at once.
+They hold facts only, nothing derived. Nothing here imports a numerical library, so that reading
+commands start at once.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import cached_property, reduce
+from functools import cache, cached_property, reduce
 from operator import add, attrgetter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import corruptions
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 N_CALIBRATION_BINS = 15
 BLOCK_SIZE = 512
-"""Images a block, unless a run says otherwise."""
+"""Images per block, unless a run says otherwise."""
 CLOCK_WHEN_BEGUN = "clock_when_begun"
 """Of a run's environment: what the clock said, where the newest run before it was begun later."""
 IMAGENET = "imagenet-1k"
@@ -98,7 +100,7 @@ def image_key(class_folder: str, file_name: str) -> str:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """The sorted (key, label) pairs that a run judges.
+    """The sorted (key, label) pairs that a model is evaluated on.
 
     Labels are class indices of the label set, which also says how they were found
     (`data.labels.Labels` lists the kinds).
@@ -115,7 +117,7 @@ class ImageSet:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 of the sorted list, one `key TAB label` a line."""
+        """sha256 of the sorted list, one `key TAB label` per line."""
         lines = (f"{key}\t{label}\n" for key, label in zip(self.keys, self.labels, strict=True))
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -123,9 +125,9 @@ class ImageSet:
 def added_later(default: Any) -> Any:
     """A field of a record that older versions did not have.
 
-    It is left out of fingerprints, stores and files while it has its default value, and a record
-    without it has that value: what was written before keeps its fingerprint, and matches what is
-    written today.
+    It is left out of fingerprints, stores and files while it has its default value, and a missing
+    field is read as its default. So a record that was written before keeps its fingerprint, and
+    has the fingerprint of an equal record that is written today.
     """
     return field(default=default, metadata={_ADDED_LATER: True})
 
@@ -136,19 +138,25 @@ _ADDED_LATER = "added_later"
 def stated_fields(record: Any) -> dict[str, Any]:
     """The fields of a record as they are written: without those that were added later and have
     their default value."""
-    return {
-        one.name: value
-        for one in fields(record)
-        if not (
-            (value := getattr(record, one.name)) == one.default and one.metadata.get(_ADDED_LATER)
-        )
-    }
+    kind: Any = type(record)
+    values = {name: getattr(record, name) for name in _field_names(kind)}
+    for name, default in optional_fields(kind).items():
+        if values[name] == default:
+            del values[name]
+    return values
 
 
-def optional_fields(kind: Any) -> dict[str, Any]:
+@cache
+def _field_names(kind: Any) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind))
+
+
+@cache
+def optional_fields(kind: Any) -> Mapping[str, Any]:
     """The fields that may be missing where a record of that kind was written, and what stands for
     them."""
-    return {one.name: one.default for one in fields(kind) if one.metadata.get(_ADDED_LATER)}
+    found = {one.name: one.default for one in fields(kind) if one.metadata.get(_ADDED_LATER)}
+    return MappingProxyType(found)  # It is shared.
 
 
 def fingerprint_of(kind: str, fields: Mapping[str, Any]) -> str:
@@ -159,7 +167,7 @@ def fingerprint_of(kind: str, fields: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Protocol:
-    """Everything besides the model that can move a number.
+    """Everything besides the model that can change a number.
 
     Two runs are comparable when their protocols have the same fingerprint. The name is
     for people and is not part of it.
@@ -195,7 +203,7 @@ class Protocol:
 
     @property
     def is_demonstration(self) -> bool:
-        """The built-in sample shows how things work; it judges nothing."""
+        """Whether the images are the built-in sample: too few for an evaluation."""
         return self.source == "sample"
 
     @property
@@ -220,7 +228,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Model:
-    """What is judged: an architecture, its weights, and how its input is normalised."""
+    """What is evaluated: an architecture, its weights, and how its input is normalised."""
 
     name: str
     checkpoint_sha256: str
@@ -273,13 +281,14 @@ class Piece:
     negative_log_likelihood_sum: float
     calibration: Calibration
     correct: bytes
-    """One bit an image in key order, most significant first, zero-padded: 1 is right."""
+    """One bit per image in key order, most significant first, zero-padded: 1 is correct."""
     digest: str
     """sha256 over the sha256 of each file read, in key order."""
     seconds: float
-    made_from: str | None = None
-    """The same of the clean files, where a tree was read whose manifest states them; None where
-    the files that were read are the images' own, or nothing is stated."""
+    made_from: str | None = added_later(None)
+    """sha256 over the sha256 of each clean file, in key order, where a tree was read whose
+    manifest states them; None where the files that were read are the images' own, or where
+    nothing is stated."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
-"""Text from users as it may be shown: what a terminal or a file would obey is made visible."""
+"""Text and values from users as messages can show them: on one line, short, without control
+characters."""
 
 from __future__ import annotations
 
 import re
+import reprlib
+from typing import Any
 
 _UNSAFE = re.compile(
     "["
@@ -15,6 +18,8 @@ _UNSAFE = re.compile(
     "]"
 )
 _EMOJI = "\u2190-\u2bff\U0001f000-\U0001faff"
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 _JOINED_EMOJI = re.compile(f"[{_EMOJI}\ufe0f]\u200d(?=[{_EMOJI}])")
 
 
@@ -35,3 +40,13 @@ def printable(text: str) -> str:
 
 def _escaped(character: str) -> str:
     return ascii(character)[1:-1]  # `\n`, `\x1b`, `\u202e`, `\U000e0041`
+
+
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """`1 image`, `1,000 images`."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def quoted(value: Any) -> str:
+    """A value as messages quote it: its `repr`, short, however long or deeply nested it is."""
+    return _SHORT.repr(value)

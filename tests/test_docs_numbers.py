@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from robustbench_gnl.reference import load_alexnet
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.reports.explain import explanations
 from tests.reports.reading import worked_out
 from tests.reports.samples import judged
@@ -49,7 +49,7 @@ def test_an_interval_of_the_page_holds_its_number(number: str) -> None:
 
 
 def test_the_errors_of_alexnet_are_those_that_ship() -> None:
-    errors = load_alexnet().errors["glass_blur"]
+    errors = default_reference().errors["glass_blur"]
 
     assert EXPLAINED["CE of glass_blur"]["here"].endswith(
         f" / ({' + '.join(f'{100 * error:.3f}' for error in errors)})"
@@ -75,7 +75,7 @@ def test_the_means_stand_on_the_numbers_of_their_parts() -> None:
 
 def test_the_page_has_the_words_of_the_program() -> None:
     run = judged()
-    found = explanations(run.run, load_alexnet(), run.details)
+    found = explanations(run.run, default_reference(), run.details)
     worst = next(one.shown for one in found if one.number == "worst corruption")
 
     expected = {

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from robustbench_gnl import __version__
+from robustbench_gnl._version import __version__
 from robustbench_gnl.cli._errors import error_boundary, escape_usage, settled_exit
 from robustbench_gnl.cli._output import print_text
 from robustbench_gnl.cli._process import bound_window

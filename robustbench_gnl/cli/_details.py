@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 from robustbench_gnl.cli._replicates import replicates_of
 
 if TYPE_CHECKING:
+    from robustbench_gnl.metrics.reference import Reference
     from robustbench_gnl.records import Run
-    from robustbench_gnl.reference import Reference
-    from robustbench_gnl.statistics import Details, Evidence
+    from robustbench_gnl.statistics import Outcomes, RunStatistics
     from robustbench_gnl.store import Store
 
 
-def stored_evidence(store: Store, run: Run) -> tuple[Evidence, tuple[str, ...]]:
+def stored_outcomes(store: Store, run: Run) -> tuple[Outcomes, tuple[str, ...]]:
     """What a run's pieces show, and the keys of its images."""
-    from robustbench_gnl.statistics import evidence_of
+    from robustbench_gnl.statistics import outcomes_of
 
     with store.at_one_moment():
-        evidence = evidence_of(store.pieces(run.id), run.protocol.n_images)
-        return evidence, store.image_set(run.protocol.image_set).keys
+        outcomes = outcomes_of(store.pieces(run.id), run.protocol.n_images)
+        return outcomes, store.image_set(run.protocol.image_set).keys
 
 
 def details_of(
@@ -29,21 +29,21 @@ def details_of(
     reference: Reference,
     *,
     level: float | None = None,
-    read: tuple[Evidence, tuple[str, ...]] | None = None,
-) -> Details:
+    read: tuple[Outcomes, tuple[str, ...]] | None = None,
+) -> RunStatistics:
     """All that is known of a run, its intervals from kept replicates where there are any.
 
     Args:
-        read: What `stored_evidence` gave at the moment at which the run was read.
+        read: What `stored_outcomes` gave at the moment at which the run was read.
     """
-    from robustbench_gnl.statistics import LEVEL, run_details
+    from robustbench_gnl.statistics import LEVEL, run_statistics
 
-    evidence, keys = read or stored_evidence(store, run)
-    return run_details(
-        evidence,
+    outcomes, keys = read or stored_outcomes(store, run)
+    return run_statistics(
+        outcomes,
         keys,
         reference.for_protocol(run.protocol),
-        replicates=replicates_of(store, run, db, evidence=evidence) if run.cells else None,
+        replicates=replicates_of(store, run, db, outcomes=outcomes) if run.cells else None,
         level=LEVEL if level is None else level,
         n_classes=run.model.n_classes,
     )

@@ -40,7 +40,7 @@ def error_boundary() -> Iterator[None]:
     try:
         yield
     except GnlbenchError as error:
-        _fail(str(error), error.exit_code)
+        _fail(error.message, error.exit_code)
     except CorruptionError as error:
         _fail(str(error), UsageError.exit_code)
     except (KeyboardInterrupt, typer.Abort):

@@ -18,7 +18,7 @@ from robustbench_gnl.records import CLOCK_WHEN_BEGUN
 
 if TYPE_CHECKING:
     from robustbench_gnl.records import Condition, Run
-    from robustbench_gnl.statistics import Evidence
+    from robustbench_gnl.statistics import Outcomes
     from robustbench_gnl.store import Store
 
 GIVEN_HELP = "Id, start of one, tag, model, or a file of `gnlbench runs export`."
@@ -29,9 +29,9 @@ class GivenRun:
     """A run and what its pieces show."""
 
     run: Run
-    evidence: Evidence
+    outcomes: Outcomes
     keys: tuple[str, ...]
-    """The image keys, in the order of the evidence's images."""
+    """The image keys, in the order of the outcomes's images."""
     contents: Mapping[tuple[int, Condition], Contents]
     """What each piece was read from, by block and condition."""
 
@@ -85,7 +85,7 @@ def newest_run_id(db: str) -> str:
 
 
 def _from_store(store: Store, selector: str) -> GivenRun:
-    from robustbench_gnl.statistics import evidence_of
+    from robustbench_gnl.statistics import outcomes_of
 
     ids = store.named(selector)
     run = store.run(ids[0])
@@ -95,13 +95,13 @@ def _from_store(store: Store, selector: str) -> GivenRun:
             f"Note: {selector!r} names {len(ids)} runs; taken is the newest, {run.id} "
             f"(checkpoint {run.model.checkpoint_sha256[:8]}), not {ids[1]}{more}"
         )
-    evidence = evidence_of(store.pieces(run.id), run.protocol.n_images)
+    outcomes = outcomes_of(store.pieces(run.id), run.protocol.n_images)
     keys = store.image_set(run.protocol.image_set).keys
-    return GivenRun(run, evidence, keys, store.stored_pieces(run.id))
+    return GivenRun(run, outcomes, keys, store.stored_pieces(run.id))
 
 
 def _from_file(path: Path) -> GivenRun:
-    from robustbench_gnl.statistics import evidence_of
+    from robustbench_gnl.statistics import outcomes_of
 
     with ExitStack() as stack:
         stored = list(read_runs(path, stack))
@@ -112,9 +112,9 @@ def _from_file(path: Path) -> GivenRun:
             path=path,
         )
     (one,) = stored
-    evidence = evidence_of(one.pieces, one.protocol.n_images)
+    outcomes = outcomes_of(one.pieces, one.protocol.n_images)
     contents = pieces_contents(one.pieces, one.protocol.source)
-    return GivenRun(one.run, evidence, one.image_set.keys, contents)
+    return GivenRun(one.run, outcomes, one.image_set.keys, contents)
 
 
 def names_of(runs: Sequence[Run]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from robustbench_gnl.errors import as_options
 from robustbench_gnl.text import printable
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def print_json(document: Any) -> None:
 
 def say(message: str) -> None:
     """A message of one line to the user: never to stdout, which is for data."""
-    typer.echo(printable(message), err=True)
+    typer.echo(printable(as_options(message)), err=True)
 
 
 def no_runs_in(store: Store) -> str:

@@ -10,7 +10,7 @@ from robustbench_gnl.errors import StoreError
 
 if TYPE_CHECKING:
     from robustbench_gnl.records import Run
-    from robustbench_gnl.statistics import Evidence, Replicates
+    from robustbench_gnl.statistics import Outcomes, Replicates
     from robustbench_gnl.store import Store
 
 KEPT_AT_ONCE = 32
@@ -47,7 +47,7 @@ def replicates_of(
     run: Run,
     db: str,
     *,
-    evidence: Evidence | None = None,
+    outcomes: Outcomes | None = None,
     n_resamples: int | None = None,
     seed: int | None = None,
 ) -> Replicates:
@@ -56,11 +56,11 @@ def replicates_of(
     Args:
         store: Open for reading.
         db: What names the store: computed replicates are kept there, if it can be written.
-        evidence: The run's, where it was read already; else it is read when it is needed.
+        outcomes: The run's, where it was read already; else it is read when it is needed.
     """
     found = _kept(store, run, n_resamples=n_resamples, seed=seed)
     if found is None:
-        found = _computed(store, run, evidence, n_resamples=n_resamples, seed=seed)
+        found = _computed(store, run, outcomes, n_resamples=n_resamples, seed=seed)
         _keep(db, [(run, found)])
     return found
 
@@ -81,17 +81,17 @@ def _kept(
 def _computed(
     store: Store,
     run: Run,
-    evidence: Evidence | None = None,
+    outcomes: Outcomes | None = None,
     *,
     n_resamples: int | None,
     seed: int | None,
 ) -> Replicates:
-    from robustbench_gnl.statistics import N_RESAMPLES, SEED, bootstrap, evidence_of
+    from robustbench_gnl.statistics import N_RESAMPLES, SEED, bootstrap, outcomes_of
 
-    if evidence is None:
-        evidence = evidence_of(store.pieces(run.id), run.protocol.n_images)
+    if outcomes is None:
+        outcomes = outcomes_of(store.pieces(run.id), run.protocol.n_images)
     return bootstrap(
-        evidence.only(run.cells),  # Another process may have added cells since the run was read.
+        outcomes.only(run.cells),  # Another process may have added cells since the run was read.
         n_resamples=N_RESAMPLES if n_resamples is None else n_resamples,
         seed=SEED if seed is None else seed,
     )

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import errno
-import os
-import re
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from robustbench_gnl import files
 from robustbench_gnl.errors import DataError, GnlbenchError, StoreError, UsageError
-from robustbench_gnl.files import open_to_append, open_to_read, read_bounded, replace_file
+from robustbench_gnl.files import open_to_append, open_to_read, read_bounded
 
 if TYPE_CHECKING:
     from robustbench_gnl.store import StoredRun
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 DISK_FAILS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
-_STREAM = re.compile(r"/dev/(stdout|stderr|fd/[0-9]+)|/proc/self/fd/[0-9]+")
 
 
 def read_runs(path: Path, stack: ExitStack) -> Iterator[StoredRun]:
@@ -74,10 +71,7 @@ def write_whole(
     make_folder: bool = True,
     failure: type[GnlbenchError] = UsageError,
 ) -> None:
-    """All of the file or nothing: a reader never sees half of it.
-
-    A link stays, and what it leads to is written, with the permissions that it had. A pipe or a
-    device is written as it is.
+    """Write a file that an option names, as `files.write_whole` does.
 
     Args:
         content: Text is written as UTF-8.
@@ -91,19 +85,11 @@ def write_whole(
     """
     try:
         data = content.encode() if isinstance(content, str) else content
-        mode = _mode_of(path)
-        if mode is not None and stat.S_ISDIR(mode):
-            raise failure(f"{path} is a folder: expected a file; name one with {option}", path=path)
-        if _STREAM.fullmatch(str(path)) or (mode is not None and not stat.S_ISREG(mode)):
-            with open_to_append(path) as file:  # a shell's `>>` may have put something there
-                file.write(data)
-            return
-        target = Path(os.path.realpath(path))
-        if mode is not None and not os.access(target, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        if make_folder:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(target, data, mode)
+        files.write_whole(path, data, make_folder=make_folder)
+    except IsADirectoryError as error:
+        raise failure(
+            f"{path} is a folder: expected a file; name one with {option}", path=path
+        ) from error
     except (OSError, ValueError) as error:
         raise _cannot_write(path, error, f"name another file with {option}", failure) from error
 
@@ -133,15 +119,3 @@ def _cannot_write(
     return failure(
         f"{path} cannot be written: {reason}" + (f"; {next_step}" if next_step else ""), path=path
     )
-
-
-def _mode_of(path: Path) -> int | None:
-    """What the path leads to, links followed; None where nothing is there yet.
-
-    Raises:
-        OSError: The links lead in a circle, or a folder cannot be searched.
-    """
-    try:
-        return path.stat().st_mode
-    except FileNotFoundError:
-        return None

@@ -101,7 +101,9 @@ def describe_source(source: Source) -> str:
 
 def say_estimate(session: Session) -> None:
     """What an entered session would do, on stderr."""
-    estimate = session.estimate()
+    from robustbench_gnl.evaluation.estimate import estimate_of
+
+    estimate = estimate_of(session)
     say(
         f"Images: {estimate.n_images:,} in {counted(estimate.n_blocks, 'block')}; "
         f"conditions: {len(session.conditions)} ({_first_three(session.conditions)}, ...)"

@@ -223,7 +223,7 @@ def _tested(
 ) -> GateReport:
     """The rules tested on the run and its baseline."""
     from robustbench_gnl.reports.gate import GateReport
-    from robustbench_gnl.statistics import cells_of, check_comparable, judge, parse_rules
+    from robustbench_gnl.statistics import cells_of, check_comparable, parse_rules, verdicts_of
     from robustbench_gnl.statistics.rules import no_baseline
 
     rules = parse_rules(fail_on)
@@ -246,21 +246,21 @@ def _tested(
             + ("both" if evaluates else "neither")
         )
     base = None if baseline is None else given_runs([baseline], db)[0]
-    base_cells = None if base is None else base.evidence.conditions
+    base_cells = None if base is None else base.outcomes.conditions
     tested = partial(
-        judge, alpha=alpha, strict=strict, common_cells=common_cells,
+        verdicts_of, alpha=alpha, strict=strict, common_cells=common_cells,
     )  # fmt: skip
     if run is None:
         # What can never be tested is told before the work.
         if base is not None and changes:
             tested(
-                changes, base.evidence, base.evidence, block_size=base.run.block_size,
+                changes, base.outcomes, base.outcomes, block_size=base.run.block_size,
                 reference=divisor.for_protocol(base.run.protocol),
             )  # fmt: skip
 
         def has_cells(conditions: Sequence[Condition]) -> None:
             for rule in rules:
-                cells_of(rule, base_cells, conditions, common_cells)
+                cells_of(rule, divisor.suite, base_cells, conditions, common_cells)
 
         run = _evaluate(context, options, db, base, has_cells)
     (candidate,) = given_runs([run], db)
@@ -270,7 +270,7 @@ def _tested(
     else:
         name, baseline_name = names_of([candidate.run, base.run])
         check_comparable([(baseline_name, base.run), (name, candidate.run)])
-    evidence = None if base is None else base.evidence
+    outcomes = None if base is None else base.outcomes
     divisor = divisor.for_protocol(candidate.run.protocol)
     report = GateReport(
         name=name,
@@ -278,7 +278,7 @@ def _tested(
         baseline_name=baseline_name,
         baseline=None if base is None else base.run,
         verdicts=tested(
-            rules, evidence, candidate.evidence, block_size=block_size, reference=divisor
+            rules, outcomes, candidate.outcomes, block_size=block_size, reference=divisor
         ),
         alpha=alpha,
         strict=strict,
@@ -330,11 +330,12 @@ def _check_no_guess(report: GateReport) -> None:
 
 def _left_out(rules: Sequence[Rule], one: GivenRun, other: GivenRun) -> tuple[str, ...]:
     """Cells that a rule looks at in both runs, or that one run has, and that not both have."""
-    from robustbench_gnl.statistics.rules import KINDS
+    from robustbench_gnl.suites import get_suite
 
-    has = set(one.evidence.conditions), set(other.evidence.conditions)
-    narrowed = [rule for rule in rules if rule.field in KINDS and not rule.is_limit]
-    named = {cell for rule in narrowed for cell in rule.selection or ()}
+    has = set(one.outcomes.conditions), set(other.outcomes.conditions)
+    narrowed = [rule for rule in rules if rule.can_be_narrowed]
+    suite = get_suite(one.run.protocol.suite)
+    named = {cell for rule in narrowed for cell in rule.selection(suite) or ()}
     return tuple(map(str, sorted((has[0] | has[1] | named) - (has[0] & has[1]))))
 
 
@@ -402,5 +403,5 @@ def _check_same_files(session: Session, baseline: GivenRun) -> None:
 def _answer_alike(one: GivenRun, other: GivenRun) -> bool:
     from robustbench_gnl.statistics import common_cells
 
-    cells = common_cells(one.evidence, other.evidence)
-    return bool((one.evidence.only(cells).wrong == other.evidence.only(cells).wrong).all())
+    cells = common_cells(one.outcomes, other.outcomes)
+    return bool((one.outcomes.only(cells).wrong == other.outcomes.only(cells).wrong).all())

@@ -50,7 +50,7 @@ def compare(
         render_comparison,
     )
     from robustbench_gnl.statistics.comparison import check_comparable
-    from robustbench_gnl.statistics.comparison import compare as compare_evidence
+    from robustbench_gnl.statistics.comparison import compare as compare_outcomes
 
     if len(runs) < 2:
         raise UsageError("expected a baseline and at least one run to compare with it, got one")
@@ -68,7 +68,7 @@ def compare(
             Compared(
                 name,
                 one.run,
-                compare_evidence(baseline.evidence, one.evidence, divisor, level=level),
+                compare_outcomes(baseline.outcomes, one.outcomes, divisor, level=level),
             )
             for name, one in zip(names[1:], candidates, strict=True)
         ),

@@ -17,7 +17,7 @@ from robustbench_gnl.cli._options import (
 from robustbench_gnl.cli._output import print_parts, print_text
 from robustbench_gnl.cli._request import DataRequest, ModelRequest
 from robustbench_gnl.cli.evaluate import print_runs
-from robustbench_gnl.reference import load_alexnet
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.text import printable
 
 BATCH_SIZE = 10  # two batches a condition: one for each of two processors
@@ -47,7 +47,7 @@ def demo(
         [ModelRequest(name=None)], DataRequest(data="sample"), settings, db
     ) as session:
         runs = evaluate_and_tell(session, db)
-    print_runs(runs, format, db, load_alexnet())
+    print_runs(runs, format, db, default_reference())
     if format is not Format.table:
         return
     from robustbench_gnl.reports import board_tables, boards

@@ -24,8 +24,8 @@ from robustbench_gnl.cli._output import print_json, print_parts, print_text
 from robustbench_gnl.cli._reference import chosen_reference
 
 if TYPE_CHECKING:
+    from robustbench_gnl.metrics.reference import Reference
     from robustbench_gnl.records import Run
-    from robustbench_gnl.reference import Reference
 
 HELP = (
     "Evaluate models on the 15 corruptions at 5 severities, and store every result.\n\n"

@@ -36,13 +36,13 @@ def explain(
     format: FormatOption = Format.table,
 ) -> None:
     from robustbench_gnl.reports.explain import explain_parts, render_explanations
-    from robustbench_gnl.statistics import run_details
+    from robustbench_gnl.statistics import run_statistics
 
     divisor = chosen_reference(reference)
     (given,) = given_runs([run], db)
     divisor = divisor.for_protocol(given.run.protocol)
-    details = run_details(
-        given.evidence, given.keys, divisor, level=level, n_classes=given.run.model.n_classes
+    details = run_statistics(
+        given.outcomes, given.keys, divisor, level=level, n_classes=given.run.model.n_classes
     )
     if format is Format.table:
         print_parts(lambda _: explain_parts(given.run, divisor, details))

@@ -72,7 +72,7 @@ def leaderboard(
     level: LevelOption = DEFAULT_LEVEL,
     reference: ReferenceOption = None,
 ) -> None:
-    from robustbench_gnl.reference import load_published
+    from robustbench_gnl.metrics.reference import load_published
     from robustbench_gnl.reports import boards, limited, render_boards, select_protocol
     from robustbench_gnl.reports.board_tables import check_columns
     from robustbench_gnl.reports.leaderboard import check_sort

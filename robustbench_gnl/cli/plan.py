@@ -122,19 +122,19 @@ def plan(
     check_comparable([(name, one.run) for name, one in zip(names, found, strict=True)])
     divisor = divisor.for_protocol(found[0].run.protocol)
     narrowed = [
-        one.evidence.only(
-            cell for cell in one.evidence.conditions if cell.is_clean or cell in chosen
+        one.outcomes.only(
+            cell for cell in one.outcomes.conditions if cell.is_clean or cell in chosen
         )
         for one in found
     ]
     if corruptions != ALL or severities != ALL_SEVERITIES:
-        for name, evidence in zip(names, narrowed, strict=True):
-            _check_has(name, evidence.conditions, chosen if corruptions != ALL else ())
+        for name, outcomes in zip(names, narrowed, strict=True):
+            _check_has(name, outcomes.conditions, chosen if corruptions != ALL else ())
     other = narrowed[1] if against is not None else None
     spread = spread_of(narrowed[0], other, correlation)
     settings = {"alpha": alpha, "power": power}
     planned = found[0].run
-    n_cells = spread.evidence.n_cells
+    n_cells = spread.outcomes.n_cells
     pace = seconds_of(planned) / (planned.protocol.n_images * max(1, len(planned.cells)))
     in_time = None if minutes is None else images_in_time(60 * minutes, n_cells * pace)
     chosen_sizes = [*(images or ()), *(() if in_time is None else (in_time,))]

@@ -95,7 +95,7 @@ def show_run(
     level: LevelOption = DEFAULT_LEVEL,
     ci: IntervalsOption = True,
 ) -> None:
-    from robustbench_gnl.cli._details import details_of, stored_evidence
+    from robustbench_gnl.cli._details import details_of, stored_outcomes
     from robustbench_gnl.reports import render_run, run_document, run_table
     from robustbench_gnl.reports.run_facts import fact_lines, run_facts
     from robustbench_gnl.store import open_store
@@ -105,7 +105,7 @@ def show_run(
         with store.at_one_moment():  # Another process may be writing or deleting it.
             found = store.resolve(run)
             n_pieces = len(store.stored_pieces(found.id))
-            read = stored_evidence(store, found)
+            read = stored_outcomes(store, found)
         details = details_of(store, found, db, divisor, level=level, read=read)
     if format is Format.json:
         print_json({**run_document(found, divisor, details), **run_facts(found, n_pieces)})

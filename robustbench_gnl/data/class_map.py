@@ -28,7 +28,7 @@ class ClassMap:
     """Pairs of a name and a class, as a file lists them; which column is which shows when they
     meet the folders.
 
-    A class is an index, or a WordNet id that stands for its index among ImageNet's 1,000 classes.
+    A class is an index, or a WordNet id that stands for its index among ImageNet's classes.
     """
 
     path: Path

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-import corruptions
 from robustbench_gnl.data.listing import is_folder, is_image_name, subfolders
+from robustbench_gnl.suites import DEFAULT_SUITE
 
 MOST_ENTRIES = 2000  # looked at in one folder
 
@@ -48,7 +48,7 @@ def look_into(folder: Path) -> Content:
 def corruption_named(folder: str) -> str | None:
     """The corruption that a folder is named for, in whatever letters: `FOG`, `Glass-Blur`."""
     name = re.sub(r"[\s-]", "_", folder.lower())
-    return name if name in corruptions.names("all") else None
+    return name if name in DEFAULT_SUITE.all_corruptions else None
 
 
 def corruption_folders(root: Path, folders: Sequence[str]) -> dict[str, Path]:
@@ -56,7 +56,7 @@ def corruption_folders(root: Path, folders: Sequence[str]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     places = [(root, folders)]
     for group in folders:
-        if group.lower() in corruptions.GROUPS:
+        if group.lower() in DEFAULT_SUITE.selections:
             places.append((root / group, subfolders(root / group)))
     for place, names in places:
         for folder in names:

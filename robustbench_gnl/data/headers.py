@@ -12,10 +12,12 @@ from statistics import median
 
 from PIL import Image, JpegImagePlugin
 
-from robustbench_gnl.data.pixels import CROP, RELEASE_JPEG_QUALITY, formats_here, open_regular
+from robustbench_gnl.data.pixels import RELEASE_JPEG_QUALITY, formats_here, open_regular
 from robustbench_gnl.errors import DataError
+from robustbench_gnl.suites import DEFAULT_SUITE
 
 SAMPLED_HEADERS = 32
+CROP = DEFAULT_SUITE.input.crop
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def _is_release_jpeg(image: Image.Image) -> bool:
 def _release_tables() -> dict[int, list[int]]:
     """The quantisation tables that libjpeg writes at the quality of the release."""
     content = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(content, "JPEG", quality=RELEASE_JPEG_QUALITY)
+    Image.new("RGB", (8, 8)).save(content, "JPEG", quality=RELEASE_JPEG_QUALITY or 0)
     with Image.open(content) as image:
         assert isinstance(image, JpegImagePlugin.JpegImageFile)
         return image.quantization
@@ -64,8 +66,7 @@ def notes_on_clean_images(
     """What a few headers say about class folders: corrupted already, or too small.
 
     Half of a sample decides. ImageNet's validation set itself has about 7 % of its images below
-    224 pixels, which the release enlarged as it did all others below 256; data sets of small
-    images have nothing else.
+    the size of the crop, which the release enlarged; data sets of small images have nothing else.
 
     Args:
         insisted: The user said that these are clean images.

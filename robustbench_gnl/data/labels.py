@@ -12,11 +12,11 @@ from pathlib import Path
 
 from robustbench_gnl.data.class_map import ClassMap
 from robustbench_gnl.data.listing import image_files, is_unicode, subfolders
-from robustbench_gnl.errors import DataError, ModelError
+from robustbench_gnl.errors import DataError, ModelError, option
 from robustbench_gnl.records import IMAGENET
-from robustbench_gnl.resources import data_folder
+from robustbench_gnl.suites import DEFAULT_SUITE, Suite
 
-MAP_HINT = "or say which folder is which class with --class-map FILE"
+MAP_HINT = f"or say which folder is which class with {option('class_map', 'FILE')}"
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,8 @@ class Labels:
 
 @cache
 def imagenet_labels() -> dict[str, int]:
-    """WordNet id to class index (0 to 999), the order every ImageNet classifier uses."""
-    lines = (data_folder() / "imagenet_wnids.txt").read_text().split()
-    return {wnid: index for index, wnid in enumerate(lines)}
+    """WordNet id to class index, the order every ImageNet classifier uses."""
+    return {wnid: index for index, wnid in enumerate(DEFAULT_SUITE.labels.classes)}
 
 
 def labels_of_folders(
@@ -45,8 +44,8 @@ def labels_of_folders(
 ) -> Labels:
     """The labels of class folders, for a model of `n_classes` outputs.
 
-    ImageNet's WordNet ids keep their index among the 1,000 whichever folders are missing, and
-    folders named 0 to n - 1 are their own index. Other folders are numbered as timm's training
+    ImageNet's WordNet ids keep their index whichever folders are missing, and folders named
+    0 to n - 1 are their own index. Other folders are numbered as timm's training
     numbers them (natural order, upper and lower case alike), which is only safe when the model
     was trained on just these.
 
@@ -73,6 +72,26 @@ def labels_of_folders(
     if shifted or len(folders) != n_classes:
         raise _other_classes(folders, n_classes)
     return _in_natural_order(folders)
+
+
+def labels_of_suite(folders: Sequence[str], n_classes: int, suite: Suite) -> Labels:
+    """The labels of the class folders of a suite that has images of its own: WordNet ids, or class
+    indices where the suite says so.
+
+    Raises:
+        ModelError: The model does not tell the suite's classes apart.
+    """
+    space = suite.labels
+    if n_classes != space.n_classes:
+        raise ModelError(
+            f"{suite.title} has labels of ImageNet's {space.n_classes:,} classes, but the model "
+            f"has {n_classes} outputs; use a model of these classes",
+            n_classes=n_classes,
+        )
+    if suite.layout is not None and suite.layout.folders_are_indices:
+        return Labels(space.name, {folder: int(folder) for folder in folders})
+    known = imagenet_labels()
+    return Labels(space.name, {folder: known[folder] for folder in folders})
 
 
 def _numbered(folders: Sequence[str], n_classes: int) -> Labels | None:
@@ -119,7 +138,8 @@ def _in_natural_order(folders: Sequence[str]) -> Labels:
         by_folder,
         "the class folders are numbered as timm's training numbers them (natural order, upper and "
         f"lower case alike): class {index} is {ordered[index]!r}; in plain order, as torchvision's "
-        f"ImageFolder sorts, it would be {plain[index]!r}. --class-map FILE says otherwise",
+        f"ImageFolder sorts, it would be {plain[index]!r}. {option('class_map', 'FILE')} says "
+        f"otherwise",
     )
 
 

@@ -3,27 +3,28 @@
 `gnlbench-manifest.json` at the root of the tree:
 {"manifest_version": 1, "engine": ..., "engine_version": ..., "seed": ..., "jpeg_quality": ...,
 "images": ..., "clean_images": {image key: sha256 of the clean file, ...}}
+
+The last two were added later: trees without them are complete.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 from robustbench_gnl.errors import DataError
 from robustbench_gnl.files import read_regular, replace_file
-from robustbench_gnl.records import SHA256
+from robustbench_gnl.records import SHA256, added_later
+from robustbench_gnl.serialization import NEWER, decode, encode, unknown_keys
+from robustbench_gnl.text import quoted
 
 MANIFEST_NAME = "gnlbench-manifest.json"
 MANIFEST_VERSION = 1
 LARGEST_MANIFEST = 2**28
 """Bytes: the digests of two million images."""
 LONGEST_TEXT = 200
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,9 @@ class Manifest:
     engine_version: str
     seed: int
     jpeg_quality: int | None
-    images: str | None = None
+    images: str | None = added_later(None)
     """Fingerprint of the keys of its images, so that the same ones complete it."""
-    clean_images: Mapping[str, str] | None = None
+    clean_images: Mapping[str, str] | None = added_later(None)
     """Image key to the sha256 of the clean file it was made from; None in older trees."""
 
 
@@ -49,36 +50,40 @@ def read_manifest(root: Path) -> Manifest | None:
     path = root / MANIFEST_NAME
     try:
         content = json.loads(read_regular(path, LARGEST_MANIFEST).decode("utf-8"))
-        version = _typed(content, "manifest_version", int)
+        version = content.pop("manifest_version")
+        if type(version) is not int:  # True is 1 to Python.
+            raise TypeError(f"its manifest_version is {quoted(version)}, not of type int")
         if version != MANIFEST_VERSION:
             raise DataError(
                 f"{path} has version {version}, expected {MANIFEST_VERSION}; "
                 "a newer gnlbench wrote it: upgrade this one",
                 path=path,
             )
-        return _manifest(content)
+        unknown = unknown_keys(Manifest, content)
+        if unknown:  # They may say how the images were made, so they are not passed over.
+            raise DataError(
+                f"{path} has entries that this gnlbench does not know "
+                f"({', '.join(unknown)[:200]}); {NEWER}",
+                path=path,
+            )
+        manifest = decode(Manifest, content, "the manifest", error=_Malformed)
+        _check(manifest)
+        return manifest
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, MemoryError) as error:
+    except (
+        *(OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError),
+        _Malformed,
+    ) as error:
         raise _not_a_manifest(path, getattr(error, "strerror", None) or error) from error
 
 
-def _manifest(content: Mapping[str, Any]) -> Manifest:
-    """Raises KeyError, TypeError and ValueError for what gnlbench never writes."""
-    manifest = Manifest(
-        engine=_typed(content, "engine", str),
-        engine_version=_typed(content, "engine_version", str),
-        seed=_typed(content, "seed", int),
-        jpeg_quality=None
-        if content["jpeg_quality"] is None
-        else _typed(content, "jpeg_quality", int),
-        images=None if content.get("images") is None else _typed(content, "images", str),
-        clean_images=None
-        if content.get("clean_images") is None
-        else _typed(content, "clean_images", dict),
-    )
-    if not -(2**63) <= manifest.seed < 2**63:
-        raise ValueError("its seed does not fit into 64 bits")
+class _Malformed(DataError):
+    """An entry is missing or of another type; `read_manifest` says of which file."""
+
+
+def _check(manifest: Manifest) -> None:
+    """Raises ValueError for what gnlbench never writes."""
     if manifest.jpeg_quality is not None and not 1 <= manifest.jpeg_quality <= 100:
         raise ValueError(f"its jpeg_quality is {manifest.jpeg_quality}, not 1 to 100")
     for name in ("engine", "engine_version"):
@@ -90,15 +95,6 @@ def _manifest(content: Mapping[str, Any]) -> Manifest:
     for key, digest in (manifest.clean_images or {}).items():
         if not (isinstance(digest, str) and SHA256.fullmatch(digest)):
             raise ValueError(f"the digest of {key[:80]!r} is not a sha256")
-    return manifest
-
-
-def _typed(content: Mapping[str, Any], name: str, kind: type[T]) -> T:
-    """The entry, whose type must be this one exactly: True is no number."""
-    value = content[name]
-    if type(value) is not kind:
-        raise TypeError(f"its {name} is {str(value)[:80]!r}, not of type {kind.__name__}")
-    return value
 
 
 def _not_a_manifest(path: Path, reason: object) -> DataError:
@@ -115,6 +111,5 @@ def write_manifest(root: Path, manifest: Manifest) -> None:
     Raises:
         OSError: The folder cannot be written.
     """
-    stated = {name: value for name, value in asdict(manifest).items() if value is not None}
-    content = {"manifest_version": MANIFEST_VERSION, "jpeg_quality": None, **stated}
+    content = {"manifest_version": MANIFEST_VERSION, **encode(manifest)}
     replace_file(root / MANIFEST_NAME, (json.dumps(content, indent=2) + "\n").encode())

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import corruptions
 from robustbench_gnl.data.class_map import ClassMap
 from robustbench_gnl.data.digests import check_clean_images
 from robustbench_gnl.data.folders import corruption_folders, has_image
@@ -15,17 +14,21 @@ from robustbench_gnl.data.headers import notes_on_clean_images, refuse_small_mad
 from robustbench_gnl.data.labels import class_folders, imagenet_labels
 from robustbench_gnl.data.listing import list_images, subfolders
 from robustbench_gnl.data.manifest import read_manifest
-from robustbench_gnl.data.other_data import notes_on_classes, refuse_part_of_a_tree
+from robustbench_gnl.data.other_data import refuse_part_of_a_tree
+from robustbench_gnl.data.own_images import open_own_images, recognised_suite
 from robustbench_gnl.data.pixels import Recipe
 from robustbench_gnl.data.recognition import find_tree_or_classes
 from robustbench_gnl.data.sources import Source
-from robustbench_gnl.errors import DataError, UsageError
+from robustbench_gnl.errors import DataError, UsageError, option
+from robustbench_gnl.metrics.reference import known_image_sets
 from robustbench_gnl.records import Condition, ImageSet
-from robustbench_gnl.reference import known_image_sets
+from robustbench_gnl.suites import DEFAULT_SUITE, Suite, get_suite
 
 SOURCE_KINDS = ("released", "generated")
-INSIST_ON_CLEAN = "; to take them as clean images nevertheless use --source generated"
-INSIST_ON_CLASSES = "; if these are class folders of clean images, use --source generated"
+INSIST_ON_CLEAN = f"; to take them as clean images nevertheless use {option('source', 'generated')}"
+INSIST_ON_CLASSES = (
+    f"; if these are class folders of clean images, use {option('source', 'generated')}"
+)
 
 
 def open_source(
@@ -35,6 +38,7 @@ def open_source(
     clean_root: Path | str | None = None,
     recipe: Recipe | None = None,
     class_map: ClassMap | None = None,
+    suite: str | None = None,
 ) -> Source:
     """Detect what a folder holds, and describe it.
 
@@ -48,10 +52,12 @@ def open_source(
         clean_root: Class folders of the clean images beside an ImageNet-C tree.
         recipe: How to corrupt clean images on the fly.
         class_map: Which class folder is which class; see `read_class_map`.
+        suite: The benchmark that it is, as `robustbench_gnl.suites` names it, instead of what is
+            detected: class folders may be clean images, or those of a suite that has its own.
 
     Raises:
-        UsageError: The kind is unknown, clean images were given twice, or an argument is of
-            another type.
+        UsageError: The kind or the suite is unknown, clean images were given twice, or an argument
+            is of another type.
         DataError: The folder is missing, empty, or neither of the two; it is a part of a tree,
             or another data set.
     """
@@ -62,6 +68,9 @@ def open_source(
     for name, value, type_ in (("recipe", recipe, Recipe), ("class_map", class_map, ClassMap)):
         if value is not None and not isinstance(value, type_):
             raise UsageError(f"expected a {type_.__name__} as {name}, got {value!r}")
+    named = None if suite is None else get_suite(suite)
+    if named is not None and named.layout is not None:
+        return _own_images(root, named, kind, clean_root, class_map)
     # A tree that gnlbench made is generated as well.
     takes_trees = kind != "generated" or _made_by_gnlbench(root)
     root, notes = find_tree_or_classes(root, tree=takes_trees, classes=kind != "released")
@@ -70,14 +79,48 @@ def open_source(
         source = _made_tree(root, found, class_map)
         source = replace(source, notes=notes + source.notes)
         return source if clean_root is None else _with_clean(source, clean_root, kind is not None)
-    source = _clean_tree(
-        root, recipe or Recipe(), class_map, insisted=kind is not None, only_clean=False
-    )
+    insisted = kind is not None or named is not None
+    if not insisted:
+        refuse_part_of_a_tree(root, INSIST_ON_CLEAN)
+    listed = _list_classes(root, class_map)
+    # Before their size is looked at: the images of ImageNet-R, for one, may be small.
+    own = None if insisted or class_map or clean_root else recognised_suite(*listed)
+    if own is not None:
+        note = (
+            f"{root} is {own.title} by the names of its files, evaluated as it is; to corrupt its "
+            f"images instead use {option('source', 'generated')}"
+        )
+        return open_own_images(root, own, (*notes, note))
+    source = _clean_tree(root, listed, recipe or Recipe(), class_map, insisted=insisted)
     if clean_root is not None and clean_root.resolve() != root.resolve():
         raise UsageError(
-            f"{root} holds clean images already; --clean-data goes beside an ImageNet-C tree only"
+            f"{root} holds clean images already; {option('clean_data')} goes beside an "
+            f"ImageNet-C tree only"
         )
     return replace(source, notes=notes + source.notes)
+
+
+def _own_images(
+    root: Path,
+    suite: Suite,
+    kind: str | None,
+    clean_root: Path | None,
+    class_map: ClassMap | None,
+) -> Source:
+    """The images of a suite that was asked for by name.
+
+    Raises:
+        UsageError: What was given beside it makes no sense for such a suite.
+        DataError: The folder holds something else.
+    """
+    others = {"a kind of source": kind, "clean images": clean_root, "a class map": class_map}
+    given = [what for what, value in others.items() if value is not None]
+    if given:
+        raise UsageError(
+            f"{suite.title} has images and labels of its own; leave out {' and '.join(given)}"
+        )
+    root, notes = find_tree_or_classes(root, tree=False)
+    return open_own_images(root, suite, notes)
 
 
 def _as_path(name: str, value: object) -> Path:
@@ -98,7 +141,10 @@ def open_clean(root: Path, *, recipe: Recipe | None = None, insisted: bool = Fal
         DataError: The folder is missing, empty, or holds something else.
     """
     root, notes = find_tree_or_classes(root, tree=False)
-    source = _clean_tree(root, recipe or Recipe(), None, insisted=insisted)
+    if not insisted:
+        refuse_part_of_a_tree(root, INSIST_ON_CLEAN, only_clean=True)
+    listed = _list_classes(root, None)
+    source = _clean_tree(root, listed, recipe or Recipe(), None, insisted=insisted)
     return replace(source, notes=notes + source.notes)
 
 
@@ -106,19 +152,25 @@ def _made_by_gnlbench(root: Path) -> bool:
     return os.path.isdir(root) and read_manifest(root) is not None
 
 
+def _list_classes(root: Path, class_map: ClassMap | None) -> _Listed:
+    folders = class_folders(root, class_map)
+    return folders, list_images(root, folders)
+
+
+_Listed = tuple[list[str], dict[str, str]]
+"""Class folders, and image key to the path below their root."""
+
+
 def _clean_tree(
     root: Path,
+    listed: _Listed,
     recipe: Recipe,
     class_map: ClassMap | None,
     *,
     insisted: bool,
     insist: str = INSIST_ON_CLEAN,
-    only_clean: bool = True,
 ) -> Source:
-    if not insisted:
-        refuse_part_of_a_tree(root, insist, only_clean=only_clean)
-    folders = class_folders(root, class_map)
-    files = list_images(root, folders)
+    folders, files = listed
     paths = [root / file for file in files.values()]
     return Source(
         kind="generated",
@@ -128,15 +180,14 @@ def _clean_tree(
         clean_tree=root,
         recipe=recipe,
         class_map=class_map,
-        notes=notes_on_classes(root, files)
-        + notes_on_clean_images(root, paths, insisted=insisted, insist=insist),
+        notes=notes_on_clean_images(root, paths, insisted=insisted, insist=insist),
     )
 
 
 def _made_tree(root: Path, found: Mapping[str, Path], class_map: ClassMap | None) -> Source:
     trees = {}
     for name, folder in found.items():
-        for severity in corruptions.SEVERITIES:
+        for severity in DEFAULT_SUITE.severities:
             if os.path.isdir(folder / str(severity)):  # no permission is no data
                 trees[Condition(name, severity)] = folder / str(severity)
     if not trees:
@@ -179,10 +230,11 @@ def _released_kind(folders: Sequence[str], files: Mapping[str, str]) -> str:
 def _with_clean(source: Source, clean_root: Path, insisted: bool) -> Source:
     root, notes = find_tree_or_classes(clean_root, tree=False)
     kind = "released" if source.manifest is None else "generated"
-    clean = _clean_tree(
-        root, Recipe(), source.class_map, insisted=insisted,
-        insist=f"; to take them as clean images nevertheless use --source {kind}",
-    )  # fmt: skip
+    insist = f"; to take them as clean images nevertheless use {option('source', str(kind))}"
+    if not insisted:
+        refuse_part_of_a_tree(root, insist, only_clean=True)
+    listed = _list_classes(root, source.class_map)
+    clean = _clean_tree(root, listed, Recipe(), source.class_map, insisted=insisted, insist=insist)
     missing = [key for key in source.files if key not in clean.files]
     if missing:
         raise DataError(
@@ -211,7 +263,7 @@ def check_trees(source: Source, conditions: Sequence[Condition]) -> None:
             raise DataError(
                 f"{tree} lacks {len(missing)} of {len(expected)} images, the first of them "
                 f"{missing[0]}; every cell must judge the same images: complete the folder, or "
-                "leave the corruption out with --corruptions",
+                f"leave the corruption out with {option('corruptions')}",
                 path=tree,
             )
         extra = sorted(there - listed)

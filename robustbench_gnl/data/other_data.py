@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from itertools import islice
 from pathlib import Path
 
-import corruptions
 from robustbench_gnl.data.folders import (
     MOST_ENTRIES,
     Content,
@@ -19,6 +16,7 @@ from robustbench_gnl.data.folders import (
 )
 from robustbench_gnl.data.listing import IMAGE_SUFFIXES
 from robustbench_gnl.errors import DataError
+from robustbench_gnl.suites import DEFAULT_SUITE
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
 TABLES = (".parquet", ".arrow", ".tfrecord")
@@ -219,26 +217,4 @@ def _severities_in(folder: Path) -> list[str]:
 def _root_above(corruption: Path) -> Path:
     """The root of the tree that a corruption's folder lies in."""
     parent = corruption.parent
-    return parent.parent if parent.name.lower() in corruptions.GROUPS else parent
-
-
-def notes_on_classes(root: Path, files: Mapping[str, str]) -> tuple[str, ...]:
-    """What to know of ImageNet-A, -R and -Sketch, which are known by the names of their files."""
-    names = [files[key].rsplit("/", 1)[1] for key in islice(files, 0, None, len(files) // 20 + 1)]
-    for data_set, pattern in KNOWN_NAMES.items():
-        if all(re.fullmatch(pattern, name) for name in names):
-            if data_set == "ImageNet-Sketch":
-                return (f"{root} is {data_set} by the names of its files",)
-            return (
-                f"{root} is {data_set} by the names of its files: published errors choose among "
-                "its 200 classes, and here all outputs of the model compete",
-            )
-    return ()
-
-
-KNOWN_NAMES = {
-    "ImageNet-A": r"\d\.\d+_.+_\d\.\d+\.jpg",
-    "ImageNet-Sketch": r"sketch_\d+\.JPEG",
-    "ImageNet-R": r"(art|cartoon|deviantart|embroidery|graffiti|graphic|misc|origami|painting"
-    r"|sculpture|sketch|sticker|tattoo|toy|videogame)_\d+\.jpg",
-}
+    return parent.parent if parent.name.lower() in DEFAULT_SUITE.selections else parent

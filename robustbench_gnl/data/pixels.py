@@ -1,8 +1,8 @@
 """From the bytes of a file to the pixels a network sees: decode, crop, corrupt, JPEG.
 
 These functions run in worker processes and import no torch. They follow the recipe of the
-release (Hendrycks & Dietterich 2019, `create_c/make_imagenet_c.py`): shorter side to 256
-(bilinear), centre crop 224, corruption, truncation to uint8, JPEG of quality 85.
+release (Hendrycks & Dietterich 2019, `create_c/make_imagenet_c.py`): shorter side resized
+(bilinear), centre crop, corruption, truncation to uint8, JPEG. The sizes are the suite's.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ import corruptions
 from robustbench_gnl.data.listing import FORMATS
 from robustbench_gnl.errors import DataError, UsageError
 from robustbench_gnl.records import Condition
+from robustbench_gnl.suites import DEFAULT_SUITE, InputRecipe
 
-CROP = 224
-SHORTER_SIDE = 256
-RELEASE_JPEG_QUALITY = 85
-# With the shorter side at 256 a longer strip would fill the memory; no photograph is one.
+CROP = DEFAULT_SUITE.input.crop  # SHIM
+RELEASE_JPEG_QUALITY = DEFAULT_SUITE.input.jpeg_quality
+# With the shorter side at its size a longer strip would fill the memory; no photograph is one.
 LONGEST_ASPECT_RATIO = 100
 TIFF_BITS_PER_SAMPLE, TIFF_PHOTOMETRIC_INTERPRETATION = 258, 262
 LARGEST_FILE = 10**9
@@ -238,26 +238,27 @@ def _reason_of(error: Exception) -> str:
     return said if expected else f"it is damaged ({type(error).__name__}: {said})"
 
 
-def clean_crop(image: Image.Image) -> Image.Image:
-    """Shorter side to 256, then the central 224 x 224: equal to the bit to torchvision's
-    `Resize(256)` and `CenterCrop(224)`."""
+def clean_crop(image: Image.Image, recipe: InputRecipe = DEFAULT_SUITE.input) -> Image.Image:
+    """The shorter side resized, then the centre crop: equal to the bit to torchvision's
+    `Resize(shorter_side)` and `CenterCrop(crop)`."""
     width, height = image.size
+    side = recipe.shorter_side
     if width <= height:
-        size = (SHORTER_SIDE, int(SHORTER_SIDE * height / width))
+        size = (side, int(side * height / width))
     else:
-        size = (int(SHORTER_SIDE * width / height), SHORTER_SIDE)
+        size = (int(side * width / height), side)
     if size != image.size:
         image = image.resize(size, Image.Resampling.BILINEAR)
-    return centre_crop(image)
+    return centre_crop(image, recipe.crop)
 
 
-def centre_crop(image: Image.Image) -> Image.Image:
-    """The central 224 x 224 pixels; nothing is resampled."""
+def centre_crop(image: Image.Image, side: int) -> Image.Image:
+    """The central pixels, a square of that side; nothing is resampled."""
     width, height = image.size
-    if (width, height) == (CROP, CROP):
+    if (width, height) == (side, side):
         return image
-    left, top = round((width - CROP) / 2), round((height - CROP) / 2)
-    return image.crop((left, top, left + CROP, top + CROP))
+    left, top = round((width - side) / 2), round((height - side) / 2)
+    return image.crop((left, top, left + side, top + side))
 
 
 def jpeg_step(image: Pixels, quality: int) -> Pixels:
@@ -265,34 +266,38 @@ def jpeg_step(image: Pixels, quality: int) -> Pixels:
     return corruptions.jpeg_round_trip(image, quality)
 
 
-def load_clean(paths: Sequence[Path]) -> tuple[Pixels, list[bytes]]:
-    """Clean crops of shape (N, 224, 224, 3) and the sha256 of each file.
+def load_clean(
+    paths: Sequence[Path], recipe: InputRecipe = DEFAULT_SUITE.input
+) -> tuple[Pixels, list[bytes]]:
+    """Clean crops of shape (N, crop, crop, 3) and the sha256 of each file.
 
     Raises:
         BadImageError: A file is no image or is truncated.
     """
-    crops = np.empty((len(paths), CROP, CROP, 3), np.uint8)
+    crops = np.empty((len(paths), recipe.crop, recipe.crop, 3), np.uint8)
     digests = []
     for index, path in enumerate(paths):
         image, digest = read_image(path)
-        crops[index] = np.asarray(clean_crop(image))
+        crops[index] = np.asarray(clean_crop(image, recipe))
         digests.append(digest)
     return crops, digests
 
 
-def load_made(paths: Sequence[Path], input_size: int) -> tuple[Pixels, list[bytes]]:
+def load_made(
+    paths: Sequence[Path], input_size: int, recipe: InputRecipe = DEFAULT_SUITE.input
+) -> tuple[Pixels, list[bytes]]:
     """Images that were corrupted beforehand, (N, S, S, 3), and the sha256 of each file.
 
-    Never resampled at 224; another `input_size` resamples the crop (bicubic).
+    Never resampled at the size of the crop; another `input_size` resamples the crop (bicubic).
 
     Raises:
-        BadImageError: A file is no image, is truncated, or is smaller than 224 pixels.
+        BadImageError: A file is no image, is truncated, or is smaller than the crop.
     """
-    images = np.empty((len(paths), CROP, CROP, 3), np.uint8)
+    images = np.empty((len(paths), recipe.crop, recipe.crop, 3), np.uint8)
     digests = []
     for index, path in enumerate(paths):
-        image, digest = read_image(path, CROP)
-        images[index] = np.asarray(centre_crop(image))
+        image, digest = read_image(path, recipe.crop)
+        images[index] = np.asarray(centre_crop(image, recipe.crop))
         digests.append(digest)
     return resample(images, input_size), digests
 
@@ -300,8 +305,9 @@ def load_made(paths: Sequence[Path], input_size: int) -> tuple[Pixels, list[byte
 def corrupt_crops(
     crops: Pixels, keys: Sequence[str], condition: Condition, recipe: Recipe, input_size: int
 ) -> Pixels:
-    """Clean crops (N, 224, 224, 3) under one condition, (N, S, S, 3); clean passes through."""
-    if condition.is_clean:
+    """Clean crops (N, crop, crop, 3) under one condition, (N, S, S, 3); conditions that corrupt
+    nothing, such as clean, pass through."""
+    if not condition.severity:
         return resample(crops, input_size)
     images = np.empty_like(crops)
     for index, (crop, key) in enumerate(zip(crops, keys, strict=True)):
@@ -320,7 +326,7 @@ def corrupt_crops(
 
 
 def resample(images: Pixels, input_size: int) -> Pixels:
-    """Bicubic to `input_size`; the identity at 224."""
+    """Bicubic to `input_size`; the identity at the size that they have."""
     if input_size == images.shape[1]:
         return images
     size = (input_size, input_size)

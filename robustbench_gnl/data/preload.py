@@ -11,9 +11,10 @@ import contextlib
 import numpy as np
 
 import corruptions
+from robustbench_gnl.suites import DEFAULT_SUITE
 
 _BLANK = np.zeros((32, 32, 3), np.uint8)
-for _name in corruptions.names("common"):
+for _name in DEFAULT_SUITE.corruptions:
     # What goes wrong here is reported when a worker first needs it: now it would only end the
     # server process.
     with contextlib.suppress(Exception):

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import corruptions
 from robustbench_gnl.data.folders import (
     Content,
     corruption_folders,
@@ -32,6 +31,7 @@ from robustbench_gnl.data.other_data import (
     refuse_part_of_a_tree,
 )
 from robustbench_gnl.errors import DataError
+from robustbench_gnl.suites import DEFAULT_SUITE
 
 DEEPEST = 4  # Kaggle's ILSVRC/Data/CLS-LOC/val lies that deep
 MOST_FOLDERS = 200  # looked into in one search
@@ -183,7 +183,7 @@ def _holds_tree(root: Path, folders: Sequence[str]) -> bool:
     return any(
         look_into(folder / str(severity)).folders
         for folder in found.values()
-        for severity in corruptions.SEVERITIES
+        for severity in DEFAULT_SUITE.severities
     )
 
 

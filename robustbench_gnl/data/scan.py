@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from pathlib import Path
 
-from robustbench_gnl.data.pixels import CROP, BadImageError, read_image
+from robustbench_gnl.data.pixels import BadImageError, read_image
 from robustbench_gnl.data.sources import Source
 from robustbench_gnl.data.workers import result_of, submit
 from robustbench_gnl.records import CLEAN, Condition
@@ -55,7 +55,7 @@ def _in_order(
 ) -> Iterator[tuple[tuple[str, ...], list[str | None]]]:
     waiting: deque[tuple[tuple[str, ...], Future[list[str | None]]]] = deque()
     for condition, batch in tasks:
-        minimum_side = 1 if source.is_made_here(condition) else CROP
+        minimum_side = 1 if source.is_made_here(condition) else source.suite.input.crop
         future = submit(executor, why_unusable, source.paths(condition, batch), minimum_side)
         waiting.append((batch, future))
         if len(waiting) >= ahead:

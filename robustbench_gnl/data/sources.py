@@ -12,13 +12,13 @@ from unicodedata import normalize
 import corruptions
 from robustbench_gnl.contents import combined_digest
 from robustbench_gnl.data.class_map import ClassMap
-from robustbench_gnl.data.labels import Labels, labels_of_folders
+from robustbench_gnl.data.labels import Labels, labels_of_folders, labels_of_suite
 from robustbench_gnl.data.manifest import MANIFEST_NAME, Manifest
-from robustbench_gnl.data.pixels import CROP, Recipe, jpeg_decoder
+from robustbench_gnl.data.pixels import Recipe, jpeg_decoder
 from robustbench_gnl.data.written import WrittenFiles, read_written
 from robustbench_gnl.errors import DataError
+from robustbench_gnl.metrics.reference import known_image_sets
 from robustbench_gnl.records import IMAGENET, Condition, ImageSet, Protocol
-from robustbench_gnl.reference import known_image_sets
 from robustbench_gnl.suites import DEFAULT_SUITE, Suite
 
 _LABELLED = {"folders": "folders", "index": "numbers", "map": "mapped"}
@@ -63,13 +63,16 @@ class Source:
 
     def has(self, condition: Condition) -> bool:
         """Whether the condition can be evaluated from here."""
-        if condition.is_clean:
+        if not self.suite.has(condition):
+            return False
+        if not condition.severity:
             return self.clean_tree is not None
         return self.recipe is not None or condition in self.trees
 
     def is_made_here(self, condition: Condition) -> bool:
-        """Whether pixels come from the clean crops (True) or from files as they are (False)."""
-        return condition.is_clean or self.recipe is not None
+        """Whether pixels come from images that are resized and cropped here (True), or from files
+        that have the size of the crop already (False)."""
+        return not condition.severity or self.recipe is not None
 
     def paths(self, condition: Condition, keys: Sequence[str]) -> list[Path]:
         """The files behind some images under a condition; clean ones for what is made here."""
@@ -149,6 +152,8 @@ class Source:
         """
         # The folder's name in the file system need not be in the form that the keys have.
         folders = sorted({normalize("NFC", folder) for folder in self.class_folders})
+        if self.suite.layout is not None:
+            return labels_of_suite(folders, n_classes, self.suite)
         return labels_of_folders(folders, n_classes, self.class_map)
 
     def image_set(self, n_classes: int) -> ImageSet:
@@ -176,8 +181,10 @@ class Source:
         if self.manifest is not None:
             engine, version = self.manifest.engine, self.manifest.engine_version
             seed, quality = self.manifest.seed, self.manifest.jpeg_quality
-        resampling = "shorter side 256, bilinear" if made or self.manifest else "none"
-        if input_size != CROP:
+        size = self.suite.input
+        is_resized = made or self.manifest is not None or not self.suite.has_severities
+        resampling = f"shorter side {size.shorter_side}, bilinear" if is_resized else "none"
+        if input_size != size.crop:
             resampling += f"; then {input_size}, bicubic"
         return Protocol(
             name=self._protocol_name(image_set, engine, seed, quality, input_size, precision),
@@ -185,7 +192,7 @@ class Source:
             image_set=image_set.fingerprint,
             n_images=image_set.n_images,
             label_set=image_set.label_set,
-            crop=f"centre {CROP}",
+            crop=f"centre {size.crop}",
             resampling=resampling,
             jpeg_quality=quality,
             engine=engine,
@@ -194,6 +201,7 @@ class Source:
             precision=precision,
             jpeg_decoder=jpeg_decoder(),
             skipped_images=len(self.skipped),
+            suite=self.suite.name,
         )
 
     def _protocol_name(
@@ -205,12 +213,16 @@ class Source:
         input_size: int,
         precision: str,
     ) -> str:
-        parts = [self.kind, *([engine] if engine else []), str(image_set.n_images)]
+        is_default = self.suite is DEFAULT_SUITE
+        origin = [self.kind] if is_default else [self.suite.name]
+        if not is_default and self.kind != "released":
+            origin.append("unverified")
+        parts = [*origin, *([engine] if engine else []), str(image_set.n_images)]
         if seed:
             parts.append(f"seed{seed}")
         if engine and quality != Recipe().jpeg_quality:
             parts.append(f"jpeg{quality}" if quality is not None else "nojpeg")
-        if input_size != CROP:
+        if input_size != self.suite.input.crop:
             parts.append(f"input{input_size}")
         if precision != "fp32":
             parts.append(precision)

@@ -140,6 +140,7 @@ class ImageStream:
                 self._executor,
                 load_clean,
                 self._source.paths(made_here[0], self._keys_of(batch)),
+                self._source.suite.input,
             )
             for batch in self._layout.batches(block)
         }
@@ -168,7 +169,9 @@ class ImageStream:
             )
         else:
             paths = self._source.paths(condition, keys)
-            future = submit(self._executor, load_made, paths, self._input_size)
+            future = submit(
+                self._executor, load_made, paths, self._input_size, self._source.suite.input
+            )
         return _Waiting(block, condition, batch, ends_piece, future, digests)
 
     def _keys_of(self, batch: range) -> tuple[str, ...]:

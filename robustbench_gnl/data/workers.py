@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from robustbench_gnl.data.worker_pool import WorkerPool
-from robustbench_gnl.errors import DataError, GnlbenchError, UsageError
+from robustbench_gnl.errors import DataError, GnlbenchError, UsageError, option
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -121,7 +121,7 @@ def _worker_died() -> GnlbenchError:
         )
     return DataError(
         "a worker process died, most likely for lack of memory; "
-        "repeat the command with fewer --workers: finished pieces are kept"
+        f"repeat the command with fewer {option('workers')}: finished pieces are kept"
     )
 
 

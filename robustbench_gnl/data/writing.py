@@ -16,7 +16,6 @@ from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from secrets import token_hex
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -31,6 +30,7 @@ from robustbench_gnl.data.sources import Source
 from robustbench_gnl.data.workers import result_of, submit
 from robustbench_gnl.data.written import DIGITS, FILES_NAME, WrittenFiles, read_written
 from robustbench_gnl.errors import StoreError, UsageError
+from robustbench_gnl.files import replace_file
 from robustbench_gnl.records import CLEAN, Condition, ImageSet
 
 UNFINISHED = ".gnlbench-unfinished"
@@ -42,7 +42,7 @@ FILES_BETWEEN_NOTES = 75_000
 """After so many files their digests are put on the disk."""
 Written = tuple[int, int, dict[tuple[Condition, str], str]]
 BYTES_AN_IMAGE = 20_000
-"""About what an image of 224 x 224 takes at quality 85."""
+"""About what an image takes at the size and the JPEG quality of the release."""
 
 
 def begin_tree(source: Source, root: Path) -> Manifest:
@@ -285,14 +285,9 @@ def _write_conditions(
         digests[condition, key] = hashlib.sha256(content.getbuffer()).hexdigest()[:DIGITS]
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            # Short, whatever the image is called: a name may be as long as the system allows.
-            unfinished = target.with_name(f".{os.getpid()}-{token_hex(4)}{UNFINISHED}")
-            try:
-                unfinished.write_bytes(content.getbuffer())
-                unfinished.replace(target)
-            except OSError:
-                unfinished.unlink(missing_ok=True)
-                raise
+            # Not waiting for the disk, which takes longer than making the image: `is_whole` finds
+            # files that a power cut left empty.
+            replace_file(target, content.getbuffer(), suffix=UNFINISHED, survives_power_cuts=False)
     return digests
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from PIL import features
 
-from robustbench_gnl import __version__
+from robustbench_gnl._version import __version__
 from robustbench_gnl.evaluation.device import describe_device
 
 PACKAGES = (

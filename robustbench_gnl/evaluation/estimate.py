@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robustbench_gnl.data import default_workers, result_of
+from robustbench_gnl.data import check_trees, default_workers, result_of
 from robustbench_gnl.data.probe import seconds_to_make
 from robustbench_gnl.evaluation.inference_threads import inference_threads
+from robustbench_gnl.evaluation.session import Session
 from robustbench_gnl.records import Protocol
-
-if TYPE_CHECKING:
-    from robustbench_gnl.evaluation.session import Session
 
 N_PROBED = 4
 """Images per condition: a second or two in all."""
@@ -46,7 +43,14 @@ class Estimate:
 
 
 def estimate_of(session: Session) -> Estimate:
-    """Look at what is stored, and try the rest on a few images."""
+    """What an entered session would do: looks at what is stored, and tries the rest on a few
+    images. Nothing is stored.
+
+    Raises:
+        DataError: An image is missing, or the images changed since a run began.
+    """
+    session.find_stored_runs()
+    check_trees(session.source, session.conditions)
     layout = session.layout
     wanted = [(b, condition) for b in range(layout.n_blocks) for condition in session.conditions]
     n_images_left = session.n_images_left()

@@ -19,7 +19,7 @@ from robustbench_gnl.data import (
     Source,
     tasks_ahead,
 )
-from robustbench_gnl.errors import DataError
+from robustbench_gnl.errors import DataError, option
 from robustbench_gnl.evaluation.accumulator import PieceAccumulator
 from robustbench_gnl.evaluation.corrupting import corrupting, left_to_device
 from robustbench_gnl.evaluation.device import full_fp32
@@ -139,7 +139,7 @@ def _check_unchanged(piece: Piece, stored: StoredPieces, source: Source) -> None
     if contents.source is not None and known and contents.source not in known:
         raise DataError(
             f"the images of {source.root} changed since this run began (block {piece.block}); "
-            "put them back, or begin anew with --rerun",
+            f"put them back, or begin anew with {option('rerun')}",
             block=piece.block,
         )
 

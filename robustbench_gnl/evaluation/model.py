@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from robustbench_gnl.contents import Contents
 from robustbench_gnl.data import Layout, Source, first_difference
-from robustbench_gnl.errors import DataError, ModelError, StoreError, UsageError
+from robustbench_gnl.errors import DataError, StoreError, UsageError, option
 from robustbench_gnl.evaluation.device import check_precision, resolve_device
 from robustbench_gnl.evaluation.network import Network
 from robustbench_gnl.evaluation.observer import Observer
 from robustbench_gnl.evaluation.settings import Settings
 from robustbench_gnl.modules import LoadedModel, has_initial_weights
 from robustbench_gnl.records import BLOCK_SIZE, Condition, ImageSet, Model, Protocol, Run
-from robustbench_gnl.suites import Suite
 
 if TYPE_CHECKING:
     from robustbench_gnl.store import Store
@@ -91,7 +90,7 @@ class EvaluatedModel:
             raise DataError(
                 f"the images of {source.root} changed since this run began, or are others of the "
                 f"same names (run {run.id}, the first difference found: {difference}); put them "
-                "back, or begin anew with --rerun",
+                f"back, or begin anew with {option('rerun')}",
                 path=source.root,
             )
 
@@ -154,7 +153,6 @@ def prepare_model(
         UsageError: The device or the precision is not there, the model does not take the size of
             the images, or its weights are those that it was created with.
         ModelError: The model fails, or its outputs do not fit the classes of the source.
-        DataError: A class folder is none of the suite's classes.
     """
     device, input_size = resolve_device(settings.device), settings.input_size_for(source.suite)
     precision = check_precision(settings.precision)
@@ -167,9 +165,7 @@ def prepare_model(
         loaded.module, mean=loaded.mean, std=loaded.std, device=device, precision=precision
     ) as network:
         n_classes = network.check(input_size, preferred_size=loaded.input_size[-1])
-        _check_number_of_classes(loaded.name, n_classes, source.suite)
         image_set = source.image_set(n_classes)
-        _check_classes(image_set, source)
         if (order := source.labels(n_classes).note) is not None:
             observer.note(order)
         model = Model(
@@ -192,32 +188,6 @@ def prepare_model(
 
 def _numbers(values: Iterable[float]) -> str:
     return " ".join(f"{value:g}" for value in values)
-
-
-def _check_number_of_classes(name: str, n_classes: int, suite: Suite) -> None:
-    """Where only some classes of a suite compete, outputs are chosen by their class index, which
-    other outputs do not have."""
-    labels = suite.labels
-    if labels.subset is not None and n_classes != labels.n_classes:
-        raise ModelError(
-            f"{name} has {n_classes} outputs; {suite.title} is defined for models of the "
-            f"{labels.n_classes} classes of {labels.name}, of which {len(labels.subset)} compete. "
-            "Give such a model",
-            n_classes=n_classes,
-        )
-
-
-def _check_classes(image_set: ImageSet, source: Source) -> None:
-    subset = source.suite.labels.subset
-    others = set() if subset is None else set(image_set.labels).difference(subset)
-    if others:
-        labelled = zip(image_set.keys, image_set.labels, strict=True)
-        key = next(key for key, label in labelled if label in others)
-        raise DataError(
-            f"{source.root} has images of {len(others)} classes that {source.suite.title} does not "
-            f"have, such as {key}; give the folder of that data set alone",
-            path=source.root,
-        )
 
 
 def layout_of(source: Source, block_size: int, batch_size: int = 1) -> Layout:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from robustbench_gnl.errors import GnlbenchWarning
+from robustbench_gnl.errors import GnlbenchWarning, as_arguments
 from robustbench_gnl.progress import ProgressBar
 
 _PACKAGE = str(Path(__file__).parents[1])
@@ -70,4 +70,4 @@ def _warn(message: str) -> None:
     frame, stacklevel = sys._getframe(), 1
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame, stacklevel = frame.f_back, stacklevel + 1
-    warnings.warn(message, GnlbenchWarning, stacklevel=stacklevel)
+    warnings.warn(as_arguments(message), GnlbenchWarning, stacklevel=stacklevel)

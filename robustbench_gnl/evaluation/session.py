@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from robustbench_gnl.chance import near_chance_warning
 from robustbench_gnl.data import (
     BadImageError,
     Source,
@@ -17,17 +16,17 @@ from robustbench_gnl.data import (
     find_bad_images,
     start_workers,
 )
-from robustbench_gnl.errors import DataError, UsageError
+from robustbench_gnl.errors import DataError, UsageError, option
 from robustbench_gnl.evaluation.observer import Observer
 from robustbench_gnl.evaluation.settings import Settings
 from robustbench_gnl.metrics import cells_of
+from robustbench_gnl.metrics.chance import near_chance_warning
 from robustbench_gnl.records import Condition, Piece, Run
 
 if TYPE_CHECKING:
     import torch
 
     from robustbench_gnl.data import Layout
-    from robustbench_gnl.evaluation.estimate import Estimate
     from robustbench_gnl.evaluation.model import EvaluatedModel, StoredPieces
     from robustbench_gnl.modules import LoadedModel
     from robustbench_gnl.store import Store
@@ -179,18 +178,6 @@ class Session:
         work = remaining_work(self.models, self.conditions, layout)
         return sum(len(layout.block(block)) * len(todo) for block, todo in work.items())
 
-    def estimate(self) -> Estimate:
-        """What `evaluate` would do, and how long it would take; nothing is stored.
-
-        Raises:
-            DataError: As `evaluate`.
-        """
-        from robustbench_gnl.evaluation.estimate import estimate_of
-
-        self.find_stored_runs()
-        check_trees(self.source, self.conditions)
-        return estimate_of(self)
-
     # Evaluating
 
     def evaluate(
@@ -226,7 +213,8 @@ class Session:
                 self._evaluate_into(store, unfinished, on_piece)
             else:
                 self._observer.info(
-                    "Everything that was asked for is stored already; --rerun evaluates anew"
+                    "Everything that was asked for is stored already; "
+                    f"{option('rerun')} evaluates anew"
                 )
             run_ids = []
             for each in self.models:
@@ -294,7 +282,8 @@ class Session:
                 )
         except BadImageError as error:
             raise DataError(
-                f"{error}, or leave such images out of every cell with --skip-bad-images",
+                f"{error.message}, or leave such images out of every cell with "
+                f"{option('skip_bad_images')}",
                 path=error.path,
             ) from error
 

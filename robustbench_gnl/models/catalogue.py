@@ -11,7 +11,7 @@ from typing import Literal
 import timm
 from timm.models import _registry
 
-from robustbench_gnl.errors import UsageError, did_you_mean
+from robustbench_gnl.errors import UsageError, did_you_mean, option
 from robustbench_gnl.models import networks, torchvision_models
 
 HUB = "hf-hub:"
@@ -69,7 +69,7 @@ def resolve(name: str) -> ModelName:
         folder = name.partition(":")[2]
         raise UsageError(
             f"Expected the name of a model, got {name!r}; give the folder as the checkpoint "
-            f"(--ckpt {folder}), which names its architecture.",
+            f"({option('ckpt', str(folder))}), which names its architecture.",
             name=name,
         )
     hub = _HUB_SPELLINGS.match(name)
@@ -165,9 +165,12 @@ def _nearest(name: str) -> str:
     if near:
         return near
     if "/" in name:
-        return f"; a model of the Hugging Face hub is named {HUB}{name}, a checkpoint --ckpt {name}"
+        return (
+            f"; a model of the Hugging Face hub is named {HUB}{name}, a checkpoint "
+            f"{option('ckpt', str(name))}"
+        )
     if name.endswith((".onnx", ".pt2", ".pth", ".pt", ".tar", ".safetensors", ".ckpt")):
-        return f"; a checkpoint is given with --ckpt {name}"
+        return f"; a checkpoint is given with {option('ckpt', str(name))}"
     return ""
 
 

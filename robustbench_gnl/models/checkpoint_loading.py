@@ -10,7 +10,7 @@ import timm
 import torch
 from torch import nn
 
-from robustbench_gnl.errors import ModelError, UsageError
+from robustbench_gnl.errors import ModelError, UsageError, option
 from robustbench_gnl.models import (
     catalogue,
     checkpoints,
@@ -64,7 +64,7 @@ def load_named_by_file(
     arch = found.arch
     if arch is None:
         raise UsageError(
-            f"{found.path} does not say which network it is; name it with --model, see: "
+            f"{found.path} does not say which network it is; name it with {option('model')}, see: "
             "gnlbench models",
             path=found.path,
         )
@@ -79,8 +79,9 @@ def load_named_by_file(
     if not candidates:
         raise ModelError(
             f"{found.path} says that it is {arch!r}, which is no network of ours, of timm or of "
-            "torchvision; name one with --model, or build it with a function of your own "
-            "(--model FILE.py:FUNCTION).",
+            f"torchvision; name one with {option('model')}, or build it with a function of your "
+            f"own "
+            f"({option('model', 'FILE.py:FUNCTION')}).",
             path=found.path,
             arch=arch,
         )

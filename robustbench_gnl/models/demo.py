@@ -26,7 +26,7 @@ _FILE = Path("models", "efficientnet-lite0-57934424.pth")
 
 
 def load_demo_model() -> LoadedModel:
-    """EfficientNet-Lite0 with 1000 ImageNet classes, without a download.
+    """EfficientNet-Lite0 with ImageNet's classes, without a download.
 
     Raises:
         UsageError: The package with the weights is not installed.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from robustbench_gnl.errors import option
 from robustbench_gnl.models import matching
 from robustbench_gnl.models.checkpoints import Checkpoint
 
@@ -29,7 +30,8 @@ _ORIGINS = (
     (
         r"_packed_params|\.zero_point$|activation_post_process|weight_fake_quant",
         "They look like a quantised network of PyTorch; build it with a function of your own "
-        "(--model FILE.py:FUNCTION), or take the checkpoint from before quantisation.",
+        f"({option('model', 'FILE.py:FUNCTION')}), or take the checkpoint from before "
+        f"quantisation.",
     ),
     (
         r"_(orig|mask)$",
@@ -48,7 +50,7 @@ _ORIGINS = (
         r"(^|\.)(embeddings\.(cls_token|patch_embeddings)|encoder\.layer\.\d+\.attention\.attention"
         r"|embedder\.embedder|encoder\.stages\.\d+\.layers)",
         "They look like a network of Hugging Face transformers; build it with a function of your "
-        "own (--model FILE.py:FUNCTION).",
+        f"own ({option('model', 'FILE.py:FUNCTION')}).",
     ),
     (
         r"^(encoder_q|queue|base_encoder|momentum_encoder|student|projector|prototypes)\b",
@@ -129,7 +131,7 @@ def _head(misfit: Misfit) -> str:
     if others:
         return (
             f"{said} A classifier of its own may be {others[-1]!r}: build the network with a "
-            "function of your own (--model FILE.py:FUNCTION)."
+            f"function of your own ({option('model', 'FILE.py:FUNCTION')})."
         )
     return f"{said} Give the checkpoint that has the classifier."
 
@@ -147,7 +149,7 @@ def _channels(misfit: Misfit) -> str:
                     f"Its first convolution takes images of {n_given} "
                     f"{'channel' if n_given == 1 else 'channels'}, and the benchmark's have "
                     f"{n_wanted}; such a network can be evaluated behind a function of your own "
-                    "(--model FILE.py:FUNCTION) that converts them."
+                    f"({option('model', 'FILE.py:FUNCTION')}) that converts them."
                 )
     return ""
 
@@ -165,7 +167,7 @@ def _parts(misfit: Misfit) -> str:
         return ""
     return (
         "They look like a classifier of MMPretrain or OpenMMLab, with backbone and head apart; "
-        "build it with a function of your own (--model FILE.py:FUNCTION)."
+        f"build it with a function of your own ({option('model', 'FILE.py:FUNCTION')})."
     )
 
 

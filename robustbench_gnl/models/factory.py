@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustbench_gnl.errors import GnlbenchError, ModelError, UsageError, did_you_mean
+from robustbench_gnl.errors import GnlbenchError, ModelError, UsageError, did_you_mean, option
 from robustbench_gnl.modules import first_without_values
 
 _LIBRARIES = ("torchvision", "hf-hub")
@@ -55,7 +55,7 @@ class FactoryNetwork(nn.Module):
             size = " x ".join(map(str, images.shape[-2:]))
             raise ModelError(
                 f"The network of {self.factory} failed on {size} images: {_told(error)}. Where it "
-                "takes another size only, give it with --input-size N.",
+                f"takes another size only, give it with {option('input_size', 'N')}.",
                 name=self.factory,
             ) from error
 

@@ -6,14 +6,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from unittest import mock
 
 import timm
 from torch import nn
 
-from robustbench_gnl.errors import ModelError, UsageError
+from robustbench_gnl.errors import ModelError, UsageError, option
 from robustbench_gnl.models import catalogue
 from robustbench_gnl.models.connection import can_connect
+from robustbench_gnl.models.overrides import attribute_set
 
 
 def create_pretrained(name: str, **kwargs: Any) -> nn.Module:
@@ -26,7 +26,7 @@ def create_pretrained(name: str, **kwargs: Any) -> nn.Module:
     if not name.startswith(catalogue.HUB) and not catalogue.has_weights(name):
         raise UsageError(
             f"{name} has no pretrained weights: none were published. Give a checkpoint "
-            "(--ckpt FILE), or name another model.",
+            f"({option('ckpt', 'FILE')}), or name another model.",
             name=name,
         )
     try:
@@ -38,7 +38,8 @@ def create_pretrained(name: str, **kwargs: Any) -> nn.Module:
         raise ModelError(
             f"The pretrained weights of {name} are neither in the cache nor can they be "
             f"downloaded here ({type(error).__name__}). Download them on a machine with a network "
-            "and give the file with --ckpt, or copy its cache here and set HF_HOME to it.",
+            f"and give the file with {option('ckpt')}, or copy its cache here and set HF_HOME to "
+            f"it.",
             name=name,
         ) from error
 
@@ -58,7 +59,8 @@ def create_untrained(name: str, **kwargs: Any) -> nn.Module:
         raise ModelError(
             f"The architecture of {name} is not known here: its config.json is neither in the "
             f"cache nor can it be downloaded ({type(error).__name__}). Give the folder that was "
-            "downloaded from the hub, config.json included, with --ckpt, or name timm's model.",
+            f"downloaded from the hub, config.json included, with {option('ckpt')}, or name "
+            f"timm's model.",
             name=name,
         ) from error
 
@@ -75,7 +77,8 @@ def _raise_of_the_hub(name: str, error: Exception) -> None:
         told = next(iter(str(error).splitlines()), "")
         raise ModelError(
             f"{name} is there, but is no network that timm can build ({type(error).__name__}: "
-            f"{told}). Build it with a function of your own (--model FILE.py:FUNCTION).",
+            f"{told}). Build it with a function of your own "
+            f"({option('model', 'FILE.py:FUNCTION')}).",
             name=name,
         ) from error
     if isinstance(error, TypeError | ValueError):
@@ -91,7 +94,9 @@ def _no_waiting() -> Iterator[None]:
     if _reachable():
         yield
         return
-    with mock.patch("huggingface_hub.constants.HF_HUB_OFFLINE", True):
+    from huggingface_hub import constants
+
+    with attribute_set(constants, "HF_HUB_OFFLINE", True):
         yield
 
 

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from unittest import mock
 
 import timm
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from robustbench_gnl.models import matching
+from robustbench_gnl.models.overrides import attribute_set
 
 Filter = Callable[..., dict[str, Tensor]]
 # The last two are of timm's interpolation on a grid that is not even.
@@ -53,7 +53,7 @@ def timm_filter(name: str, **kwargs: Any) -> Filter | None:
         handed.append(options.get("filter_fn"))
 
     try:
-        with mock.patch("timm.models._builder.load_pretrained", note):
+        with attribute_set(timm.models._builder, "load_pretrained", note):
             timm.create_model(name, pretrained=True, **kwargs)
     except Exception:  # a network that timm builds in another way has no such function
         return None

@@ -9,7 +9,7 @@ from typing import Any
 import timm
 from torch import nn
 
-from robustbench_gnl.errors import ModelError, UsageError
+from robustbench_gnl.errors import ModelError, UsageError, option
 from robustbench_gnl.models import (
     catalogue,
     checkpoint_loading,
@@ -29,6 +29,7 @@ from robustbench_gnl.modules import (
     state_dict_sha256,
 )
 from robustbench_gnl.normalisation import given_normalisation
+from robustbench_gnl.suites.suite import IMAGENET_INPUT
 
 
 def create_model(
@@ -138,7 +139,7 @@ def load_model(
         return _load_pretrained(asked, ema or best, num_classes, given, kwargs)
     if checkpoint is None:
         raise UsageError(
-            f"{name} needs weights: give --ckpt FILE or --pretrained; "
+            f"{name} needs weights: give {option('ckpt', 'FILE')} or {option('pretrained')}; "
             "random weights are never evaluated.",
             name=name,
         )
@@ -203,7 +204,7 @@ def _input_size_of(network: nn.Module) -> tuple[int, ...]:
     size = config.get("input_size") if isinstance(config, Mapping) else None
     if isinstance(size, list | tuple) and len(size) == 3 and all(isinstance(n, int) for n in size):
         return tuple(size)
-    return 3, 224, 224
+    return 3, IMAGENET_INPUT.crop, IMAGENET_INPUT.crop
 
 
 def _load_pretrained(

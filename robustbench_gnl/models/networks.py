@@ -16,8 +16,9 @@ from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models import generate_default_cfgs, model_entrypoint, register_model
 from torch import nn
 
-from robustbench_gnl.errors import UsageError
+from robustbench_gnl.errors import UsageError, option
 from robustbench_gnl.models.convert import exchange_convolutions
+from robustbench_gnl.suites.suite import IMAGENET_INPUT, IMAGENET_LABELS
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,8 @@ STOCK_NAMES: dict[str, str] = {name: network.stock for name, network in _NETWORK
 def _default_cfg(network: _Network) -> dict[str, Any]:
     # No url and no hub id: the authors published no weights.
     return {
-        "num_classes": 1000,
-        "input_size": (3, 224, 224),
+        "num_classes": IMAGENET_LABELS.n_classes,
+        "input_size": (3, IMAGENET_INPUT.crop, IMAGENET_INPUT.crop),
         "pool_size": (7, 7),
         "crop_pct": 0.875,
         "interpolation": "bicubic",
@@ -97,7 +98,7 @@ def _entry_point(name: str) -> Callable[..., nn.Module]:
         if pretrained:
             raise UsageError(
                 f"{name} has no pretrained weights, because its authors published none. "
-                "Train it and pass the checkpoint (--ckpt FILE).",
+                f"Train it and pass the checkpoint ({option('ckpt', 'FILE')}).",
                 name=name,
             )
         cfg = kwargs.pop("pretrained_cfg", None)

@@ -6,20 +6,20 @@ They are not timm's of the same name: the weights differ, and often the keys.
 from __future__ import annotations
 
 import functools
-import os
 from pathlib import Path
 from typing import Any
-from unittest import mock
 from urllib.parse import urlsplit
 
 import torch
 from torch import nn
 
-from robustbench_gnl.errors import ModelError, UsageError, did_you_mean
+from robustbench_gnl.errors import ModelError, UsageError, did_you_mean, option
 from robustbench_gnl.models.connection import can_connect
+from robustbench_gnl.models.overrides import variable_set
+from robustbench_gnl.suites.suite import IMAGENET_LABELS
 
 PREFIX = "torchvision:"
-_DEFAULT_CLASSES = 1000
+_DEFAULT_CLASSES = IMAGENET_LABELS.n_classes
 # Both normalise once more within the network when they are built for the published weights.
 _NORMALISE_AGAIN = ("googlenet", "inception_v3")
 
@@ -69,7 +69,8 @@ def notes_on(name: str) -> tuple[str, ...]:
         return ()
     return (
         f"{name} is built as torchvision does for training, without transform_input; the file that "
-        "torchvision publishes needs --mean 0.5,0.5,0.5 --std 0.5,0.5,0.5",
+        f"torchvision publishes needs {option('mean', '0.5,0.5,0.5')} "
+        f"{option('std', '0.5,0.5,0.5')}",
     )
 
 
@@ -85,7 +86,7 @@ def create_pretrained(name: str, **kwargs: Any) -> tuple[nn.Module, str]:
     weights = _weights_enum(name)[tag or "DEFAULT"]
     file = Path(torch.hub.get_dir(), "checkpoints", Path(urlsplit(weights.url).path).name)
     failed = f"The weights {weights.name} of {base} are neither in the cache ({file}) nor can they "
-    advice = "Download the file on a machine with a network, and give it with --ckpt."
+    advice = f"Download the file on a machine with a network, and give it with {option('ckpt')}."
     if not file.exists() and not can_connect(weights.url):
         raise ModelError(
             f"{failed}be downloaded here: no connection to {urlsplit(weights.url).hostname}. "
@@ -95,7 +96,7 @@ def create_pretrained(name: str, **kwargs: Any) -> tuple[nn.Module, str]:
     try:
         # torchvision leaves the choice of torch's loader to torch; this is the one that runs
         # nothing.
-        with mock.patch.dict(os.environ, TORCH_FORCE_WEIGHTS_ONLY_LOAD="1"):
+        with variable_set("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "1"):
             module = models.get_model(_base(name), weights=weights, progress=False, **kwargs)
     except Exception as error:  # whatever urllib, the disk or a damaged file raise
         if isinstance(error, TypeError | ValueError) and not isinstance(error, OSError):

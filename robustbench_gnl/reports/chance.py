@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from robustbench_gnl.chance import is_run_near_chance as is_run_near_chance
+from robustbench_gnl.metrics.chance import is_run_near_chance as is_run_near_chance
 from robustbench_gnl.records import CLEAN, Run
 from robustbench_gnl.reports.formats import as_fraction_percent
 

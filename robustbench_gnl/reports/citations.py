@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from robustbench_gnl.reference import load_bibliography
+from robustbench_gnl.metrics.reference import load_bibliography
 
 ALWAYS = ("hendrycks2019benchmarking", "krizhevsky2012imagenet")
 """The benchmark, and AlexNet that its mCE divides by."""

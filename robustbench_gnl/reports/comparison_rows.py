@@ -19,7 +19,7 @@ from robustbench_gnl.reports.formats import (
 from robustbench_gnl.reports.run_details import KINDS
 from robustbench_gnl.reports.tables import Column, Row
 from robustbench_gnl.statistics.comparison import OVERALL, SHARED
-from robustbench_gnl.statistics.significance import holm
+from robustbench_gnl.statistics.paired_tests import holm
 
 if TYPE_CHECKING:
     from robustbench_gnl.statistics import CellTest, Comparison

@@ -19,7 +19,7 @@ from robustbench_gnl.reports.formats import (
 )
 from robustbench_gnl.reports.run_parts import reference_sentence, warning_lines
 from robustbench_gnl.statistics.comparison import SHARED
-from robustbench_gnl.statistics.paired import fewest_changed
+from robustbench_gnl.statistics.differences import fewest_changed
 
 if TYPE_CHECKING:
     from robustbench_gnl.statistics import Comparison, Difference

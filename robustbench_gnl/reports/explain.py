@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.records import SCHEMA_VERSION, Run
-from robustbench_gnl.reference import Reference
 from robustbench_gnl.reports.documents import json_text
 from robustbench_gnl.reports.explain_errors import explain_errors
 from robustbench_gnl.reports.explain_further import explain_further
@@ -19,7 +19,7 @@ from robustbench_gnl.reports.terminal_tables import text_line
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from robustbench_gnl.statistics import Details
+    from robustbench_gnl.statistics import RunStatistics
 
 LATEX_COLUMNS = (
     Column("label", "number", "left"),
@@ -44,13 +44,13 @@ CSV_COLUMNS = tuple(
 )
 
 
-def explanations(run: Run, reference: Reference, details: Details) -> list[Explanation]:
+def explanations(run: Run, reference: Reference, details: RunStatistics) -> list[Explanation]:
     """Every number, from one cell up to mCE, and what stands beside it."""
     one = Explained(run, reference, details)
     return [*explain_errors(one), *explain_further(one)]
 
 
-def explain_document(run: Run, reference: Reference, details: Details) -> dict[str, Any]:
+def explain_document(run: Run, reference: Reference, details: RunStatistics) -> dict[str, Any]:
     """All explanations as JSON: raw values."""
     return {
         "schema_version": SCHEMA_VERSION,
@@ -62,7 +62,7 @@ def explain_document(run: Run, reference: Reference, details: Details) -> dict[s
     }
 
 
-def render_explanations(run: Run, format: str, reference: Reference, details: Details) -> str:
+def render_explanations(run: Run, format: str, reference: Reference, details: RunStatistics) -> str:
     """All explanations as json, csv, markdown or latex, without a final line break."""
     if format == "json":
         return json_text(explain_document(run, reference, details))
@@ -85,7 +85,7 @@ def render_explanations(run: Run, format: str, reference: Reference, details: De
     return render(rows, LATEX_COLUMNS, format, title, notes=head_lines(run))
 
 
-def explain_parts(run: Run, reference: Reference, details: Details) -> list[RenderableType]:
+def explain_parts(run: Run, reference: Reference, details: RunStatistics) -> list[RenderableType]:
     """All explanations for a terminal."""
     from rich.padding import Padding
 

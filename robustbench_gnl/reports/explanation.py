@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from robustbench_gnl.metrics import Interval, Summary, summarize
+from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.records import Run
-from robustbench_gnl.reference import Reference
 from robustbench_gnl.reports.formats import (
     as_fraction_percent,
     as_interval,
@@ -20,7 +20,7 @@ from robustbench_gnl.reports.formats import (
 from robustbench_gnl.reports.tables import DASH
 
 if TYPE_CHECKING:
-    from robustbench_gnl.statistics import Details
+    from robustbench_gnl.statistics import RunStatistics
 
 HENDRYCKS = "Hendrycks & Dietterich 2019, section 4"
 METHODS = {
@@ -85,7 +85,7 @@ class Explained:
 
     run: Run
     reference: Reference
-    details: Details
+    details: RunStatistics
 
     @cached_property
     def summary(self) -> Summary:

@@ -15,6 +15,7 @@ from robustbench_gnl.reports.formats import (
 )
 from robustbench_gnl.reports.tables import Column
 from robustbench_gnl.statistics.rules import LIMIT, RATIOS
+from robustbench_gnl.suites import DEFAULT_SUITE
 
 if TYPE_CHECKING:
     from robustbench_gnl.statistics import Verdict
@@ -116,7 +117,8 @@ def change_to_plan(verdict: Verdict) -> str | None:
     rule = verdict.rule
     if rule.is_limit or rule.field not in (*RATIOS, "error", "clean_error"):
         return None
-    if rule.selection is not None and verdict.n_cells < len(rule.selection):
+    selected = rule.selection(DEFAULT_SUITE)
+    if selected is not None and verdict.n_cells < len(selected):
         return None
     if rule.threshold > 0:
         return rule.text

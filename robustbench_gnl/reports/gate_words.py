@@ -11,6 +11,7 @@ from robustbench_gnl.reports.formats import as_count
 from robustbench_gnl.reports.gate_rows import change_to_plan, detectable_sentence, why_inconclusive
 from robustbench_gnl.reports.run_parts import reference_sentence, warning_lines
 from robustbench_gnl.statistics.rules import KINDS, RATIOS
+from robustbench_gnl.suites import get_suite
 
 if TYPE_CHECKING:
     from robustbench_gnl.records import Run
@@ -81,12 +82,13 @@ def _where(report: GateReport) -> str:
     """Of rules that were narrowed to the cells that both runs have."""
     if not report.left_out:
         return ""
+    suite = get_suite(report.protocol.suite)
     counts = {
         verdict.n_cells
         for verdict in report.verdicts
         if verdict.rule.field in KINDS
         and not verdict.rule.is_limit
-        and (verdict.rule.selection is None or verdict.n_cells < len(verdict.rule.selection))
+        and ((chosen := verdict.rule.selection(suite)) is None or verdict.n_cells < len(chosen))
     }
     if not counts:
         return ""

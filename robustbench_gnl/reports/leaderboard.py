@@ -11,8 +11,8 @@ import corruptions
 from robustbench_gnl.contents import cell_contents, grouped_by_contents
 from robustbench_gnl.errors import UsageError, did_you_mean
 from robustbench_gnl.metrics import GROUPS, Summary, summarize
+from robustbench_gnl.metrics.reference import Published, Reference, default_reference
 from robustbench_gnl.records import CLEAN, Protocol, Run
-from robustbench_gnl.reference import Published, Reference, load_alexnet
 from robustbench_gnl.reports.chance import is_run_near_chance
 from robustbench_gnl.reports.reported import (
     is_comparable,
@@ -73,7 +73,7 @@ def boards(
         UsageError: Nothing can be sorted by `sort`.
     """
     check_sort(sort)
-    reference = reference or load_alexnet()
+    reference = reference or default_reference()
     by_protocol: dict[str, list[Run]] = {}
     for run in runs:
         by_protocol.setdefault(run.protocol.fingerprint, []).append(run)

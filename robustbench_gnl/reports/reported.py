@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import corruptions
 from robustbench_gnl.metrics import GROUPS, mean
+from robustbench_gnl.metrics.reference import Published, Reference
 from robustbench_gnl.records import Protocol
-from robustbench_gnl.reference import Published, Reference
 from robustbench_gnl.reports.formats import as_count
 
 N_VALIDATION_IMAGES = 50_000

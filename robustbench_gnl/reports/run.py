@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from robustbench_gnl.metrics import Summary, summarize
+from robustbench_gnl.metrics.reference import Reference, default_reference
 from robustbench_gnl.records import SCHEMA_VERSION, Run
-from robustbench_gnl.reference import Reference, load_alexnet
 from robustbench_gnl.reports.chance import chance_lines, is_run_near_chance
 from robustbench_gnl.reports.documents import json_text
 from robustbench_gnl.reports.formats import as_count, as_share
@@ -37,7 +37,7 @@ from robustbench_gnl.reports.terminal_tables import rich_tables, text_line
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from robustbench_gnl.statistics import Details
+    from robustbench_gnl.statistics import RunStatistics
 
 RAW_COLUMNS = (
     Column("run_id", "run"),
@@ -55,13 +55,13 @@ EXTRA_TITLE = "Extra corruptions: part of no mean over the 15"
 
 
 def run_document(
-    run: Run, reference: Reference | None = None, details: Details | None = None
+    run: Run, reference: Reference | None = None, details: RunStatistics | None = None
 ) -> dict[str, Any]:
     """The run as `eval --format json` prints it; raw numbers, None where there is none.
 
     With details, also the numbers that only a run's pieces tell, and all intervals.
     """
-    reference = (reference or load_alexnet()).for_protocol(run.protocol)
+    reference = (reference or default_reference()).for_protocol(run.protocol)
     summary = summarize(run.cells, reference)
     model, protocol = run.model, run.protocol
     return {
@@ -126,7 +126,7 @@ def render_run(
     run: Run,
     format: str,
     reference: Reference | None = None,
-    details: Details | None = None,
+    details: RunStatistics | None = None,
     *,
     intervals: bool = True,
 ) -> str:
@@ -139,7 +139,7 @@ def render_run(
         intervals: Whether the table has a column of them and the caption theirs, where there
             are details.
     """
-    reference = (reference or load_alexnet()).for_protocol(run.protocol)
+    reference = (reference or default_reference()).for_protocol(run.protocol)
     if format == "json":
         return json_text(run_document(run, reference, details))
     summary = summarize(run.cells, reference)
@@ -170,7 +170,9 @@ def render_run(
     return "\n\n".join(blocks)
 
 
-def _caption(run: Run, summary: Summary, reference: Reference, details: Details | None) -> str:
+def _caption(
+    run: Run, summary: Summary, reference: Reference, details: RunStatistics | None
+) -> str:
     """What must stand beside the table wherever it goes."""
     return ". ".join(
         [
@@ -183,7 +185,7 @@ def _caption(run: Run, summary: Summary, reference: Reference, details: Details 
     )
 
 
-def _columns(details: Details | None) -> list[Column]:
+def _columns(details: RunStatistics | None) -> list[Column]:
     has_intervals = details is not None and bool(details.numbers.intervals)
     return [*COLUMNS, *([CE_INTERVAL] if has_intervals else [])]
 
@@ -191,14 +193,14 @@ def _columns(details: Details | None) -> list[Column]:
 def run_table(
     run: Run,
     reference: Reference | None = None,
-    details: Details | None = None,
+    details: RunStatistics | None = None,
     *,
     width: int = 80,
 ) -> RenderableType:
     """The run for a terminal of that width: head, common and extra corruptions, foot."""
     from rich.console import Group
 
-    reference = (reference or load_alexnet()).for_protocol(run.protocol)
+    reference = (reference or default_reference()).for_protocol(run.protocol)
     summary = summarize(run.cells, reference)
     common, extra = common_and_extra(summary, details)
     tables = partial(

@@ -19,7 +19,7 @@ from robustbench_gnl.reports.formats import (
 )
 
 if TYPE_CHECKING:
-    from robustbench_gnl.statistics import Details
+    from robustbench_gnl.statistics import RunStatistics
 
 KINDS = ("top5_error", "negative_log_likelihood", "calibration_error")
 """Numbers that every condition has besides its top-1 error."""
@@ -49,7 +49,7 @@ FURTHER: Mapping[str, tuple[str, Any]] = {
 """Numbers below the headline: label with unit, and how people see it."""
 
 
-def further_document(details: Details, summary: Summary) -> dict[str, Any]:
+def further_document(details: RunStatistics, summary: Summary) -> dict[str, Any]:
     """The further numbers of a run, with the intervals of all of them."""
     numbers = details.numbers
     return {
@@ -63,7 +63,7 @@ def further_document(details: Details, summary: Summary) -> dict[str, Any]:
     }
 
 
-def further_reasons(details: Details, summary: Summary) -> dict[str, str]:
+def further_reasons(details: RunStatistics, summary: Summary) -> dict[str, str]:
     """Why a further number is not there."""
     why = summary.reasons.get("mean_corruption_error")
     return {**details.reasons, **({"worst_corruption": why} if why else {})}
@@ -74,12 +74,12 @@ def named_worst(summary: Summary) -> str | None:
     return worst_corruption(summary) if summary.is_complete else None
 
 
-def kinds_of(details: Details, name: str) -> dict[str, Any]:
+def kinds_of(details: RunStatistics, name: str) -> dict[str, Any]:
     """The further numbers of one corruption: means over its severities."""
     return {kind: details.numbers.values.get(f"corruptions.{name}.{kind}") for kind in KINDS}
 
 
-def further_of_corruption(details: Details, name: str) -> dict[str, Any]:
+def further_of_corruption(details: RunStatistics, name: str) -> dict[str, Any]:
     """The same, and each severity's."""
     return kinds_of(details, name) | {
         f"{kind}_severities": [
@@ -90,7 +90,7 @@ def further_of_corruption(details: Details, name: str) -> dict[str, Any]:
     }
 
 
-def joint_below(details: Details) -> str:
+def joint_below(details: RunStatistics) -> str:
     """What stands between the ends of all intervals below the table."""
     return joint_of(one for name, one in details.numbers.intervals.items() if "." not in name)
 
@@ -100,7 +100,7 @@ def behind(interval: Interval | None, format: Any, joint: str) -> str:
     return "" if interval is None else f" ({as_interval(format, joint)(interval)})"
 
 
-def further_lines(details: Details, summary: Summary) -> list[str]:
+def further_lines(details: RunStatistics, summary: Summary) -> list[str]:
     """The further numbers, one a line, and what the intervals are."""
     numbers, joint = details.numbers, joint_below(details)
     lines = [
@@ -122,7 +122,7 @@ def further_lines(details: Details, summary: Summary) -> list[str]:
     return lines
 
 
-def interval_lines(details: Details) -> list[str]:
+def interval_lines(details: RunStatistics) -> list[str]:
     """What the intervals are, and why a number has none."""
     lines = []
     if details.numbers.intervals:
@@ -150,12 +150,12 @@ def interval_lines(details: Details) -> list[str]:
     return lines
 
 
-def interval_of_cell(details: Details, corruption: str, severity: int) -> Interval | None:
+def interval_of_cell(details: RunStatistics, corruption: str, severity: int) -> Interval | None:
     """Of the error at one severity."""
     return details.numbers.intervals.get(f"corruptions.{corruption}.severities.{severity}")
 
 
-def _reach_of_cells(details: Details) -> float | None:
+def _reach_of_cells(details: RunStatistics) -> float | None:
     """How far the end of an interval of one corrupted cell is from its error, at most."""
     values = details.numbers.values
     found = (

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import corruptions
 from robustbench_gnl.metrics import Interval, Summary
+from robustbench_gnl.metrics.reference import NO_REFERENCE, Reference
 from robustbench_gnl.records import COMMON_CONDITIONS, Protocol, Run
-from robustbench_gnl.reference import NO_REFERENCE, Reference
 from robustbench_gnl.reports.chance import chance_lines
 from robustbench_gnl.reports.formats import (
     as_count,
@@ -29,7 +29,7 @@ from robustbench_gnl.reports.run_details import (
 from robustbench_gnl.reports.tables import DASH, Column, Row
 
 if TYPE_CHECKING:
-    from robustbench_gnl.statistics import Details
+    from robustbench_gnl.statistics import RunStatistics
 
 SEVERITY_COLUMNS = tuple(
     Column(f"severity_{severity}", str(severity), format=as_fraction_percent)
@@ -77,7 +77,7 @@ UNVERIFIED = (
 """What stands beside every number of such a tree."""
 
 
-def corruption_rows(summary: Summary, details: Details | None = None) -> list[Row]:
+def corruption_rows(summary: Summary, details: RunStatistics | None = None) -> list[Row]:
     """A row for each corruption that was evaluated, in the order of the paper."""
     return [
         {
@@ -97,7 +97,7 @@ def corruption_rows(summary: Summary, details: Details | None = None) -> list[Ro
     ]
 
 
-def _details_of(details: Details, name: str) -> Row:
+def _details_of(details: RunStatistics, name: str) -> Row:
     """Intervals, and the kinds of numbers besides the top-1 error, of one corruption."""
     row: dict[str, Any] = kinds_of(details, name)
     for key in ("error", "ce"):
@@ -114,7 +114,7 @@ def _ends(key: str, interval: Interval | None) -> Row:
 
 
 def common_and_extra(
-    summary: Summary, details: Details | None = None
+    summary: Summary, details: RunStatistics | None = None
 ) -> tuple[list[Row], list[Row]]:
     rows = corruption_rows(summary, details)
     return (
@@ -123,7 +123,7 @@ def common_and_extra(
     )
 
 
-def total_rows(summary: Summary, details: Details | None = None) -> list[Row]:
+def total_rows(summary: Summary, details: RunStatistics | None = None) -> list[Row]:
     def interval_of(key: str, name: str) -> Row:
         interval = details.numbers.intervals.get(name) if details else None
         return _ends(key, interval)
@@ -198,7 +198,9 @@ def _headline(reference: Reference) -> dict[str, tuple[str, Any]]:
     }
 
 
-def foot_lines(summary: Summary, reference: Reference, details: Details | None = None) -> list[str]:
+def foot_lines(
+    summary: Summary, reference: Reference, details: RunStatistics | None = None
+) -> list[str]:
     """The headline, and below it what the details add."""
     lines = headline_lines(summary, reference, details)
     if details is not None:
@@ -209,7 +211,7 @@ def foot_lines(summary: Summary, reference: Reference, details: Details | None =
 
 
 def headline_lines(
-    summary: Summary, reference: Reference, details: Details | None = None
+    summary: Summary, reference: Reference, details: RunStatistics | None = None
 ) -> list[str]:
     """The four numbers, each with its name, and the mean over 19 where there is one."""
     intervals = details.numbers.intervals if details else {}

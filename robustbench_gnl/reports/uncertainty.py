@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import corruptions
 from robustbench_gnl.metrics import GROUPS, Interval
+from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.records import Run
-from robustbench_gnl.reference import Reference
 from robustbench_gnl.reports.leaderboard import SORT_KEYS, Board
 from robustbench_gnl.reports.tables import INTERVALS, REASONS
 
 if TYPE_CHECKING:
     from robustbench_gnl.statistics import Replicates
-    from robustbench_gnl.statistics.evidence import Floats
+    from robustbench_gnl.statistics.outcomes import Floats
 
 FIELDS: Mapping[str, str] = (
     {key: key for key in ("clean_error", "mce", "relative_mce", "mean_corruption_error")}
@@ -42,15 +42,15 @@ def uncertainties(
     pairs: Iterable[tuple[Run, Replicates]], reference: Reference, *, sort: str, level: float
 ) -> dict[str, Uncertainty]:
     """By the run's id; replicates are let go one run after the other."""
-    from robustbench_gnl.statistics import field_intervals, linear_fields
+    from robustbench_gnl.statistics import linear_metrics, metric_intervals
     from robustbench_gnl.statistics.intervals import NO_SPREAD
 
     found = {}
-    fields_of = cache(partial(linear_fields, reference=reference))  # most runs have the same cells
+    fields_of = cache(partial(linear_metrics, reference=reference))  # most runs have the same cells
     for run, replicates in pairs:
         fields = fields_of(replicates.conditions)
         shown = {key: fields[name] for key, name in FIELDS.items() if name in fields}
-        ends = field_intervals(replicates, list(shown.values()), level)
+        ends = metric_intervals(replicates, list(shown.values()), level)
         intervals = dict(zip(shown, ends, strict=True))
         name = FIELDS.get(SORT_KEYS[sort])
         found[run.id] = Uncertainty(

@@ -1,25 +1,25 @@
-"""How sure the numbers of a run are, and whether two runs differ.
+"""The statistics of runs: confidence intervals, and tests of whether two runs differ.
 
-    evidence = evidence_of(store.pieces(run.id), run.protocol.n_images)
-    fields = linear_fields(evidence.conditions, reference)   # {"mce": LinearField, ...}
-    replicates = bootstrap(evidence)                         # 1,000 resamples of the images
+    outcomes = outcomes_of(store.pieces(run.id), run.protocol.n_images)
+    fields = linear_metrics(outcomes.conditions, reference)   # {"mce": LinearMetric, ...}
+    replicates = bootstrap(outcomes)                         # 1,000 resamples of the images
     replicates.interval(fields["mce"])                       # Interval(low, high, 0.95, ...)
 
-    numbers = run_numbers(evidence, reference)               # all of them, also by block
+    numbers = run_numbers(outcomes, reference)               # all of them, also by block
     numbers.values["mce"], numbers.intervals["mce"], numbers.reasons
 
 Two runs, narrowed to the cells that both have:
 
     cells = common_cells(baseline, candidate)
     baseline, candidate = baseline.only(cells), candidate.only(cells)
-    fields = linear_fields(cells, reference)
+    fields = linear_metrics(cells, reference)
     differences(baseline, candidate, fields)                 # {"mce": Difference, ...}
     cell_tests(baseline, candidate)                          # McNemar with Holm, cell by cell
-    test = one_sided(paired_differences(baseline, candidate, fields["mce"]))
+    test = paired_test(paired_differences(baseline, candidate, fields["mce"]))
     test.p_value, test.lower_bound(alpha=0.05)
 
-    change = block_values(candidate, "calibration_error").less(
-        block_values(baseline, "calibration_error")
+    change = block_values(candidate, CALIBRATION_ERROR).minus(
+        block_values(baseline, CALIBRATION_ERROR)
     ).mean(cells)                                            # Jackknife, of ECE in this case
     change.value, change.interval(), change.lower_bound(alpha=0.05), change.p_value()
 
@@ -30,7 +30,7 @@ One run, and a limit:
 
 Many tests at once: `holm(p_values)` gives the p to compare with alpha. What images detect:
 
-    sd = paired_sd(baseline, candidate, field)               # or assumed_sd(evidence, field)
+    sd = paired_sd(baseline, candidate, field)               # or assumed_sd(outcomes, field)
     detectable_change(sd, n_images), images_needed(change, sd), power_of(change, sd, n_images)
 
 Ranks of a board, from replicates of one seed: `rank_ranges(values, replicates)`. Replicates
@@ -38,7 +38,7 @@ are kept between commands as bytes: `to_bytes`, `from_bytes`, and the store's `r
 `keep_replicates`, which `cli._replicates` joins.
 
 Numbers are fractions where they are errors and percents where they are CEs, as in `metrics`;
-a difference is candidate less baseline, so above 0 is worse. Nothing here knows a database:
+a difference is candidate minus baseline, so above 0 is worse. Nothing here knows a database:
 runs come in as their pieces. SciPy is loaded only by what tests or has a t in it.
 """
 
@@ -51,7 +51,7 @@ from robustbench_gnl.statistics.bootstrap import (
     bootstrap,
     percentile_interval,
 )
-from robustbench_gnl.statistics.bounded import BoundedMean, bounded_change
+from robustbench_gnl.statistics.bounded_means import BoundedMean, bounded_change
 from robustbench_gnl.statistics.calibration import calibration_error
 from robustbench_gnl.statistics.comparison import (
     Comparison,
@@ -59,14 +59,20 @@ from robustbench_gnl.statistics.comparison import (
     check_protocols,
     compare,
 )
-from robustbench_gnl.statistics.details import Details, WorstClass, run_details
-from robustbench_gnl.statistics.evidence import Evidence, common_cells, evidence_of
-from robustbench_gnl.statistics.gate import Verdict, judge
+from robustbench_gnl.statistics.differences import (
+    CellTest,
+    Difference,
+    cell_tests,
+    differences,
+    mark_of,
+    paired_bootstrap,
+)
+from robustbench_gnl.statistics.gate import Verdict, verdicts_of
 from robustbench_gnl.statistics.intervals import (
     Numbers,
     block_numbers,
     error_numbers,
-    field_intervals,
+    metric_intervals,
     run_numbers,
 )
 from robustbench_gnl.statistics.jackknife import (
@@ -76,16 +82,18 @@ from robustbench_gnl.statistics.jackknife import (
     block_values,
     jackknife,
 )
-from robustbench_gnl.statistics.keeping import from_bytes, to_bytes
-from robustbench_gnl.statistics.linear import LinearField, linear_fields, mean_error_field
-from robustbench_gnl.statistics.onesided import OneSided, one_sided, paired_differences
-from robustbench_gnl.statistics.paired import (
-    CellTest,
-    Difference,
-    cell_tests,
-    differences,
-    mark_of,
-    paired_bootstrap,
+from robustbench_gnl.statistics.linear_metrics import (
+    LinearMetric,
+    linear_metrics,
+    mean_error_metric,
+)
+from robustbench_gnl.statistics.outcomes import Outcomes, common_cells, outcomes_of
+from robustbench_gnl.statistics.paired_tests import (
+    PairedTest,
+    holm,
+    mcnemar_exact,
+    paired_differences,
+    paired_test,
 )
 from robustbench_gnl.statistics.planning import (
     PlannedChange,
@@ -102,10 +110,12 @@ from robustbench_gnl.statistics.power import (
     paired_sd,
     power_of,
 )
+from robustbench_gnl.statistics.proportions import wilson
 from robustbench_gnl.statistics.ranks import RankRange, rank_ranges
-from robustbench_gnl.statistics.rules import Rule, cells_of, parse_rule, parse_rules
-from robustbench_gnl.statistics.significance import holm, mcnemar_exact
-from robustbench_gnl.statistics.single import wilson
+from robustbench_gnl.statistics.rule_grammar import parse_rule, parse_rules
+from robustbench_gnl.statistics.rules import Rule, cells_of
+from robustbench_gnl.statistics.run_statistics import RunStatistics, WorstClass, run_statistics
+from robustbench_gnl.statistics.serialization import from_bytes, to_bytes
 from robustbench_gnl.statistics.trend import Trend, published_trend
 
 __all__ = [
@@ -118,18 +128,18 @@ __all__ = [
     "BoundedMean",
     "CellTest",
     "Comparison",
-    "Details",
     "Difference",
-    "Evidence",
     "Jackknife",
-    "LinearField",
+    "LinearMetric",
     "Numbers",
-    "OneSided",
+    "Outcomes",
+    "PairedTest",
     "PlannedChange",
     "PlannedNumber",
     "RankRange",
     "Replicates",
     "Rule",
+    "RunStatistics",
     "Trend",
     "Verdict",
     "WorstClass",
@@ -148,22 +158,21 @@ __all__ = [
     "detectable_change",
     "differences",
     "error_numbers",
-    "evidence_of",
-    "field_intervals",
     "from_bytes",
     "holm",
     "images_in_time",
     "images_needed",
     "jackknife",
-    "judge",
-    "linear_fields",
+    "linear_metrics",
     "mark_of",
     "mcnemar_exact",
-    "mean_error_field",
-    "one_sided",
+    "mean_error_metric",
+    "metric_intervals",
+    "outcomes_of",
     "paired_bootstrap",
     "paired_differences",
     "paired_sd",
+    "paired_test",
     "parse_rule",
     "parse_rules",
     "percentile_interval",
@@ -172,9 +181,10 @@ __all__ = [
     "power_of",
     "published_trend",
     "rank_ranges",
-    "run_details",
     "run_numbers",
+    "run_statistics",
     "spread_of",
     "to_bytes",
+    "verdicts_of",
     "wilson",
 ]

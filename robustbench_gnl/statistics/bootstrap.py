@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.metrics import Interval
+from robustbench_gnl.metrics.interval import Interval
 from robustbench_gnl.records import Condition
-from robustbench_gnl.statistics.evidence import Counts, Evidence, Floats
-from robustbench_gnl.statistics.linear import LinearField
+from robustbench_gnl.statistics.linear_metrics import LinearMetric
+from robustbench_gnl.statistics.outcomes import Counts, Floats, Outcomes
 
 LEVEL = 0.95
 N_RESAMPLES = 1000
@@ -47,21 +47,21 @@ class Replicates:
     def n_resamples(self) -> int:
         return len(self.counts)
 
-    def values(self, field: LinearField) -> Floats:
+    def values(self, field: LinearMetric) -> Floats:
         """(n_resamples,): the number in each resampled image set."""
         field.check_cells(self.conditions)
         return field.value(self.counts / self.n_images)
 
-    def value(self, field: LinearField) -> float:
+    def value(self, field: LinearMetric) -> float:
         """The number itself."""
         field.check_cells(self.conditions)
         return float(field.value(self.observed / self.n_images))
 
-    def interval(self, field: LinearField, level: float = LEVEL) -> Interval:
+    def interval(self, field: LinearMetric, level: float = LEVEL) -> Interval:
         """The percentile interval of the number."""
         return self.intervals([field], level)[0]
 
-    def intervals(self, fields: Sequence[LinearField], level: float = LEVEL) -> list[Interval]:
+    def intervals(self, fields: Sequence[LinearMetric], level: float = LEVEL) -> list[Interval]:
         """The percentile interval of each."""
         if not fields:
             return []
@@ -77,15 +77,15 @@ class Replicates:
 
 
 def bootstrap(
-    evidence: Evidence, *, n_resamples: int = N_RESAMPLES, seed: int = SEED
+    outcomes: Outcomes, *, n_resamples: int = N_RESAMPLES, seed: int = SEED
 ) -> Replicates:
     """The replicates of a run's cells.
 
     The counts are whole numbers and come out the same on every machine. Those of the first
     100 resamples are the same whether 100 or 1,000 are asked for.
     """
-    counts = resampled_sums(evidence.wrong, n_resamples=n_resamples, seed=seed)
-    return Replicates(evidence.conditions, evidence.n_images, seed, evidence.n_wrong, counts)
+    counts = resampled_sums(outcomes.wrong, n_resamples=n_resamples, seed=seed)
+    return Replicates(outcomes.conditions, outcomes.n_images, seed, outcomes.n_wrong, counts)
 
 
 def resampled_sums(

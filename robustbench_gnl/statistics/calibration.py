@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from robustbench_gnl.statistics.evidence import Floats
+from robustbench_gnl.statistics.outcomes import Floats
 
 
 def calibration_error(bins: Floats) -> Floats:

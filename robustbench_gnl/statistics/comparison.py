@@ -8,33 +8,27 @@ from itertools import combinations
 
 from robustbench_gnl.contents import differing_cells
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.metrics import GROUPS
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, Protocol, Run
-from robustbench_gnl.reference import Reference
+from robustbench_gnl.metrics.catalogue import BLOCK_QUANTITIES, MEAN_ERROR, ids_by_path
+from robustbench_gnl.metrics.metric import Quantity
+from robustbench_gnl.metrics.reference import Reference
+from robustbench_gnl.records import Condition, Protocol, Run
 from robustbench_gnl.statistics.bootstrap import LEVEL
-from robustbench_gnl.statistics.evidence import Evidence, common_cells
-from robustbench_gnl.statistics.intervals import cells_by_name
-from robustbench_gnl.statistics.jackknife import KINDS, OTHER_BLOCKS, Kind, block_values
-from robustbench_gnl.statistics.linear import LinearField, linear_fields, mean_error_field
-from robustbench_gnl.statistics.paired import (
+from robustbench_gnl.statistics.differences import (
     CellTest,
     Difference,
     cell_tests,
     differences,
     mark_of,
 )
-
-SHARED = "error"
-"""The mean error over the corruption cells that both have, where that is no mean over the 15."""
-OVERALL = (
-    "clean_error",
-    SHARED,
-    "mean_corruption_error",
-    "mean_error_19",
-    "mce",
-    "relative_mce",
-    "robustness_gap",
+from robustbench_gnl.statistics.intervals import ids_of_quantity
+from robustbench_gnl.statistics.jackknife import OTHER_BLOCKS, block_values
+from robustbench_gnl.statistics.linear_metrics import (
+    LinearMetric,
+    linear_metrics,
+    mean_error_metric,
 )
+from robustbench_gnl.statistics.outcomes import Outcomes, common_cells
+from robustbench_gnl.suites import Suite
 
 
 @dataclass(frozen=True)
@@ -45,14 +39,14 @@ class Comparison:
     left_out: tuple[Condition, ...]
     """Cells that only one of them has."""
     differences: dict[str, Difference]
-    """By name, as in `linear_fields` and `block_numbers`; a corruption's error and CE, not its
+    """By name, as in `linear_metrics` and `block_numbers`; a corruption's error and CE, not its
     severities."""
     cell_tests: tuple[CellTest, ...]
     level: float
 
 
 def compare(
-    baseline: Evidence, candidate: Evidence, reference: Reference, *, level: float = LEVEL
+    baseline: Outcomes, candidate: Outcomes, reference: Reference, *, level: float = LEVEL
 ) -> Comparison:
     """Compare two runs of one protocol.
 
@@ -64,13 +58,14 @@ def compare(
         raise UsageError("the two runs share no complete cell, so there is nothing to compare")
     left_out = {*baseline.conditions, *candidate.conditions} - set(cells)
     baseline, candidate = baseline.only(cells), candidate.only(cells)
-    fields = _compared(linear_fields(cells, reference))
+    suite = reference.suite
+    fields = _compared(linear_metrics(cells, reference), suite)
     corrupted = [cell for cell in cells if not cell.is_clean]
-    if corrupted and "mean_corruption_error" not in fields:
-        fields[SHARED] = mean_error_field(SHARED, cells, corrupted)
+    if corrupted and not suite.is_complete(cells):
+        fields[MEAN_ERROR.key] = mean_error_metric(MEAN_ERROR.key, cells, corrupted)
     found = differences(baseline, candidate, fields, level=level)
-    for kind in KINDS:
-        found |= block_differences(baseline, candidate, kind, level=level)
+    for quantity in BLOCK_QUANTITIES:
+        found |= block_differences(baseline, candidate, quantity, suite, level=level)
     return Comparison(
         cells=cells,
         left_out=tuple(sorted(left_out)),
@@ -81,16 +76,21 @@ def compare(
 
 
 def block_differences(
-    baseline: Evidence, candidate: Evidence, kind: Kind, *, level: float = LEVEL
+    baseline: Outcomes,
+    candidate: Outcomes,
+    quantity: Quantity,
+    suite: Suite,
+    *,
+    level: float = LEVEL,
 ) -> dict[str, Difference]:
-    """The differences of a kind of number that is kept by block: clean, and the mean over the
-    15 corruptions."""
-    before, after = block_values(baseline, kind), block_values(candidate, kind)
-    change = after.less(before) if after.has_blocks_of(before) else None
+    """The differences of a quantity that is kept by block, in the metrics of the whole runs."""
+    before, after = block_values(baseline, quantity), block_values(candidate, quantity)
+    change = after.minus(before) if after.has_blocks_of(before) else None
     found = {}
-    for name, cells in cells_by_name(baseline.conditions, kind):
-        if cells not in ([CLEAN], list(COMMON_CONDITIONS)):
+    for id_, cells in ids_of_quantity(baseline.conditions, quantity, suite):
+        if not id_.metric.is_compared:
             continue
+        name = id_.path
         one, other = before.mean(cells).value, after.mean(cells).value
         mean = None if change is None else change.mean(cells)
         interval = None if mean is None else mean.interval(level)
@@ -161,10 +161,24 @@ def _shown(value: object) -> str:
     return text[:8] if len(text) == 64 else text
 
 
-def _compared(fields: dict[str, LinearField]) -> dict[str, LinearField]:
-    wanted = {*OVERALL, *(f"groups.{group}" for group in GROUPS)}
+def _compared(fields: dict[str, LinearMetric], suite: Suite) -> dict[str, LinearMetric]:
+    """Without what the catalogue leaves out of comparisons, and without single cells, which have
+    tests of their own."""
+    known = ids_by_path(suite)
     return {
-        name: field
-        for name, field in fields.items()
-        if name in wanted or (name.startswith("corruptions.") and name.endswith((".error", ".ce")))
+        path: field
+        for path, field in fields.items()
+        if known[path].metric.is_compared and known[path].severity is None
     }
+
+
+SHARED = MEAN_ERROR.key  # SHIM
+OVERALL = (  # SHIM
+    "clean_error",
+    SHARED,
+    "mean_corruption_error",
+    "mean_error_19",
+    "mce",
+    "relative_mce",
+    "robustness_gap",
+)

@@ -7,8 +7,8 @@
 | `mCE<=70` | the lower bound of the value is above 70 | `bounded` |
 
 What is kept by block (`nll`, `ece`, `top5_error`) is tested by the jackknife instead. With
-several rules Holm's correction keeps the chance that a run which satisfies all of them in truth
-fails any at most alpha.
+several rules Holm's correction keeps the probability of a false positive (a run that truly
+satisfies all of them fails any) at most alpha.
 
 A rule that does not fail is inconclusive where the images cannot decide it; see
 `Verdict.is_inconclusive`.
@@ -18,22 +18,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from robustbench_gnl.errors import UsageError
-from robustbench_gnl.records import Condition
-from robustbench_gnl.reference import Reference
-from robustbench_gnl.statistics.bounded import BoundedMean, bounded_change
-from robustbench_gnl.statistics.evidence import Evidence
-from robustbench_gnl.statistics.jackknife import FEWEST_BLOCKS, Jackknife, Kind, block_values
-from robustbench_gnl.statistics.linear import LinearField, mean_error_field
-from robustbench_gnl.statistics.onesided import OneSided, one_sided, paired_differences
+from robustbench_gnl.errors import UsageError, option
+from robustbench_gnl.metrics.catalogue import RELATIVE_MCE
+from robustbench_gnl.metrics.reference import Reference
+from robustbench_gnl.statistics.bounded_means import BoundedMean
+from robustbench_gnl.statistics.jackknife import FEWEST_BLOCKS, Jackknife
+from robustbench_gnl.statistics.measurements import Measurement, measure_change, measure_value
+from robustbench_gnl.statistics.outcomes import Outcomes
+from robustbench_gnl.statistics.paired_tests import holm
 from robustbench_gnl.statistics.power import ALPHA, POWER, detectable_change
-from robustbench_gnl.statistics.rules import KINDS, Rule, cells_of, field_of, no_baseline
-from robustbench_gnl.statistics.significance import holm
+from robustbench_gnl.statistics.rules import Rule, no_baseline
+from robustbench_gnl.text import counted
 
 _ROUNDING = 1e-12
 """A rise this near the threshold is at it: sums of fractions differ in their last bits."""
@@ -123,71 +123,10 @@ class Verdict:
         return "inconclusive" if self.is_inconclusive else "passed"
 
 
-@dataclass(frozen=True)
-class _Measured:
-    """A rule's number in the runs, and what it can be tested by."""
-
-    rule: Rule
-    baseline: float | None
-    candidate: float
-    estimate: float
-    """The change, or the value of a limit."""
-    bound: float
-    """What the estimate must not be above."""
-    spread: BoundedMean | Jackknife
-    """What is known of the estimate."""
-    sign_test: OneSided | None
-    """The test of an increase above 0, of rules that allow one."""
-    step: float
-    """How far the test asks for more than its quantile of standard errors, times `n_units`."""
-    n_units: int
-    """Images, or blocks."""
-    n_cells: int
-    highest: float
-    """What the number cannot be above."""
-    n_differing: int | None = None
-
-    @property
-    def null(self) -> float:
-        """What the true change or value is tested to be above."""
-        return min(0.0, self.bound) if not self.rule.is_limit else self.bound
-
-    @property
-    def sd(self) -> float:
-        """The standard deviation of the differences or values, by image or by block; 0 where it
-        is not known. Of the limit of a single cell it is that of a run at its limit."""
-        spread = self.spread
-        if self.rule.is_limit and isinstance(spread, BoundedMean) and spread.has_two_sizes:
-            share = (self.bound - spread.low) / (spread.high - spread.low)
-            return (spread.high - spread.low) * math.sqrt(share * (1 - share))
-        return (self.spread.standard_error or 0.0) * math.sqrt(self.n_units)
-
-    @property
-    def is_share(self) -> bool:
-        """Whether the number cannot be above 1."""
-        return self.rule.field in ("error", "clean_error", "top5_error", "ece")
-
-    @property
-    def method(self) -> str:
-        if self.sign_test is not None:
-            return self.sign_test.method
-        if isinstance(self.spread, Jackknife):
-            return "jackknife"
-        return "binomial" if self.spread.has_two_sizes else "bootstrap"
-
-    def p_value(self) -> float | None:
-        if self.sign_test is not None:
-            return self.sign_test.p_value
-        return self.spread.p_value(self.null)
-
-    def lower_bound(self, alpha: float) -> float | None:
-        return (self.sign_test or self.spread).lower_bound(alpha)
-
-
-def judge(
+def verdicts_of(
     rules: Sequence[Rule],
-    baseline: Evidence | None,
-    candidate: Evidence,
+    baseline: Outcomes | None,
+    candidate: Outcomes,
     reference: Reference,
     *,
     alpha: float = ALPHA,
@@ -199,7 +138,7 @@ def judge(
 
     Args:
         baseline: None where all rules are limits.
-        alpha: The chance of any false alarm, over all rules.
+        alpha: The probability of any false positive, over all rules.
         strict: Fail on the estimate alone, significant or not; nothing is tested.
         common_cells: Of changes, look only at the cells that both runs have.
         block_size: Images of a whole block, to say how many images make enough blocks.
@@ -214,9 +153,9 @@ def judge(
     if changes and baseline is None:
         raise no_baseline(changes)
     measured = [
-        _measure_value(rule, candidate, reference)
+        measure_value(rule, candidate, reference)
         if rule.is_limit or baseline is None
-        else _measure_change(rule, baseline, candidate, reference, common_cells)
+        else measure_change(rule, baseline, candidate, reference, common_cells)
         for rule in rules
     ]
     for one in measured:
@@ -233,7 +172,7 @@ def judge(
     )
 
 
-def _check_can_fail_and_pass(one: _Measured) -> None:
+def _check_can_fail_and_pass(one: Measurement) -> None:
     """Refuse a rule that allows more than its number can be, unless it is that already, or that
     requires a gain of more than there is.
 
@@ -257,7 +196,11 @@ def _check_can_fail_and_pass(one: _Measured) -> None:
             "allow less",
             rule=text,
         )
-    if one.rule.is_gain and one.rule.field != "relative_mce" and baseline + one.bound < 0:
+    if (
+        one.rule.is_gain
+        and one.rule.subject.metric is not RELATIVE_MCE
+        and baseline + one.bound < 0
+    ):
         unit, name = (100, " %") if one.is_share else (1, "")
         raise UsageError(
             f"the rule {text} can never be satisfied: the baseline's value is "
@@ -266,35 +209,35 @@ def _check_can_fail_and_pass(one: _Measured) -> None:
         )
 
 
-def _check_enough_images(one: _Measured, n_images: int, alpha: float) -> None:
-    """Refuse a rule that no run could break with so few images. Of a change: even if every
-    image changed for the worse, a coin would do so once in 2**n_images. Of a limit: even if all
-    were as bad as can be.
+def _check_enough_images(one: Measurement, n_images: int, alpha: float) -> None:
+    """Refuse a rule that no run could violate with so few images. Of a change: even if every
+    image changed for the worse, a fair coin does so once in 2**n_images. Of a limit: even if every
+    answer was wrong.
 
     Raises:
         UsageError: There are too few images.
     """
     if isinstance(one.spread, BoundedMean) and one.rule.is_limit:
         chance = (one.bound - one.spread.low) / (one.spread.high - one.spread.low)
-        what, at_all = "any value from noise", f" above {one.rule.text.split('<=')[1].strip()}"
+        what, at_all = "any value", f" above {one.rule.text.split('<=')[1].strip()}"
     else:
-        chance, what, at_all = 0.5, "any rise from noise", ""
+        chance, what, at_all = 0.5, "any increase", ""
     fewest = 1 if chance <= 0 else math.ceil(math.log(alpha) / math.log(chance) - 1e-9)
     if n_images < fewest:
         raise UsageError(
-            f"{n_images} {'image' if n_images == 1 else 'images'} cannot tell {what}{at_all} "
-            f"at level {alpha:.3g} a rule, however large; evaluate {fewest:,} or more, or judge by "
-            "the estimate alone with --strict",
+            f"{counted(n_images, 'image')} cannot detect {what}{at_all} "
+            f"at level {alpha:.3g} a rule, however large; evaluate {fewest:,} or more, or decide "
+            f"by the estimate alone with {option('strict')}",
             n_images=n_images,
         )
 
 
-def _verdict_by_estimate(one: _Measured) -> Verdict:
+def _verdict_by_estimate(one: Measurement) -> Verdict:
     return _with(one, passed=not _is_over(one.estimate, one.bound))
 
 
 def _verdict(
-    one: _Measured, p_value: float, p_holm: float, *, alpha: float, n_rules: int
+    one: Measurement, p_value: float, p_holm: float, *, alpha: float, n_rules: int
 ) -> Verdict:
     # The level at which the bound is above the null exactly when the corrected p is at most alpha.
     level = alpha * (p_value / p_holm if p_holm else 1 / n_rules)
@@ -311,7 +254,7 @@ def _verdict(
 
 
 def _with(
-    one: _Measured,
+    one: Measurement,
     *,
     passed: bool,
     lower_bound: float | None = None,
@@ -346,7 +289,7 @@ def _is_over(estimate: float, bound: float) -> bool:
     return estimate > bound + _ROUNDING * (1 + abs(bound))
 
 
-def _detectable(one: _Measured, alpha: float) -> float | None:
+def _detectable(one: Measurement, alpha: float) -> float | None:
     if one.n_units < 2 or not one.sd > 0:
         return None
     excess = detectable_change(
@@ -356,7 +299,7 @@ def _detectable(one: _Measured, alpha: float) -> float | None:
     return None if one.is_share and (one.baseline or 0.0) + found > 1 else found
 
 
-def _p_value(one: _Measured, block_size: int | None) -> float:
+def _p_value(one: Measurement, block_size: int | None) -> float:
     p_value = one.p_value()
     if p_value is None:
         assert isinstance(one.spread, Jackknife)
@@ -365,134 +308,9 @@ def _p_value(one: _Measured, block_size: int | None) -> float:
             n_images = FEWEST_BLOCKS * block_size
             enough = f" ({FEWEST_BLOCKS} x {block_size:,} = {n_images:,} are enough)"
         raise UsageError(
-            f"the rule {one.rule.text} cannot tell a rise from noise here: {one.spread.reason}"
-            f"{enough}; or leave the rule out, or judge by the estimate alone with --strict",
+            f"the rule {one.rule.text} cannot be tested here: {one.spread.reason}"
+            f"{enough}; or leave the rule out, or decide by the estimate alone with "
+            f"{option('strict')}",
             rule=one.rule.text,
         )
     return p_value
-
-
-def _field(rule: Rule, cells: tuple[Condition, ...], reference: Reference) -> LinearField:
-    if rule.field == "error":  # over the cells that were found, fewer perhaps than it selects
-        return mean_error_field(rule.text, cells, cells)
-    return field_of(rule, cells, reference)
-
-
-def _is_kept_by_block(rule: Rule) -> bool:
-    return rule.field in KINDS and rule.field != "error"
-
-
-def _measure_change(
-    rule: Rule,
-    baseline: Evidence,
-    candidate: Evidence,
-    reference: Reference,
-    common_cells: bool,
-) -> _Measured:
-    cells = cells_of(rule, baseline.conditions, candidate.conditions, common_cells)
-    baseline, candidate = baseline.only(cells), candidate.only(cells)
-    if _is_kept_by_block(rule):
-        return _measure_block_change(rule, cells, baseline, candidate)
-    field = _field(rule, cells, reference)
-    before, after = float(field.value(baseline.errors)), float(field.value(candidate.errors))
-    differences = paired_differences(baseline, candidate, field)
-    spread = bounded_change(differences, float(np.abs(field.weights).sum()))
-    bound = rule.threshold_from(before)
-    test = one_sided(differences)
-    return _Measured(
-        rule,
-        before,
-        after,
-        after - before,
-        bound,
-        spread,
-        None if rule.is_gain else test,
-        bound - spread.low if rule.is_gain else field.step,
-        candidate.n_images,
-        len(cells),
-        highest_of(field),
-        test.n_differing,
-    )
-
-
-def _measure_value(rule: Rule, candidate: Evidence, reference: Reference) -> _Measured:
-    """What a limit is about."""
-    cells = cells_of(rule, None, candidate.conditions)
-    candidate = candidate.only(cells)
-    if _is_kept_by_block(rule):
-        return _measure_block_value(rule, cells, candidate)
-    field = _field(rule, cells, reference)
-    low = float(np.minimum(field.weights, 0).sum()) + field.constant
-    value = float(field.value(candidate.errors))
-    spread = BoundedMean(field.scores(candidate), low, highest_of(field))
-    return _of_value(rule, value, spread, field.step, candidate.n_images, len(cells))
-
-
-def _of_value(
-    rule: Rule, value: float, spread: BoundedMean, size: float, n_images: int, n_cells: int
-) -> _Measured:
-    """Args: size: Of the values of a single cell, which are counted; 0 of others."""
-    step = size / 2 if size else rule.limit - spread.low
-    return _Measured(
-        rule, None, value, value, rule.limit, spread, None, step, n_images, n_cells, spread.high
-    )
-
-
-def highest_of(field: LinearField) -> float:
-    """What a number cannot be above: all answers wrong that count for it."""
-    return float(np.maximum(field.weights, 0).sum()) + field.constant
-
-
-def _measure_block_change(
-    rule: Rule, cells: tuple[Condition, ...], baseline: Evidence, candidate: Evidence
-) -> _Measured:
-    kind = _kind(rule)
-    before, after = block_values(baseline, kind), block_values(candidate, kind)
-    change = after.less(before).mean(cells)
-    value = before.mean(cells).value
-    return _Measured(
-        rule,
-        value,
-        after.mean(cells).value,
-        change.value,
-        rule.threshold_from(value),
-        change,
-        None,
-        0.0,
-        round(change.n_whole_blocks),
-        len(cells),
-        math.inf,
-    )
-
-
-def _measure_block_value(
-    rule: Rule, cells: tuple[Condition, ...], candidate: Evidence
-) -> _Measured:
-    if rule.field == "top5_error" and len(cells) == 1:  # counted, so that blocks do not matter
-        n_images = candidate.n_images
-        wrong = np.zeros(n_images)
-        wrong[int(candidate.n_top5.sum()) :] = 1.0
-        counted = BoundedMean(wrong, 0.0, 1.0)
-        return _of_value(rule, counted.mean, counted, 1.0, n_images, 1)
-    mean = block_values(candidate, _kind(rule)).mean(cells)
-    # In a change the bias of both runs cancels; here it would be held against the run.
-    spread = mean if mean.corrected is None else replace(mean, value=mean.corrected)
-    return _Measured(
-        rule,
-        None,
-        mean.value,
-        mean.value,
-        rule.limit,
-        spread,
-        None,
-        0.0,
-        round(mean.n_whole_blocks),
-        len(cells),
-        math.inf,
-    )
-
-
-def _kind(rule: Rule) -> Kind:
-    kind = KINDS[rule.field]
-    assert kind in get_args(Kind)
-    return kind  # type: ignore[return-value]

@@ -14,14 +14,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from robustbench_gnl.metrics import Interval
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition
-from robustbench_gnl.reference import Reference
+from robustbench_gnl.metrics.catalogue import BLOCK_QUANTITIES, metric_ids
+from robustbench_gnl.metrics.interval import Interval
+from robustbench_gnl.metrics.metric import MetricId, Quantity
+from robustbench_gnl.metrics.reference import Reference
+from robustbench_gnl.records import Condition
 from robustbench_gnl.statistics.bootstrap import LEVEL, Replicates, bootstrap
-from robustbench_gnl.statistics.evidence import Evidence
-from robustbench_gnl.statistics.jackknife import KINDS, BlockValues, Kind, block_values
-from robustbench_gnl.statistics.linear import LinearField, linear_fields
-from robustbench_gnl.statistics.single import wilson
+from robustbench_gnl.statistics.jackknife import BlockValues, block_values
+from robustbench_gnl.statistics.linear_metrics import LinearMetric, linear_metrics
+from robustbench_gnl.statistics.outcomes import Outcomes
+from robustbench_gnl.statistics.proportions import wilson
+from robustbench_gnl.suites import Suite
 
 NO_SPREAD = "every image scores the same, so resampling shows no spread"
 
@@ -49,7 +52,7 @@ class Numbers:
 
 
 def run_numbers(
-    evidence: Evidence,
+    outcomes: Outcomes,
     reference: Reference,
     *,
     replicates: Replicates | None = None,
@@ -60,26 +63,26 @@ def run_numbers(
     Args:
         replicates: Of these cells, where they are at hand; drawn otherwise.
     """
-    if not evidence.conditions:
+    if not outcomes.conditions:
         return Numbers()
-    numbers = error_numbers(replicates or bootstrap(evidence), reference, level)
-    for kind in KINDS:
-        numbers.update(block_numbers(evidence, kind, level))
+    numbers = error_numbers(replicates or bootstrap(outcomes), reference, level)
+    for quantity in BLOCK_QUANTITIES:
+        numbers.update(block_numbers(outcomes, quantity, reference.suite, level))
     return numbers
 
 
 def error_numbers(replicates: Replicates, reference: Reference, level: float = LEVEL) -> Numbers:
-    """The numbers made of top-1 errors, named as in `linear_fields`; replicates are enough."""
+    """The numbers made of top-1 errors, named as in `linear_metrics`; replicates are enough."""
     numbers = Numbers()
-    fields = linear_fields(replicates.conditions, reference)
-    intervals = field_intervals(replicates, list(fields.values()), level)
+    fields = linear_metrics(replicates.conditions, reference)
+    intervals = metric_intervals(replicates, list(fields.values()), level)
     for (name, number), interval in zip(fields.items(), intervals, strict=True):
         numbers.add(name, replicates.value(number), interval, NO_SPREAD)
     return numbers
 
 
-def field_intervals(
-    replicates: Replicates, fields: Sequence[LinearField], level: float = LEVEL
+def metric_intervals(
+    replicates: Replicates, fields: Sequence[LinearMetric], level: float = LEVEL
 ) -> list[Interval | None]:
     """Of each, Wilson's for the error of one cell, else the percentile interval; None without
     spread."""
@@ -91,7 +94,7 @@ def field_intervals(
     ]
 
 
-def _only_cell(field: LinearField) -> int | None:
+def _only_cell(field: LinearMetric) -> int | None:
     """The cell whose error the field is, None where it is another number."""
     used = np.flatnonzero(field.weights)
     is_error = len(used) == 1 and field.weights[used[0]] == 1 and not field.constant
@@ -104,42 +107,40 @@ def _with_spread(interval: Interval) -> Interval | None:
     return interval if spread > 1e-12 * (abs(interval.low) + abs(interval.high)) else None
 
 
-def block_numbers(evidence: Evidence, kind: Kind, level: float = LEVEL) -> Numbers:
-    """The numbers of one kind that is kept by block: `clean_<kind>`, `mean_<kind>` (over the
-    15 corruptions), `corruptions.<name>.<kind>` (over its severities that are there) and
-    `corruptions.<name>.severities.<1 to 5>.<kind>`."""
-    values = block_values(evidence, kind)
+def block_numbers(
+    outcomes: Outcomes, quantity: Quantity, suite: Suite, level: float = LEVEL
+) -> Numbers:
+    """The metrics of one quantity that is kept by block, by path: overall, and of each corruption
+    and severity."""
+    values = block_values(outcomes, quantity)
     numbers = Numbers()
-    for name, cells in cells_by_name(evidence.conditions, kind):
+    for one, cells in ids_of_quantity(outcomes.conditions, quantity, suite):
         found = values.mean(cells)
         interval = found.interval(level)
-        if kind == "top5_error" and len(cells) == 1:
-            interval = _top5_interval(evidence, values, cells[0], level)
-        numbers.add(name, found.value, interval, found.reason)
+        if one.metric.method(len(cells)) == "wilson":
+            interval = _top5_interval(outcomes, values, cells[0], level)
+        numbers.add(one.path, found.value, interval, found.reason)
     return numbers
 
 
 def _top5_interval(
-    evidence: Evidence, values: BlockValues, cell: Condition, level: float
+    outcomes: Outcomes, values: BlockValues, cell: Condition, level: float
 ) -> Interval:
     row = values.conditions.index(cell)
-    n_right = int(evidence.n_top5[row].sum())
-    return wilson(evidence.n_images - n_right, evidence.n_images, level)
+    n_right = int(outcomes.n_top5[row].sum())
+    return wilson(outcomes.n_images - n_right, outcomes.n_images, level)
 
 
-def cells_by_name(
-    conditions: tuple[Condition, ...], kind: Kind
-) -> Iterator[tuple[str, list[Condition]]]:
-    """Names of numbers, and the cells whose mean they are."""
-    if CLEAN in conditions:
-        yield f"clean_{kind}", [CLEAN]
-    if set(COMMON_CONDITIONS) <= set(conditions):
-        yield f"mean_{kind}", list(COMMON_CONDITIONS)
-    by_corruption: dict[str, list[Condition]] = {}
-    for condition in conditions:
-        if not condition.is_clean:
-            by_corruption.setdefault(condition.corruption, []).append(condition)
-    for corruption, cells in by_corruption.items():
-        yield f"corruptions.{corruption}.{kind}", cells
-        for cell in cells:
-            yield f"corruptions.{corruption}.severities.{cell.severity}.{kind}", [cell]
+def ids_of_quantity(
+    conditions: Sequence[Condition], quantity: Quantity, suite: Suite
+) -> Iterator[tuple[MetricId, list[Condition]]]:
+    """The metrics of a quantity that some conditions allow, and the cells whose mean they are: of
+    a whole run all of its cells, of a corruption those severities that are there."""
+    present = set(conditions)
+    for one in metric_ids(suite):
+        if one.metric.quantity is not quantity:
+            continue
+        cells = one.cells(suite)
+        there = [cell for cell in cells if cell in present]
+        if there and (one.of or len(there) == len(cells)):
+            yield one, there

@@ -2,7 +2,7 @@
 
 Top-5 error, negative log likelihood and calibration error are kept as sums of blocks. The
 blocks need not be of one size: Busing, Meijer & van der Leeden, "Delete-m jackknife for
-unequal m", 1999. Student's t with one degree of freedom less than there are whole blocks: a
+unequal m", 1999. Student's t with one degree of freedom fewer than there are whole blocks: a
 last block of a few images hardly counts, (sum of sizes)^2 / sum of their squares being as many
 equal ones as are worth as much (Kish, "Survey Sampling", 1965, section 11.7).
 
@@ -15,29 +15,31 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.metrics import Interval
+from robustbench_gnl.metrics.catalogue import (
+    CALIBRATION_ERROR,
+    NEGATIVE_LOG_LIKELIHOOD,
+    TOP5_ERROR,
+)
+from robustbench_gnl.metrics.interval import Interval
+from robustbench_gnl.metrics.metric import Quantity
 from robustbench_gnl.records import Condition
 from robustbench_gnl.statistics.bootstrap import LEVEL
 from robustbench_gnl.statistics.calibration import calibration_error
-from robustbench_gnl.statistics.evidence import Counts, Evidence, Floats
+from robustbench_gnl.statistics.outcomes import Counts, Floats, Outcomes
 
 FEWEST_BLOCKS = 4
 """With fewer, t is so wide (4.3 standard errors for three, 12.7 for two) that an interval
-would say nothing, and a gate on it would never close."""
+is of no use, and a gate on it would never fail."""
 OTHER_BLOCKS = "what is kept by block has an interval only where both runs have the same blocks"
-
-Kind = Literal["top5_error", "negative_log_likelihood", "calibration_error"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, eq=False)
 class BlockValues:
-    """One kind of number of each cell, with all blocks and without each of them."""
+    """One quantity of each cell, with all blocks and without each of them."""
 
     conditions: tuple[Condition, ...]
     n_images_by_block: Counts
@@ -58,7 +60,7 @@ class BlockValues:
     def has_blocks_of(self, other: BlockValues) -> bool:
         return np.array_equal(self.n_images_by_block, other.n_images_by_block)
 
-    def less(self, baseline: BlockValues) -> BlockValues:
+    def minus(self, baseline: BlockValues) -> BlockValues:
         """The differences to the same cells and blocks of another run.
 
         Raises:
@@ -89,7 +91,7 @@ class Jackknife:
     n_whole_blocks: float
     """As many blocks of one size as are worth as much."""
     corrected: float | None = None
-    """The value less its bias, as far as leaving out blocks shows it: a calibration error is a
+    """The value minus its bias, as estimated by leaving out blocks: a calibration error is a
     sum of sizes, and so comes out too high with few images. None without a standard error."""
 
     @property
@@ -110,13 +112,13 @@ class Jackknife:
         return Interval(self.value - half, self.value + half, level, "jackknife")
 
     def lower_bound(self, alpha: float = 0.05) -> float | None:
-        """What the true value is at least, but for a chance of alpha."""
+        """A lower confidence bound of the true value, at level 1 - alpha."""
         if self.standard_error is None:
             return None
         return self.value - self._t_quantile(1 - alpha) * self.standard_error
 
     def upper_bound(self, alpha: float = 0.05) -> float | None:
-        """What the true value is at most, but for a chance of alpha."""
+        """An upper confidence bound of the true value, at level 1 - alpha."""
         if self.standard_error is None:
             return None
         return self.value + self._t_quantile(1 - alpha) * self.standard_error
@@ -138,23 +140,23 @@ class Jackknife:
         return float(stdtrit(self.n_whole_blocks - 1, probability))
 
 
-def block_values(evidence: Evidence, kind: Kind) -> BlockValues:
-    """A kind of number of every cell, with all blocks and without each of them."""
-    sizes = evidence.n_images_by_block
+def block_values(outcomes: Outcomes, quantity: Quantity) -> BlockValues:
+    """A quantity of every cell that is kept by block, with all blocks and without each of them."""
+    sizes = outcomes.n_images_by_block
     sums = {
-        "top5_error": sizes - evidence.n_top5,
-        "negative_log_likelihood": evidence.negative_log_likelihood,
-        "calibration_error": evidence.calibration,
-    }[kind]  # (n_cells, n_blocks, ...)
+        TOP5_ERROR: sizes - outcomes.n_top5,
+        NEGATIVE_LOG_LIKELIHOOD: outcomes.negative_log_likelihood,
+        CALIBRATION_ERROR: outcomes.calibration,
+    }[quantity]  # (n_cells, n_blocks, ...)
     total = sums.sum(axis=1)  # (n_cells, ...)
     without = np.moveaxis(total[:, None] - sums, 1, 0)  # (n_blocks, n_cells, ...)
-    if kind == "calibration_error":
+    if quantity is CALIBRATION_ERROR:
         values, left = calibration_error(total), _calibration_or_nan(without)
     else:
         values = total / sizes.sum()
         with np.errstate(invalid="ignore"):  # A single block leaves no image.
             left = without / (sizes.sum() - sizes)[:, None]
-    return BlockValues(evidence.conditions, sizes, values, left)
+    return BlockValues(outcomes.conditions, sizes, values, left)
 
 
 def jackknife(value: float, without: Sequence[float] | Floats, sizes: Counts) -> Jackknife:

@@ -1,4 +1,4 @@
-"""How many images a gate needs: the minimum detectable increase by the number of images."""
+"""How many images a gate needs: the minimum detectable increase by number of images."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.reference import Reference
-from robustbench_gnl.statistics.evidence import Evidence, common_cells
-from robustbench_gnl.statistics.linear import LinearField, Unit, linear_fields, mean_error_field
+from robustbench_gnl.metrics.catalogue import CLEAN_ERROR, MEAN_ERROR, METRICS
+from robustbench_gnl.metrics.metric import Scope
+from robustbench_gnl.metrics.reference import Reference
+from robustbench_gnl.metrics.unit import PERCENT
+from robustbench_gnl.records import Condition
+from robustbench_gnl.statistics.linear_metrics import (
+    LinearMetric,
+    linear_metrics,
+    mean_error_metric,
+)
+from robustbench_gnl.statistics.outcomes import Outcomes, common_cells
 from robustbench_gnl.statistics.power import (
     ALPHA,
     POWER,
@@ -17,7 +25,7 @@ from robustbench_gnl.statistics.power import (
     images_needed,
     paired_sd,
 )
-from robustbench_gnl.statistics.rules import RATIOS, TYPED, Rule, field_of
+from robustbench_gnl.statistics.rules import Rule, metric_of, subjects
 
 
 @dataclass(frozen=True)
@@ -25,7 +33,7 @@ class PlannedNumber:
     """One number, and the minimum detectable increase of it."""
 
     name: str
-    unit: Unit
+    unit: str
     n_cells: int
     sd: float
     """Standard deviation of its differences between two runs, image by image."""
@@ -46,15 +54,15 @@ class PlannedChange:
 class Spread:
     """What two runs differ by: measured on two, or assumed from one."""
 
-    evidence: Evidence
-    other: Evidence | None = None
+    outcomes: Outcomes
+    other: Outcomes | None = None
     correlation: float = 0.0
 
-    def of(self, field: LinearField) -> float:
+    def of(self, field: LinearMetric) -> float:
         """The standard deviation of a field's differences; 0 says nothing of other runs."""
         if self.other is None:
-            return assumed_sd(self.evidence, field, self.correlation)
-        return paired_sd(self.other, self.evidence, field)
+            return assumed_sd(self.outcomes, field, self.correlation)
+        return paired_sd(self.other, self.outcomes, field)
 
     def nothing_to_plan_from(self, what: str) -> UsageError:
         """What to raise where nothing varies."""
@@ -69,19 +77,19 @@ class Spread:
 
 
 def spread_of(
-    evidence: Evidence, other: Evidence | None = None, correlation: float = 0.0
+    outcomes: Outcomes, other: Outcomes | None = None, correlation: float = 0.0
 ) -> Spread:
     """What to plan from.
 
     Raises:
         UsageError: There are no cells, or too few images.
     """
-    cells = evidence.conditions if other is None else common_cells(evidence, other)
+    cells = outcomes.conditions if other is None else common_cells(outcomes, other)
     if not cells:
         raise UsageError("there is no complete cell to plan from; evaluate more first")
-    if evidence.n_images < 2:
+    if outcomes.n_images < 2:
         raise UsageError("expected a run of at least 2 images to plan from, got one of 1")
-    return Spread(evidence.only(cells), other and other.only(cells), correlation)
+    return Spread(outcomes.only(cells), other and other.only(cells), correlation)
 
 
 def planned_numbers(
@@ -98,17 +106,7 @@ def planned_numbers(
     Raises:
         UsageError: None of them varies.
     """
-    cells = spread.evidence.conditions
-    fields = linear_fields(cells, reference)
-    chosen: dict[str, LinearField] = {}
-    for name in ("mce", "relative_mce"):
-        if name in fields:
-            chosen[name] = fields[name]
-    corrupted = [cell for cell in cells if not cell.is_clean]
-    if corrupted:
-        chosen["error"] = mean_error_field("error", cells, corrupted)
-    if "clean_error" in fields:
-        chosen["clean_error"] = fields["clean_error"]
+    chosen = _planned_fields(spread.outcomes.conditions, reference)
     numbers = []
     for name, field in chosen.items():
         sd = spread.of(field)
@@ -118,10 +116,25 @@ def planned_numbers(
             n: detectable_change(sd, n, alpha=alpha, power=power, step=field.step) for n in sizes
         }
         n_cells = int((field.weights != 0).sum())
-        numbers.append(PlannedNumber(name, field.unit, n_cells, sd, detectable))
+        numbers.append(PlannedNumber(name, field.unit.name, n_cells, sd, detectable))
     if not numbers:
-        raise spread.nothing_to_plan_from(", ".join(TYPED.get(name, name) for name in chosen))
+        metrics = {one.key: one.rule or one.key for one in METRICS}
+        raise spread.nothing_to_plan_from(", ".join(metrics[name] for name in chosen))
     return numbers
+
+
+def _planned_fields(cells: Sequence[Condition], reference: Reference) -> dict[str, LinearMetric]:
+    """The metrics that are planned, by key, as far as the cells allow them; the mean error is over
+    those corruption cells that there are."""
+    fields = linear_metrics(cells, reference)
+    corrupted = [cell for cell in cells if not cell.is_clean]
+    if corrupted and reference.suite.has_severities:
+        fields[MEAN_ERROR.key] = mean_error_metric(MEAN_ERROR.key, cells, corrupted)
+    planned = [one for one in METRICS if one.scope is Scope.OVERALL and one.is_planned]
+    # Ratios first: they are what a gate is mostly about.
+    planned.sort(key=lambda one: one.unit is not PERCENT)
+    planned.sort(key=lambda one: one is CLEAN_ERROR)
+    return {one.key: fields[one.key] for one in planned if one.key in fields}
 
 
 def planned_change(
@@ -144,17 +157,20 @@ def planned_change(
             f"{rule.text.replace('-', '+', 1)}"
             if rule.is_gain
             else f"{rule.text} is a limit; write how far the number may be above it, such as "
-            f"{rule.field_text}:+1{'' if rule.field in RATIOS else 'pp'}"
+            f"{rule.subject_text}:+1{'' if rule.subject.is_ratio else 'pp'}"
         )
         raise UsageError(f"expected an increase to plan for: {instead}", rule=rule.text)
-    cells = spread.evidence.conditions
-    if rule.field not in (*RATIOS, "error", "clean_error"):
+    cells = spread.outcomes.conditions
+    if not rule.subject.is_kept_by_image:
+        known = [one for one in subjects().values() if one.is_defined_for(reference.suite)]
+        known.sort(key=lambda one: (not one.is_ratio, one.quantity is None))
+        *names, last = (one.name for one in known if one.is_kept_by_image)
         raise UsageError(
-            f"expected a change of mCE, relative_mCE, CE, error or clean_error, got {rule.text}: "
-            "what is not kept by image cannot be planned"
+            f"expected a change of {', '.join(names)} or {last}, got {rule.text}: what is not kept "
+            "by image cannot be planned"
         )
-    field = field_of(rule, cells, reference)
-    baseline = float(field.value(spread.evidence.errors))
+    field = metric_of(rule, cells, reference)
+    baseline = float(field.value(spread.outcomes.errors))
     change = rule.threshold_from(baseline)
     sd = spread.of(field)
     if not sd > 0:

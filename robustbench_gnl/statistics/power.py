@@ -5,7 +5,7 @@ change d is detected when its estimate is above both the threshold of the rule a
 errors, t being Student's quantile at 1 - alpha; the estimate falls normally around d.
 Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988, section 2.5.
 
-A single cell is judged by counting: its differences have one size, the `step`, and its exact
+A single cell is tested by counting: its differences have one size, the `step`, and its exact
 test is coarse. The sum of the differences moves by two steps at a time, so that it is on
 average one step above what t standard errors ask.
 
@@ -18,16 +18,16 @@ import math
 from statistics import NormalDist
 
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.statistics.evidence import Evidence
-from robustbench_gnl.statistics.linear import LinearField
-from robustbench_gnl.statistics.onesided import paired_differences, standard_deviation
+from robustbench_gnl.statistics.linear_metrics import LinearMetric
+from robustbench_gnl.statistics.outcomes import Outcomes
+from robustbench_gnl.statistics.paired_tests import paired_differences, standard_deviation
 
 ALPHA = 0.05
 POWER = 0.8
 _MOST_IMAGES = 2**40
 
 
-def paired_sd(baseline: Evidence, candidate: Evidence, field: LinearField) -> float:
+def paired_sd(baseline: Outcomes, candidate: Outcomes, field: LinearMetric) -> float:
     """The standard deviation of the differences of two runs, image by image.
 
     What to plan with where two runs are there that differ as much as those to come. 0 where
@@ -36,7 +36,7 @@ def paired_sd(baseline: Evidence, candidate: Evidence, field: LinearField) -> fl
     return standard_deviation(paired_differences(baseline, candidate, field))
 
 
-def assumed_sd(evidence: Evidence, field: LinearField, correlation: float = 0.0) -> float:
+def assumed_sd(outcomes: Outcomes, field: LinearMetric, correlation: float = 0.0) -> float:
     """The same where there is one run: that of the difference to a run whose scores spread as
     widely and go with this one's by `correlation`.
 
@@ -52,7 +52,7 @@ def assumed_sd(evidence: Evidence, field: LinearField, correlation: float = 0.0)
             f"got {correlation}; 0 is cautious",
             correlation=correlation,
         )
-    return math.sqrt(2 * (1 - correlation)) * float(field.scores(evidence).std(ddof=1))
+    return math.sqrt(2 * (1 - correlation)) * float(field.scores(outcomes).std(ddof=1))
 
 
 def power_of(
@@ -83,7 +83,7 @@ def detectable_change(
 
     Args:
         threshold: Of a rule that must be passed as well, such as the 0.5 of `mCE:+0.5`.
-        step: `LinearField.step`: the size of the differences where all have one, else 0.
+        step: `LinearMetric.step`: the size of the differences where all have one, else 0.
     """
     error = _standard_error(sd, n_images)
     needed = _needed(error, n_images, alpha, threshold, step)
@@ -135,8 +135,8 @@ def _standard_error(sd: float, n_images: int) -> float:
 
 
 def _needed(error: float, n_images: int, alpha: float, threshold: float, step: float) -> float:
-    """What an estimate must be above: the threshold of its rule, and what the test tells from 0."""
+    """What an estimate must be above: the threshold of its rule, and significantly above 0."""
     from scipy.special import stdtrit
 
-    noise = float(stdtrit(n_images - 1, 1 - alpha)) * error + step / n_images
-    return max(threshold, noise)
+    significant = float(stdtrit(n_images - 1, 1 - alpha)) * error + step / n_images
+    return max(threshold, significant)

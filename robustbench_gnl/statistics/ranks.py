@@ -1,4 +1,4 @@
-"""Ranks as ranges: from 1 + the runs that are surely better to N - those surely worse."""
+"""Ranks as ranges: from 1 + the runs that are significantly better to N - those that are worse."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.statistics.bootstrap import LEVEL
-from robustbench_gnl.statistics.evidence import Floats
+from robustbench_gnl.statistics.outcomes import Floats
 
 _ROUNDING = 1e-9
 """Numbers this near, as a share of the largest, differ by the order of adding alone."""
@@ -32,7 +32,7 @@ def rank_ranges(
 ) -> list[RankRange]:
     """The range of each run of a board; lower values are better.
 
-    One run is surely better than another when the interval of their difference, at `level`
+    One run is significantly better than another when the interval of their difference, at `level`
     for that pair, excludes 0. Its standard error comes from the covariance of the replicates:
     the same images were drawn for all, so what two runs share cancels.
 
@@ -50,9 +50,9 @@ def rank_ranges(
     covariance = centred @ centred.T / (replicates.shape[1] - 1)  # (n_runs, n_runs)
     variance = np.diag(covariance)
     error = np.sqrt(np.maximum(variance[:, None] + variance - 2 * covariance, 0.0))
-    # [i, j]: by how much j is above i, less what chance allows.
+    # [i, j]: by how much j is above i, beyond the interval of their difference.
     margin = value - value[:, None] - NormalDist().inv_cdf((1 + level) / 2) * error
-    better = margin > _ROUNDING * np.abs(value).max(initial=0.0)  # i is surely better than j
+    better = margin > _ROUNDING * np.abs(value).max(initial=0.0)  # i is significantly better than j
     n_better, n_worse = better.sum(axis=0), better.sum(axis=1)
     return [
         RankRange(1 + int(above), len(value) - int(below))

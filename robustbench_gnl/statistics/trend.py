@@ -1,4 +1,4 @@
-"""Effective robustness: what a network withstands beyond what its clean error foretells.
+"""Effective robustness: by how much a model's mCE is below what its clean error predicts.
 
 Taori et al., "Measuring Robustness to Natural Distribution Shifts in Image Classification",
 2020, section 2: the distance to the line that other networks lie on. Here the line goes
@@ -12,10 +12,11 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from robustbench_gnl.reference import Published, load_published
-from robustbench_gnl.statistics.linear import LinearField
+from robustbench_gnl.metrics.catalogue import CLEAN_ERROR, EFFECTIVE_ROBUSTNESS, MCE
+from robustbench_gnl.metrics.reference import Published, load_published
+from robustbench_gnl.statistics.linear_metrics import LinearMetric
 
-FIELD = "effective_robustness"
+FIELD = EFFECTIVE_ROBUSTNESS.key
 
 
 @dataclass(frozen=True)
@@ -73,15 +74,15 @@ def published_trend(published: Sequence[Published] | None = None) -> Trend:
     )
 
 
-def effective_robustness_field(
-    fields: Mapping[str, LinearField], trend: Trend
-) -> LinearField | None:
-    """Expected mCE less mCE, in points: above 0 is better than the line.
+def effective_robustness_metric(
+    fields: Mapping[str, LinearMetric], trend: Trend
+) -> LinearMetric | None:
+    """Expected mCE minus mCE, in points: above 0 is better than the line.
 
-    None where the cells do not allow mCE and a clean error. The line counts as given: what is
-    unsure about the fit is not in its interval.
+    None where the cells do not allow mCE and a clean error. The line is taken as given: the
+    uncertainty of its fit is not part of the interval.
     """
-    mce, clean = fields.get("mce"), fields.get("clean_error")
+    mce, clean = fields.get(MCE.key), fields.get(CLEAN_ERROR.key)
     if mce is None or clean is None:
         return None
     weights = trend.slope * 100 * clean.weights - mce.weights

@@ -1,4 +1,4 @@
-"""How long and how large what a store accepts may be, so that every report can show it.
+"""Limits of what a store accepts, so that every report can show it.
 
 Each bound lies far beyond what an evaluation gives, and far below what databases, terminals and
 floating-point arithmetic can take: PostgreSQL refuses NUL characters, SQLite cuts text at them,
@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any
 
 from robustbench_gnl.errors import StoreError
-from robustbench_gnl.store.typed import shown
+from robustbench_gnl.text import quoted
 
 MOST_IMAGES = 10_000_000
 """Of an image set, a block, and images left out."""
@@ -52,17 +52,17 @@ def check_text(value: str, what: str, most: int = MOST_NAME, *, may_be_empty: bo
     """
     if len(value) > most:
         raise StoreError(
-            f"expected {what} of at most {most:,} characters, got {len(value):,}: {shown(value)}"
+            f"expected {what} of at most {most:,} characters, got {len(value):,}: {quoted(value)}"
         )
     if not (value or may_be_empty):
         raise StoreError(f"expected {what} of at least one character, got none")
     if "\0" in value:
-        raise StoreError(f"a store refuses text with a NUL character: {what} is {shown(value)}")
+        raise StoreError(f"a store refuses text with a NUL character: {what} is {quoted(value)}")
     try:
         value.encode()
     except UnicodeEncodeError as error:
         raise StoreError(
-            f"a store refuses text that is no Unicode: {what} is {shown(value)}"
+            f"a store refuses text that is no Unicode: {what} is {quoted(value)}"
         ) from error
 
 
@@ -73,7 +73,7 @@ def check_range(value: float, what: str, least: float, most: float) -> None:
         StoreError: It is outside, or not finite.
     """
     if not least <= value <= most:
-        raise StoreError(f"expected {what} from {least:,g} to {most:,g}, got {shown(value)}")
+        raise StoreError(f"expected {what} from {least:,g} to {most:,g}, got {quoted(value)}")
 
 
 def check_environment(environment: Mapping[str, Any]) -> None:
@@ -92,12 +92,12 @@ def check_environment(environment: Mapping[str, Any]) -> None:
         elif not _is_plain(value):
             raise StoreError(
                 "expected values that JSON can hold (text, finite numbers, lists, mappings) in "
-                f"the environment, got {shown(value)}"
+                f"the environment, got {quoted(value)}"
             )
     resumed = environment.get("resumed", [])
     if not isinstance(resumed, list) or not all(isinstance(one, Mapping) for one in resumed):
         raise StoreError(
-            f"expected a list of objects as `resumed` in the environment, got {shown(resumed)}"
+            f"expected a list of objects as `resumed` in the environment, got {quoted(resumed)}"
         )
 
 
@@ -133,9 +133,9 @@ def _check_environment_text(value: str) -> None:
     if len(value) > MOST_TEXT:
         raise StoreError(
             f"expected text of at most {MOST_TEXT:,} characters in the environment, "
-            f"got {len(value):,}: {shown(value)}"
+            f"got {len(value):,}: {quoted(value)}"
         )
     if "\0" in value:
         raise StoreError(
-            f"a store refuses text with a NUL character: the environment has {shown(value)}"
+            f"a store refuses text with a NUL character: the environment has {quoted(value)}"
         )

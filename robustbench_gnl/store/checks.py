@@ -1,4 +1,4 @@
-"""What a run and its pieces must satisfy before they are written."""
+"""Checks of a run and its pieces before they are written."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 import re
 from datetime import datetime, timedelta
 
-import corruptions
 from robustbench_gnl.errors import StoreError
 from robustbench_gnl.records import (
     N_CALIBRATION_BINS,
@@ -17,6 +16,7 @@ from robustbench_gnl.records import (
     Piece,
     Protocol,
 )
+from robustbench_gnl.serialization import NEWER
 from robustbench_gnl.store.bounds import (
     LEAST_STD,
     MOST_CLASSES,
@@ -30,7 +30,8 @@ from robustbench_gnl.store.bounds import (
     check_range,
     check_text,
 )
-from robustbench_gnl.store.typed import shown
+from robustbench_gnl.suites import SUITES, Suite
+from robustbench_gnl.text import quoted
 
 RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
 _ROUNDING = 1e-5
@@ -43,7 +44,8 @@ def n_blocks_of(n_images: int, block_size: int) -> int:
 
 
 def check_run(protocol: Protocol, image_set: ImageSet, block_size: int) -> None:
-    """Refuse a run whose protocol and images do not belong together."""
+    """Refuse a run whose suite is unknown, or whose protocol and images do not belong together."""
+    suite_of(protocol)
     if block_size < 1:
         raise StoreError(f"expected a block size of at least 1, got {block_size}")
     check_range(block_size, "a block size", 1, MOST_IMAGES)
@@ -84,7 +86,7 @@ def check_model(model: Model, image_set: ImageSet) -> None:
     if not SHA256.fullmatch(model.checkpoint_sha256):
         raise StoreError(
             "expected the sha256 of the checkpoint as 64 hexadecimal digits, "
-            f"got {shown(model.checkpoint_sha256)}"
+            f"got {quoted(model.checkpoint_sha256)}"
         )
     for name in ("mean", "std"):
         values = getattr(model, name)
@@ -125,7 +127,7 @@ def check_time(value: str | None, name: str) -> None:
         or value != parsed.isoformat(timespec="seconds")
     ):
         raise StoreError(
-            f"expected {name} as a UTC time such as 2026-11-23T14:25:30+00:00, got {shown(value)}"
+            f"expected {name} as a UTC time such as 2026-11-23T14:25:30+00:00, got {quoted(value)}"
         )
 
 
@@ -147,20 +149,42 @@ def check_tag(tag: str) -> None:
         raise StoreError(fault)
 
 
-def check_condition(condition: Condition) -> None:
-    """Refuse what is neither `clean` nor a known corruption at severity 1 to 5."""
-    name, severity = condition.corruption, condition.severity
-    known = severity == 0 if condition.is_clean else severity in corruptions.SEVERITIES
-    if not known or not (condition.is_clean or name in corruptions.names("all")):
+def suite_of(protocol: Protocol) -> Suite:
+    """The suite that a protocol names.
+
+    Raises:
+        StoreError: This version does not know it. Such a run can be read, exported and deleted,
+            but nothing is written into it: nobody here can tell its conditions from others.
+    """
+    suite = SUITES.get(protocol.suite)
+    if suite is None:
         raise StoreError(
-            f"expected `clean` at severity 0, or one of {', '.join(corruptions.names('all'))} "
-            f"at severity 1 to 5, got {shown(name)} at severity {severity}"
+            f"the protocol {protocol.name!r} is of the suite {quoted(protocol.suite)}; "
+            f"expected one of {', '.join(SUITES)}; {NEWER}",
+            suite=protocol.suite,
         )
+    return suite
+
+
+def check_condition(condition: Condition, suite: Suite) -> None:
+    """Refuse a condition that is not one of the suite."""
+    if suite.has(condition):
+        return
+    names, severities = ", ".join(suite.all_corruptions), suite.severities
+    expected = f"one of {names}" if len(suite.all_corruptions) > 1 else names
+    expected += f" at severity {severities[0]}"
+    if len(severities) > 1:
+        expected += f" to {severities[-1]}"
+    clean = "`clean` at severity 0, or " if suite.has_clean else ""
+    raise StoreError(
+        f"expected {clean}{expected}, got {quoted(condition.corruption)} at severity "
+        f"{condition.severity}"
+    )
 
 
 def check_piece(piece: Piece, protocol: Protocol, block_size: int) -> None:
     """Refuse a piece whose numbers contradict each other or the run it belongs to."""
-    check_condition(piece.condition)
+    check_condition(piece.condition, suite_of(protocol))
     n_blocks = n_blocks_of(protocol.n_images, block_size)
     if not 0 <= piece.block < n_blocks:
         raise _refusal(piece, f"expected a block from 0 to {n_blocks - 1}")
@@ -188,7 +212,8 @@ def check_piece(piece: Piece, protocol: Protocol, block_size: int) -> None:
             )
     if not SHA256.fullmatch(piece.digest):
         raise _refusal(
-            piece, f"expected a sha256 digest of 64 hexadecimal digits, got {shown(piece.digest)}"
+            piece,
+            f"expected a sha256 digest of 64 hexadecimal digits, got {quoted(piece.digest)}",
         )
     if piece.made_from is not None and not SHA256.fullmatch(piece.made_from):
         raise _refusal(piece, f"expected a sha256 digest as made_from, got {piece.made_from!r}")

@@ -1,25 +1,21 @@
-"""A whole run as one document that travels between stores, checked when it arrives."""
+"""A whole run as one JSON document, and the checks of a document that is imported."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any, TypeVar
 
 from robustbench_gnl.errors import StoreError
 from robustbench_gnl.records import (
     SCHEMA_VERSION,
-    Calibration,
-    Condition,
     ImageSet,
     Model,
     Piece,
     Protocol,
-    stated_fields,
 )
+from robustbench_gnl.serialization import check_entries, decode, encode
 from robustbench_gnl.store.bounds import (
     MOST_KEY,
     MOST_REASON,
@@ -36,8 +32,8 @@ from robustbench_gnl.store.checks import (
     check_tag,
     check_time,
 )
-from robustbench_gnl.store.stored import RunHead, StoredRun
-from robustbench_gnl.store.typed import build, shown, take
+from robustbench_gnl.store.stored_run import RunHead, StoredRun
+from robustbench_gnl.text import quoted
 
 MOST_BYTES = 2**29
 """Of a document: a run of 50,000 images with all cells has 12 MB."""
@@ -54,14 +50,13 @@ _DOCUMENT_TYPES: dict[str, Any] = {
 
 def to_document(stored: StoredRun) -> dict[str, Any]:
     """The run as values that JSON can hold."""
-    head = asdict(stored.head)
     return {
         "schema_version": SCHEMA_VERSION,
-        "run": {**head, "tags": list(stored.head.tags)},
+        "run": encode(stored.head),
         "model": _with_fingerprint(stored.model),
         "protocol": _with_fingerprint(stored.protocol),
         "image_set": _with_fingerprint(stored.image_set),
-        "pieces": [_piece_document(piece) for piece in stored.pieces],
+        "pieces": [encode(piece) for piece in stored.pieces],
     }
 
 
@@ -82,7 +77,7 @@ def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise StoreError(f"expected every key of an object once, got {shown(key)} twice")
+            raise StoreError(f"expected every key of an object once, got {quoted(key)} twice")
         found[key] = value
     return found
 
@@ -96,17 +91,19 @@ def from_document(document: Any) -> StoredRun:
     version = document.get("schema_version") if isinstance(document, Mapping) else None
     if version != SCHEMA_VERSION:
         raise StoreError(
-            f"expected a run exported with schema_version {SCHEMA_VERSION}, got {shown(version)}; "
+            f"expected a run exported with schema_version {SCHEMA_VERSION}, got {quoted(version)}; "
             "write one with `gnlbench runs export RUN -o FILE`",
             schema_version=version,
         )
-    parts = take(document, _DOCUMENT_TYPES, "the document")
+    parts = check_entries(document, _DOCUMENT_TYPES, "the document")
     stored = StoredRun(
-        head=build(RunHead, parts["run"], "run"),
+        head=decode(RunHead, parts["run"], "run"),
         model=_checked(Model, parts["model"], "model"),
         protocol=_checked(Protocol, parts["protocol"], "protocol"),
         image_set=_checked(ImageSet, parts["image_set"], "image_set"),
-        pieces=tuple(_piece(value, f"pieces[{i}]") for i, value in enumerate(parts["pieces"])),
+        pieces=tuple(
+            decode(Piece, value, f"pieces[{i}]") for i, value in enumerate(parts["pieces"])
+        ),
     )
     if len(set(stored.head.tags)) < len(stored.head.tags):
         raise StoreError(f"expected every tag of run {stored.head.id} once")
@@ -115,12 +112,12 @@ def from_document(document: Any) -> StoredRun:
 
 
 def check_stored(stored: StoredRun) -> None:
-    """Refuse a run that no store of ours could hold."""
+    """Refuse a run that an evaluation cannot have written."""
     head = stored.head
     # The id becomes the name of a lock file.
     if not RUN_ID.fullmatch(head.id):
         raise StoreError(
-            f"expected a run id such as 20261123-142530-a1b2c3, got {shown(head.id)}",
+            f"expected a run id such as 20261123-142530-a1b2c3, got {quoted(head.id)}",
             run_id=head.id,
         )
     for name in ("created_at", "finished_at"):
@@ -166,75 +163,23 @@ def _check_texts(stored: StoredRun) -> None:
 
 
 def _with_fingerprint(record: Model | Protocol | ImageSet) -> dict[str, Any]:
-    values = stated_fields(record)
-    listed = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
-    return {**listed, "fingerprint": record.fingerprint}
+    return {**encode(record), "fingerprint": record.fingerprint}
 
 
 def _checked(kind: type[_Record], value: Mapping[str, Any], where: str) -> _Record:
     """The record, whose fingerprint must be the one that the document states."""
     stated = value.get("fingerprint")
     bare = {name: entry for name, entry in value.items() if name != "fingerprint"}
-    record = build(kind, bare, where)
+    record = decode(kind, bare, where)
     try:
         computed = record.fingerprint
     except ValueError as error:  # Keys without labels, or text that is no Unicode.
         raise StoreError(f"the {where} of the document is damaged: {error}") from error
     if computed != stated:
         raise StoreError(
-            f"the {where} has the fingerprint {computed}, the document states {shown(stated)}: "
+            f"the {where} has the fingerprint {computed}, the document states {quoted(stated)}: "
             "it was changed after it was written",
             stated=stated,
             computed=computed,
         )
     return record
-
-
-def _piece_document(piece: Piece) -> dict[str, Any]:
-    bins = piece.calibration
-    return {
-        "corruption": piece.condition.corruption,
-        "severity": piece.condition.severity,
-        "block": piece.block,
-        "n_images": piece.n_images,
-        "n_top1": piece.n_top1,
-        "n_top5": piece.n_top5,
-        "negative_log_likelihood_sum": piece.negative_log_likelihood_sum,
-        "calibration": {
-            "n_images": list(bins.n_images),
-            "n_top1": list(bins.n_top1),
-            "confidence_sum": list(bins.confidence_sum),
-        },
-        "correct": base64.b64encode(piece.correct).decode("ascii"),
-        "digest": piece.digest,
-        "seconds": piece.seconds,
-        # Left out where it says nothing, as by every version before it was added.
-        **({} if piece.made_from is None else {"made_from": piece.made_from}),
-    }
-
-
-_PIECE_TYPES: dict[str, Any] = {
-    "corruption": str,
-    "severity": int,
-    "block": int,
-    "n_images": int,
-    "n_top1": int,
-    "n_top5": int,
-    "negative_log_likelihood_sum": float,
-    "calibration": Mapping,
-    "correct": str,
-    "digest": str,
-    "seconds": float,
-}
-
-
-def _piece(value: Any, where: str) -> Piece:
-    has_source = isinstance(value, Mapping) and "made_from" in value
-    parts = take(value, _PIECE_TYPES | ({"made_from": str} if has_source else {}), where)
-    try:
-        correct = base64.b64decode(parts.pop("correct"), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise StoreError(f"expected base64 in {where}.correct: {error}") from error
-    condition = Condition(parts.pop("corruption"), parts.pop("severity"))
-    calibration = build(Calibration, parts.pop("calibration"), f"{where}.calibration")
-    return Piece(condition=condition, correct=correct, calibration=calibration, **parts)

@@ -1,4 +1,4 @@
-"""What lies at a store's path, found out without changing a byte of it or beside it.
+"""Inspection of the file at a store's path, which changes no byte of it or beside it.
 
 SQLite changes files that are only read: the last connection writes the log back and removes it,
 and the first one after a crash rolls a journal back. A database of another program must come
@@ -19,7 +19,7 @@ from typing import Any
 
 from robustbench_gnl.errors import StoreError
 from robustbench_gnl.files import kind_of
-from robustbench_gnl.store.faults import sqlite_code
+from robustbench_gnl.store.database_errors import sqlite_code
 from robustbench_gnl.store.location import Location
 from robustbench_gnl.store.versions import (
     REVISION_QUERY,

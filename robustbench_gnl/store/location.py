@@ -1,4 +1,4 @@
-"""What `--db` names: a SQLite file, a database in memory, or a server."""
+"""The location of a store: a SQLite file, a database in memory, or a server."""
 
 from __future__ import annotations
 

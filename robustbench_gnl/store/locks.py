@@ -1,4 +1,4 @@
-"""The lock on a run: held by the process that writes it, gone when that process dies."""
+"""The lock on a run: held by the process that writes it, and freed when that process ends."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from robustbench_gnl.errors import StoreError
 from robustbench_gnl.store.location import Location
+from robustbench_gnl.store.server import try_lock
 
 
 @contextmanager
@@ -24,14 +25,17 @@ def run_lock(engine: Engine, location: Location, run_id: str) -> Iterator[None]:
         with _file_lock(lock_path(location.path, run_id), run_id):
             yield
     elif engine.dialect.name == "postgresql":
-        with _server_lock(engine, run_id):
+        with try_lock(engine, f"gnlbench {run_id}") as is_ours:
+            if not is_ours:
+                raise _busy(run_id)
             yield
     else:
         yield  # In memory: no other process can see it.
 
 
 def lock_path(store: Path, run_id: str) -> Path:
-    """`<store>.locks/<run id>.lock`; it stays, so that nobody locks a file being removed."""
+    """`<store>.locks/<run id>.lock`. It stays after the run has ended: a process that removed it
+    could remove it while another one locks it."""
     name = re.sub(r"[^\w-]", "_", run_id)  # A damaged store may hold any id.
     return store.with_name(store.name + ".locks") / f"{name}.lock"
 
@@ -56,20 +60,6 @@ def _file_lock(path: Path, run_id: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-@contextmanager
-def _server_lock(engine: Engine, run_id: str) -> Iterator[None]:
-    # The server frees the lock when the connection ends, however it ends.
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        key = {"run_id": f"gnlbench {run_id}"}
-        held = text("SELECT pg_try_advisory_lock(hashtextextended(:run_id, 0))")
-        if not connection.execute(held, key).scalar():
-            raise _busy(run_id)
-        try:
-            yield
-        finally:
-            connection.execute(text("SELECT pg_advisory_unlock(hashtextextended(:run_id, 0))"), key)
 
 
 def _busy(run_id: str) -> StoreError:

@@ -1,14 +1,15 @@
-"""From what `--db` names to an open store: created, upgraded, or empty."""
+"""Opening a store: it is created, upgraded, or empty where there is none."""
 
 from __future__ import annotations
 
 from sqlalchemy import Engine
 
 from robustbench_gnl.store import schema, versions
-from robustbench_gnl.store.connect import WRITES, memory_engine, reading_engine, writing_engine
-from robustbench_gnl.store.faults import store_errors
+from robustbench_gnl.store.database_errors import store_errors
 from robustbench_gnl.store.inspection import check_file
 from robustbench_gnl.store.location import Location, parse_location
+from robustbench_gnl.store.server import lock_until_commit, server_engine
+from robustbench_gnl.store.sqlite import WRITES, memory_engine, reading_engine, writing_engine
 from robustbench_gnl.store.store import Store
 
 
@@ -28,7 +29,11 @@ def open_store(location: str, *, write: bool = False) -> Store:
 
 
 def _open_for_writing(location: Location) -> Store:
-    engine = writing_engine(location)
+    engine = (
+        _url_engine(location)
+        if location.path is None
+        else writing_engine(location.path, location.name)
+    )
     try:
         with engine.connect() as connection:
             revision = versions.revision_of(connection, location.name)
@@ -41,8 +46,11 @@ def _open_for_writing(location: Location) -> Store:
 
 
 def _open_for_reading(location: Location) -> Store:
-    engine = reading_engine(location)
-    if engine is None:
+    if location.path is None:
+        engine = _url_engine(location)
+    elif location.path.exists():
+        engine = reading_engine(location.path, location.name)
+    else:
         return _empty(location)
     try:
         with engine.connect() as connection:
@@ -63,10 +71,16 @@ def _open_for_reading(location: Location) -> Store:
     return _open_for_reading(location)
 
 
+def _url_engine(location: Location) -> Engine:
+    assert location.url is not None
+    if location.url.get_backend_name() == "sqlite":  # of a file, it would have a path
+        return memory_engine()
+    return server_engine(location.url, location.name)
+
+
 def _upgrade(engine: Engine, location: Location) -> None:
     with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
-        if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('gnlbench schema'))")
+        lock_until_commit(connection, "gnlbench schema")
         # Another process may have done it while this one waited for the lock.
         if not versions.is_current(versions.revision_of(connection, location.name)):
             versions.upgrade(connection)

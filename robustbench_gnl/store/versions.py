@@ -9,24 +9,23 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, inspect, text
 
 from robustbench_gnl.errors import StoreError
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every revision that this program knows, oldest first."""
 
 READ_AS_THEY_ARE = frozenset(REVISIONS)
 """Revisions that are read without bringing the store up to date, since it may lie on a read-only
-disk: 0002 adds a cache, and what 0003 adds to cells is computed from their pieces."""
-WITH_CACHE = frozenset({"0002", "0003"})
-WITH_CONTENTS = frozenset({"0003"})
+disk: 0002 adds a cache, what 0003 adds to cells is computed from their pieces, and 0004 only
+allows what the earlier ones did not."""
+WITH_CACHE = READ_AS_THEY_ARE - {"0001"}
+WITH_CONTENTS = READ_AS_THEY_ARE - {"0001", "0002"}
 
 _REVISION = re.compile(r"[0-9]{4}")
 _SCRIPTS = Path(__file__).parent / "migrations"
-
 
 _OUR_TABLES = frozenset({"image_sets", "protocols", "runs", "tags", "pieces", "cells"})
 """Those of the first revision, which every later one has too."""
@@ -110,16 +109,10 @@ def is_readable(revision: str | None) -> bool:
 
 def upgrade(connection: Connection, target: str = "head") -> None:
     """Apply the missing migrations inside the connection's transaction: all, or nothing."""
+    from alembic import command
     from alembic.config import Config
-    from alembic.runtime.environment import EnvironmentContext
-    from alembic.script import ScriptDirectory
 
-    scripts = ScriptDirectory(str(_SCRIPTS))
-
-    def steps(revision: Any, _context: Any) -> Any:
-        return scripts._upgrade_revs(target, revision)
-
-    with EnvironmentContext(Config(), scripts, fn=steps, destination_rev=target) as environment:
-        # The caller's transaction holds: SQLite and PostgreSQL roll DDL back like the rest.
-        environment.configure(connection=connection)
-        environment.run_migrations()
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection  # for migrations/env.py
+    command.upgrade(config, target)

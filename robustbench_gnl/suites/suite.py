@@ -78,7 +78,7 @@ class ClassFolderLayout:
     """Of the complete data set."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is declared once, so it is compared by identity
 class Suite:
     """One benchmark. Adding one is one file in this package, and a line in its `__init__`."""
 

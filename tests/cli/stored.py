@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from robustbench_gnl.records import Condition
 from robustbench_gnl.store import open_store
-from robustbench_gnl.store.stored import RunHead, StoredRun
+from robustbench_gnl.store.stored_run import RunHead, StoredRun
 from tests.statistics.samples import ALL_CELLS, chances, draw, pieces_of
 from tests.store.samples import make_image_set, make_model, make_protocol
 

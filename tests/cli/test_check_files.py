@@ -273,7 +273,7 @@ def test_an_internal_error_leaves_no_answer_of_the_run_before(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("out of order")
 
-    monkeypatch.setattr("robustbench_gnl.statistics.judge", broken)
+    monkeypatch.setattr("robustbench_gnl.statistics.verdicts_of", broken)
     done = gnlbench(
         "check", "twin_net", "--baseline", "v1", "--fail-on", "mCE:+1", "--db", stored.db,
         "--junit", junit, check=70,

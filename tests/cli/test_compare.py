@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from robustbench_gnl.reference import load_alexnet
+from robustbench_gnl.metrics.reference import default_reference
 from tests.cli.conftest import Done, gnlbench, gnlbench_json
 from tests.cli.stored import N_IMAGES, Stored
 from tests.statistics.samples import ALL_CELLS
@@ -32,7 +32,7 @@ def test_numbers_are_those_of_the_stored_bits(stored: Stored) -> None:
     assert mean["candidate"] == pytest.approx(worse[1:].mean())
     assert mean["difference"] == pytest.approx(worse[1:].mean() - base[1:].mean())
     assert mean["interval"]["low"] < mean["difference"] < mean["interval"]["high"]
-    errors = load_alexnet().errors
+    errors = default_reference().errors
     ces = [
         100 * sum(worse[ALL_CELLS.index(cell)].mean() for cell in cells) / sum(errors[name])
         for name, cells in groupby(ALL_CELLS[1:], lambda cell: cell.corruption)

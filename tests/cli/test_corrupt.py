@@ -252,16 +252,21 @@ def test_a_file_that_a_power_cut_left_unfinished_is_written_anew(
 def test_a_full_disk_says_so_and_leaves_nothing_half_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Path, data: object) -> None:
+    opened = Path.open
+
+    def full(self: Path, *arguments: object, **options: object) -> object:
+        if not self.name.endswith(writing.UNFINISHED):
+            return opened(self, *arguments, **options)
         self.touch()
         raise OSError(28, "No space left on device")
 
     clean, tree = make_clean_tree(tmp_path / "val"), tmp_path / "tree"
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "open", full)
     done = gnlbench("corrupt", clean, tree, *SOME, *ONE_PROCESS, check=5)
 
     assert "the disk is full" in done.stderr
     assert not [path for path in tree.rglob("*") if "JPEG" in path.name]
+    assert not list(tree.rglob(f"*{writing.UNFINISHED}"))
 
 
 def test_a_tree_that_cannot_be_written_any_more_says_so(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from robustbench_gnl.records import Calibration, Condition, ImageSet, Model, Pie
 from robustbench_gnl.store import bounds as b
 from robustbench_gnl.store import open_store
 from robustbench_gnl.store.documents import to_document
-from robustbench_gnl.store.stored import RunHead, StoredRun
+from robustbench_gnl.store.stored_run import RunHead, StoredRun
 from tests.cli.conftest import gnlbench
 from tests.statistics.samples import ALL_CELLS
 from tests.store.samples import make_image_set, make_model, make_protocol

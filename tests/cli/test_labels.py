@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from robustbench_gnl.data import imagenet_labels
 from robustbench_gnl.store import open_store
-from robustbench_gnl.store.stored import RunHead, StoredRun
+from robustbench_gnl.store.stored_run import RunHead, StoredRun
 from tests.cli.conftest import gnlbench, gnlbench_json
 from tests.statistics.samples import ALL_CELLS, chances, draw, pieces_of
 from tests.store.samples import make_image_set, make_model, make_protocol

@@ -8,7 +8,7 @@ import pytest
 
 from robustbench_gnl.cli._replicates import each_replicates
 from robustbench_gnl.records import CLEAN, Condition
-from robustbench_gnl.statistics import DRAWS, bootstrap, evidence_of
+from robustbench_gnl.statistics import DRAWS, bootstrap, outcomes_of
 from robustbench_gnl.store import open_store
 from tests.store.samples import fill
 
@@ -29,8 +29,8 @@ def test_a_command_computes_once_and_reads_afterwards(
             pairs = each_replicates(store, store.runs(), path, n_resamples=40, seed=3)
             found = {run.id: replicates for run, replicates in pairs}
             assert list(found) == [run_id]
-            evidence = evidence_of(store.pieces(run_id), 20)
-        expected = bootstrap(evidence, n_resamples=40, seed=3)
+            outcomes = outcomes_of(store.pieces(run_id), 20)
+        expected = bootstrap(outcomes, n_resamples=40, seed=3)
         replicates = found[run_id]
         assert replicates.conditions == expected.conditions
         assert (replicates.n_images, replicates.seed) == (20, 3)

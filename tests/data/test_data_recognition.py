@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -305,25 +304,6 @@ def test_an_archive_is_to_be_unpacked(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match="is a file; expected a folder: unpack the archive"):
         open_source(archive)
-
-
-@pytest.mark.parametrize(
-    ("name", "note"),
-    [
-        ("art_0.jpg", "ImageNet-R .* 200 classes"),
-        ("0.000116_digital clock _ digital clock_0.865662.jpg", "ImageNet-A .* 200 classes"),
-        ("sketch_12.JPEG", "ImageNet-Sketch"),
-    ],
-)
-def test_other_photographs_of_the_same_classes_are_evaluated_with_a_note(
-    tmp_path: Path, name: str, note: str
-) -> None:
-    make_empty_files(tmp_path, [f"{wnid}/{name}" for wnid in wnids(3)])
-    source = open_source(tmp_path)
-
-    assert source.n_images == 3
-    assert len(source.notes) == 1
-    assert re.search(note, source.notes[0])
 
 
 # Images that would be enlarged

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from robustbench_gnl.data import (
     open_sample,
     open_source,
 )
+from robustbench_gnl.data.manifest import Manifest, read_manifest
+from robustbench_gnl.data.manifest import write_manifest as write_tree_manifest
 from robustbench_gnl.errors import DataError, UsageError
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition
 from tests.trees import make_clean_tree, make_empty_files, make_released_tree, wnids
@@ -113,6 +116,15 @@ def test_made_on_the_fly_or_beforehand_is_the_same_protocol(tmp_path: Path) -> N
         ('{"manifest_version": 1}', "is not a manifest that gnlbench wrote"),
         ('{"manifest_version": 2}', "has version 2, expected 1.*upgrade"),
         (json.dumps({**MANIFEST, "seed": "x"}), "is not a manifest that gnlbench wrote"),
+        (json.dumps({**MANIFEST, "seed": True}), "is not a manifest.*expected int in the manifest"),
+        (
+            json.dumps({**MANIFEST, "seed": 2**63}),
+            "is not a manifest.*expected int in the manifest",
+        ),
+        (json.dumps({**MANIFEST, "manifest_version": True}), "is not a manifest.*not of type int"),
+        (json.dumps({**MANIFEST, "images": "abc"}), "is not a manifest.*images is not a sha256"),
+        (json.dumps({**MANIFEST, "clean_images": []}), "is not a manifest.*manifest.clean_images"),
+        (json.dumps({**MANIFEST, "suite": "x"}), r"does not know \(suite\); a newer.*upgrade"),
         ("\ufffd", "is not a manifest that gnlbench wrote"),
     ],
 )
@@ -124,6 +136,26 @@ def test_a_manifest_that_cannot_be_understood_is_refused(
 
     with pytest.raises(DataError, match=sentence):
         open_source(root)
+
+
+def test_what_was_added_to_the_manifest_later_is_left_out_where_nothing_is_stated(
+    tmp_path: Path,
+) -> None:
+    """Its text is that of the versions that did not know it."""
+    manifest = Manifest("gnlbench", "1", 7, None)
+    write_tree_manifest(tmp_path, manifest)
+    content = json.loads((tmp_path / "gnlbench-manifest.json").read_text())
+    assert content == {
+        "manifest_version": 1,
+        "engine": "gnlbench",
+        "engine_version": "1",
+        "seed": 7,
+        "jpeg_quality": None,
+    }
+    assert read_manifest(tmp_path) == manifest
+    full = replace(manifest, images="ab" * 32, clean_images={"n01440764/a": "cd" * 32})
+    write_tree_manifest(tmp_path, full)
+    assert read_manifest(tmp_path) == full
 
 
 def test_corruptions_are_found_in_the_folders_of_their_groups(tmp_path: Path) -> None:

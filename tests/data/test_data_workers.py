@@ -81,7 +81,7 @@ def test_a_killed_worker_is_an_error_of_the_data(clean_tree: Path, ahead: int) -
         next(batches)
         kill(executor)
 
-        with pytest.raises(DataError, match=r"a worker process died.* fewer --workers"):
+        with pytest.raises(DataError, match=r"a worker process died.* fewer workers"):
             list(batches)
         with pytest.raises(DataError, match="a worker process died"):
             find_bad_images(open_source(clean_tree), [CLEAN], executor, ahead=1)

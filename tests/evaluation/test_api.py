@@ -16,8 +16,8 @@ from robustbench_gnl.errors import ModelError, UsageError
 from robustbench_gnl.evaluation import Network, resolve_device
 from robustbench_gnl.evaluation.inference_threads import inference_threads
 from robustbench_gnl.metrics import summarize
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, Condition
-from robustbench_gnl.reference import load_alexnet
 
 CONDITIONS = (CLEAN, Condition("brightness", 1), Condition("gaussian_noise", 5))
 
@@ -48,7 +48,7 @@ def test_any_module_is_judged_by_the_labels_of_the_wordnet_ids(coloured: Path) -
     assert run.cells[CLEAN].n_top1 == 6
     assert run.cells[Condition("brightness", 1)].n_top1 == 0  # every grey is another one now
     assert run.model.name == "Reader"
-    assert summarize(run.cells, load_alexnet()).clean_error == 0
+    assert summarize(run.cells, default_reference()).clean_error == 0
 
 
 def test_a_missing_class_folder_shifts_no_label(coloured: Path) -> None:

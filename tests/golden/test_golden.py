@@ -18,7 +18,13 @@ from robustbench_gnl.cli import app
 HERE = Path(__file__).parent
 OUTPUTS = json.loads(lzma.decompress((HERE / "outputs_before.json.xz").read_bytes()))
 
-REWORDED: dict[str, str] = {}
+REWORDED: dict[str, str] = {
+    "the network is near chance on clean images, so its clean error foretells nothing": (
+        "the model is near chance on clean images, so its clean error has no predictive value"
+    ),
+    "lies below what the clean error foretells": "lies below what the clean error predicts",
+    "how surprised the network is": "how surprised the model is",
+}
 """Sentences of then, and what says the same today. Numbers, keys and names are never reworded."""
 
 

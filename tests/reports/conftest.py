@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import corruptions
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, Cell, Condition, Model, Protocol, Run
-from robustbench_gnl.reference import load_alexnet
 
 MakeRun = Callable[..., Run]
 
@@ -36,7 +36,7 @@ def make_protocol(**changes: Any) -> Protocol:
 def make_cells(
     factor: float, n_images: int, *, extra: bool, without: Iterable[Condition]
 ) -> dict[Condition, Cell]:
-    alexnet = load_alexnet()
+    alexnet = default_reference()
     errors = {CLEAN: alexnet.clean_error}
     for name, five in alexnet.errors.items():
         errors |= {Condition(name, s): e for s, e in enumerate(five, start=1)}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import corruptions
 from robustbench_gnl.metrics import cells_of
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import (
     CLEAN,
     COMMON_CONDITIONS,
@@ -21,8 +22,7 @@ from robustbench_gnl.records import (
     Run,
     conditions_of,
 )
-from robustbench_gnl.reference import load_alexnet
-from robustbench_gnl.statistics import Details, Evidence, evidence_of, run_details
+from robustbench_gnl.statistics import Outcomes, RunStatistics, outcomes_of, run_statistics
 from tests.store.samples import make_model, make_protocol
 
 COMMON = (CLEAN, *COMMON_CONDITIONS)
@@ -49,14 +49,14 @@ class Judged:
     """A run, and what it was made of."""
 
     run: Run
-    evidence: Evidence
+    outcomes: Outcomes
     keys: tuple[str, ...]
     answers: Mapping[Condition, Answers]
 
     @property
-    def details(self) -> Details:
+    def details(self) -> RunStatistics:
         n_classes = self.run.model.n_classes
-        return run_details(self.evidence, self.keys, load_alexnet(), n_classes=n_classes)
+        return run_statistics(self.outcomes, self.keys, default_reference(), n_classes=n_classes)
 
 
 def judged(
@@ -99,7 +99,7 @@ def judged(
         created_at="2026-01-02T03:04:05+00:00",
         cells=cells_of(pieces, n_images),
     )
-    return Judged(run, evidence_of(pieces, n_images), keys, answers)
+    return Judged(run, outcomes_of(pieces, n_images), keys, answers)
 
 
 def _answers(condition: Condition, harder: float, n_images: int) -> Answers:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from robustbench_gnl.reference import load_bibliography
+from robustbench_gnl.metrics.reference import load_bibliography
 from robustbench_gnl.reports.citations import (
     ALWAYS,
     FAMILIES,

@@ -12,8 +12,8 @@ from scipy import stats
 
 import corruptions
 from robustbench_gnl.metrics import GROUPS, Interval
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, Condition, conditions_of
-from robustbench_gnl.reference import load_alexnet
 from robustbench_gnl.reports.comparison import (
     Compared,
     ComparisonReport,
@@ -49,12 +49,12 @@ N_FIXED, N_BROKEN = 30, 40
 
 
 def report_of(baseline: Judged, *others: Judged, level: float = 0.95) -> ComparisonReport:
-    alexnet = load_alexnet()
+    alexnet = default_reference()
     candidates = [
         Compared(
             one.run.model.name,
             one.run,
-            compare(baseline.evidence, one.evidence, alexnet, level=level),
+            compare(baseline.outcomes, one.outcomes, alexnet, level=level),
         )
         for one in others
     ]
@@ -89,7 +89,7 @@ def compared(report: ComparisonReport) -> dict[str, Any]:
 
 def ce_by_hand(run: Judged, name: str) -> float:
     errors = [run.answers[Condition(name, s)].wrong.mean() for s in corruptions.SEVERITIES]
-    return 100 * np.sum(errors) / np.sum(load_alexnet().errors[name])
+    return 100 * np.sum(errors) / np.sum(default_reference().errors[name])
 
 
 def mce_by_hand(run: Judged) -> float:

@@ -12,8 +12,8 @@ import pytest
 
 import corruptions
 from robustbench_gnl.metrics import summarize
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, Condition, conditions_of
-from robustbench_gnl.reference import load_alexnet
 from robustbench_gnl.reports import render_run, run_document, run_table
 from robustbench_gnl.reports.run_details import (
     FURTHER,
@@ -23,7 +23,7 @@ from robustbench_gnl.reports.run_details import (
     interval_lines,
 )
 from robustbench_gnl.reports.run_parts import headline_lines
-from robustbench_gnl.statistics import Details
+from robustbench_gnl.statistics import RunStatistics
 from tests.reports.reading import READERS, captions, latex_tables, read_csv, terminal_text
 from tests.reports.samples import Judged, judged
 
@@ -34,12 +34,12 @@ def one() -> Judged:
 
 
 @pytest.fixture(scope="module")
-def details(one: Judged) -> Details:
+def details(one: Judged) -> RunStatistics:
     return one.details
 
 
 @pytest.fixture(scope="module")
-def document(one: Judged, details: Details) -> dict[str, Any]:
+def document(one: Judged, details: RunStatistics) -> dict[str, Any]:
     return json.loads(render_run(one.run, "json", details=details))
 
 
@@ -48,7 +48,7 @@ def ends(interval: dict[str, Any], scale: float = 1.0, joint: str = "-") -> str:
 
 
 def test_json_has_every_interval_and_further_number(
-    document: dict[str, Any], details: Details
+    document: dict[str, Any], details: RunStatistics
 ) -> None:
     numbers = details.numbers
 
@@ -71,7 +71,7 @@ def test_json_without_details_has_no_word_of_them(one: Judged) -> None:
 
 
 def test_the_further_numbers_of_a_corruption_are_those_of_the_images(
-    one: Judged, details: Details
+    one: Judged, details: RunStatistics
 ) -> None:
     found = further_of_corruption(details, "fog")
     cells = [one.answers[Condition("fog", s)] for s in corruptions.SEVERITIES]
@@ -97,7 +97,7 @@ def test_a_severity_that_was_not_run_is_null() -> None:
 
 
 def test_csv_has_the_ends_of_the_intervals_and_the_other_kinds(
-    one: Judged, details: Details, document: dict[str, Any]
+    one: Judged, details: RunStatistics, document: dict[str, Any]
 ) -> None:
     table = read_csv(render_run(one.run, "csv", details=details)).set_index("corruption")
     intervals = document["intervals"]
@@ -120,7 +120,7 @@ def test_csv_has_the_ends_of_the_intervals_and_the_other_kinds(
 
 @pytest.mark.parametrize("format", READERS)
 def test_the_table_has_a_column_of_intervals_of_ce(
-    one: Judged, details: Details, document: dict[str, Any], format: str
+    one: Judged, details: RunStatistics, document: dict[str, Any], format: str
 ) -> None:
     table, *_ = READERS[format](render_run(one.run, format, details=details))
     rows = {row[0]: row for row in table}
@@ -140,7 +140,7 @@ def test_the_table_has_a_column_of_intervals_of_ce(
 
 @pytest.mark.parametrize("view", ["terminal", "markdown", "latex"])
 def test_every_number_stands_with_its_interval_below_the_table(
-    one: Judged, details: Details, document: dict[str, Any], view: str
+    one: Judged, details: RunStatistics, document: dict[str, Any], view: str
 ) -> None:
     text = (
         terminal_text([run_table(one.run, details=details, width=200)])
@@ -153,15 +153,15 @@ def test_every_number_stands_with_its_interval_below_the_table(
     assert f"mCE, AlexNet = 100: {mce:.2f} ({ends(intervals['mce'], joint=' to ')})" in text
     clean_ends = ends(intervals["clean_error"], 100, " to ")
     assert f"clean error, %: {100 * clean:.2f} ({clean_ends})" in text
-    for line in (*further_lines(details, summarize(one.run.cells, load_alexnet())),
+    for line in (*further_lines(details, summarize(one.run.cells, default_reference())),
                  *interval_lines(details)):  # fmt: skip
         assert line in text
 
 
 def test_the_further_lines_are_in_their_own_units(
-    one: Judged, details: Details, document: dict[str, Any]
+    one: Judged, details: RunStatistics, document: dict[str, Any]
 ) -> None:
-    lines = further_lines(details, summarize(one.run.cells, load_alexnet()))
+    lines = further_lines(details, summarize(one.run.cells, default_reference()))
     gap, top5 = document["robustness_gap"], document["clean_top5_error"]
     worst = max(document["corruptions"].items(), key=lambda item: item[1]["ce"])[0]
     worst_class = document["worst_class"]
@@ -191,14 +191,14 @@ def test_the_further_lines_are_in_their_own_units(
 
 
 def test_effective_robustness_off_its_line_has_a_remark(
-    one: Judged, details: Details, document: dict[str, Any]
+    one: Judged, details: RunStatistics, document: dict[str, Any]
 ) -> None:
     remark = details.remarks["effective_robustness"]
     assert remark.startswith("extrapolated: the line was fitted on clean errors of 18.62 to ")
     assert document["remarks"] == {"effective_robustness": remark}
     (line,) = (
         line
-        for line in further_lines(details, summarize(one.run.cells, load_alexnet()))
+        for line in further_lines(details, summarize(one.run.cells, default_reference()))
         if line.startswith("effective robustness")
     )
     assert line.endswith(f"); {remark}")
@@ -208,14 +208,14 @@ def test_near_chance_effective_robustness_is_left_out_with_the_reason(one: Judge
     right = np.flatnonzero(~one.answers[CLEAN].wrong)
     broken = judged("broken", changed={CLEAN: right})
     document = run_document(broken.run, details=broken.details)
-    reason = "the network is near chance on clean images, so its clean error foretells nothing"
+    reason = "the model is near chance on clean images, so its clean error has no predictive value"
 
     assert document["effective_robustness"] is None
     assert document["reasons"]["effective_robustness"] == reason
     assert f"no effective robustness: {reason}" in interval_lines(broken.details)
 
 
-def test_what_the_intervals_are_is_said_once(details: Details) -> None:
+def test_what_the_intervals_are_is_said_once(details: RunStatistics) -> None:
     first, of_cells, *others = interval_lines(dataclasses.replace(details, level=0.9))
 
     assert first == (
@@ -244,15 +244,18 @@ def test_what_the_intervals_are_is_said_once(details: Details) -> None:
     assert others == [f"the line of effective robustness: {details.trend}"]
 
 
-def test_the_intervals_below_a_table_have_one_form(one: Judged, details: Details) -> None:
+def test_the_intervals_below_a_table_have_one_form(one: Judged, details: RunStatistics) -> None:
     """Here effective robustness is below 0, elsewhere nothing is."""
-    summary = summarize(one.run.cells, load_alexnet())
+    summary = summarize(one.run.cells, default_reference())
     numbers = details.numbers
     positive = {n: i for n, i in numbers.intervals.items() if n != "effective_robustness"}
     plain = dataclasses.replace(details, numbers=dataclasses.replace(numbers, intervals=positive))
 
     for found, joint in ((details, " to "), (plain, "-")):
-        lines = [*headline_lines(summary, load_alexnet(), found), *further_lines(found, summary)]
+        lines = [
+            *headline_lines(summary, default_reference(), found),
+            *further_lines(found, summary),
+        ]
         texts = re.findall(r"\((-?[\d.]+)( to |-)(-?[\d.]+)\)", "\n".join(lines))
         assert {between for _, between, _ in texts} == {joint}
         assert len(texts) == sum("." not in name for name in found.numbers.intervals)
@@ -288,6 +291,6 @@ def test_an_empty_run_shows_nothing_further() -> None:
     empty = judged(conditions=())
     details = empty.details
 
-    assert further_lines(details, summarize({}, load_alexnet())) == []
+    assert further_lines(details, summarize({}, default_reference())) == []
     assert interval_lines(details) == []
     assert latex_tables(render_run(empty.run, "latex", details=details))[0][0][-1] == "CE"

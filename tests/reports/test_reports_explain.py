@@ -10,12 +10,12 @@ import pytest
 
 import corruptions
 from robustbench_gnl.metrics import GROUPS
+from robustbench_gnl.metrics.reference import Reference, default_reference, load_published
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, conditions_of
-from robustbench_gnl.reference import Reference, load_alexnet, load_published
 from robustbench_gnl.reports.explain import explain_parts, explanations, render_explanations
 from robustbench_gnl.reports.explanation import METHODS, Explanation
 from robustbench_gnl.reports.formats import as_precise_percent
-from robustbench_gnl.statistics import N_RESAMPLES, run_details
+from robustbench_gnl.statistics import N_RESAMPLES, run_statistics
 from tests.reports.reading import (
     captions,
     latex_tables,
@@ -38,8 +38,8 @@ COMMON, EXTRA = corruptions.names("common"), corruptions.names("extra")
 
 
 def explained(one: Judged, reference: Reference | None = None) -> dict[str, Explanation]:
-    reference = reference or load_alexnet()
-    details = run_details(one.evidence, one.keys, reference)
+    reference = reference or default_reference()
+    details = run_statistics(one.outcomes, one.keys, reference)
     return {found.number: found for found in explanations(one.run, reference, details)}
 
 
@@ -58,7 +58,7 @@ class ByHand:
 
     def __init__(self, one: Judged) -> None:
         self.answers = one.answers
-        self.alexnet = {name: np.array(load_alexnet().errors[name]) for name in COMMON}
+        self.alexnet = {name: np.array(default_reference().errors[name]) for name in COMMON}
         self.clean = one.answers[CLEAN].wrong.mean()
 
     def five(self, name: str) -> Any:
@@ -70,7 +70,7 @@ class ByHand:
         return 100 * self.five(name).sum() / self.alexnet[name].sum()
 
     def relative_ce(self, name: str) -> float:
-        alexnet_clean = load_alexnet().clean_error
+        alexnet_clean = default_reference().clean_error
         return (
             100 * (self.five(name) - self.clean).sum() / (self.alexnet[name] - alexnet_clean).sum()
         )
@@ -208,7 +208,7 @@ def test_the_errors_of_the_reference_stand_one_by_one_where_they_are_known(
     found: dict[str, Explanation],
 ) -> None:
     worst = str(found["worst corruption"].value)
-    five = [as_precise_percent(error) for error in load_alexnet().errors[worst]]
+    five = [as_precise_percent(error) for error in default_reference().errors[worst]]
 
     assert found[f"CE of {worst}"].worked.endswith(f" / ({' + '.join(five)})")
     assert found[f"relative CE of {worst}"].worked.endswith(f" / ({' + '.join(five)} - 5 x 43.478)")
@@ -331,7 +331,7 @@ def hostile() -> Judged:
 
 
 def rendered(one: Judged, format: str) -> str:
-    return render_explanations(one.run, format, load_alexnet(), one.details)
+    return render_explanations(one.run, format, default_reference(), one.details)
 
 
 def test_json_carries_every_explanation(hostile: Judged) -> None:
@@ -385,7 +385,7 @@ def test_latex_is_a_table_of_formulas_with_numbers_in_them(hostile: Judged) -> N
 def test_people_read_each_number_with_its_formula_interval_and_source(
     hostile: Judged, view: str
 ) -> None:
-    parts = explain_parts(hostile.run, load_alexnet(), hostile.details)
+    parts = explain_parts(hostile.run, default_reference(), hostile.details)
     text = rendered(hostile, "markdown") if view == "markdown" else terminal_text(parts, 500)
     bullet = "- " if view == "markdown" else "  "
     lines = text.splitlines()

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, Condition
-from robustbench_gnl.reference import load_alexnet
 from robustbench_gnl.reports.gate import GateReport, gate_parts, render_gate
 from robustbench_gnl.reports.gate_annotations import annotation_lines, annotation_of_error
 from robustbench_gnl.reports.gate_junit import junit_error, junit_xml
 from robustbench_gnl.reports.gate_words import headline, notes_of
-from robustbench_gnl.statistics import Verdict, judge, parse_rule, parse_rules
+from robustbench_gnl.statistics import Verdict, parse_rule, parse_rules, verdicts_of
 from robustbench_gnl.text import printable
 from tests.reports.reading import READERS, captions, read_csv, terminal_text
 from tests.reports.samples import HOSTILE, N_IMAGES, Judged, judged
@@ -491,8 +491,8 @@ def test_the_report_of_a_real_pair_says_what_its_images_detect() -> None:
     broken = np.flatnonzero(~baseline.answers[SNOW].wrong)[:N_BROKEN]
     candidate = judged("new", changed={SNOW: broken})
     rules = parse_rules(["error[snow,5]:+1pp", "mCE:+5"])
-    alexnet = load_alexnet()
-    verdicts = judge(rules, baseline.evidence, candidate.evidence, alexnet)
+    alexnet = default_reference()
+    verdicts = verdicts_of(rules, baseline.outcomes, candidate.outcomes, alexnet)
     report = report_of(baseline, *verdicts)
 
     change = np.zeros(N_IMAGES)

@@ -13,8 +13,8 @@ from rich.console import Console
 
 import corruptions
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.metrics.reference import load_published
 from robustbench_gnl.records import CLEAN, Condition
-from robustbench_gnl.reference import load_published
 from robustbench_gnl.reports import (
     Board,
     board_tables,

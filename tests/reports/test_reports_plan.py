@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN
-from robustbench_gnl.reference import load_alexnet
 from robustbench_gnl.reports.plan import (
     NAMES,
     PlanReport,
@@ -221,7 +221,7 @@ def test_the_plan_of_a_real_run_is_that_of_its_clean_answers() -> None:
     """Two runs of one accuracy whose answers have nothing to do with each other: their
     difference on an image has twice the variance of one of them."""
     run = judged()
-    numbers = planned_numbers(spread_of(run.evidence), load_alexnet(), (1000,))
+    numbers = planned_numbers(spread_of(run.outcomes), default_reference(), (1000,))
     (table,) = READERS["markdown"](
         render_plan(plan(numbers=tuple(numbers), sizes=(1000,), seconds={1000: 60.0}), "markdown")
     )

@@ -13,8 +13,8 @@ from scipy import stats
 
 import corruptions
 from robustbench_gnl.metrics import Interval
+from robustbench_gnl.metrics.reference import default_reference, load_published
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, conditions_of
-from robustbench_gnl.reference import load_alexnet, load_published
 from robustbench_gnl.reports import Board, board_tables, boards, render_boards
 from robustbench_gnl.reports.tables import INTERVALS
 from robustbench_gnl.reports.uncertainty import Uncertainty, uncertainties, with_uncertainty
@@ -94,12 +94,12 @@ def runs() -> list[Judged]:
 
 
 def draws_of(runs: list[Judged]) -> list[tuple[Any, Replicates]]:
-    return [(one.run, bootstrap(one.evidence)) for one in runs]
+    return [(one.run, bootstrap(one.outcomes)) for one in runs]
 
 
 def board_of(runs: list[Judged], sort: str = "mce", level: float = 0.95) -> Board:
     (board,) = boards([one.run for one in runs], sort=sort)
-    found = uncertainties(draws_of(runs), load_alexnet(), sort=sort, level=level)
+    found = uncertainties(draws_of(runs), default_reference(), sort=sort, level=level)
     return with_uncertainty(board, found, level)
 
 
@@ -110,7 +110,7 @@ def board(runs: list[Judged]) -> Board:
 
 def mce_scores(one: Judged) -> Any:
     """(n_images,): each image's share of mCE."""
-    alexnet = load_alexnet().errors
+    alexnet = default_reference().errors
     return sum(
         100 * one.answers[cell].wrong / sum(alexnet[cell.corruption]) / 15
         for cell in COMMON_CONDITIONS
@@ -176,7 +176,7 @@ def test_every_number_of_a_row_has_its_interval(runs: list[Judged], board: Board
 def test_an_interval_is_left_out_where_its_number_is() -> None:
     no_clean = judged("no-clean", conditions=COMMON_CONDITIONS)
     ((name, found),) = uncertainties(
-        draws_of([no_clean]), load_alexnet(), sort="clean_error", level=0.95
+        draws_of([no_clean]), default_reference(), sort="clean_error", level=0.95
     ).items()
 
     assert name == no_clean.run.id
@@ -189,7 +189,9 @@ def test_a_number_that_is_the_same_for_all_images_has_no_interval() -> None:
     fog = conditions_of(("fog",), corruptions.SEVERITIES)
     made = judged(conditions=fog)
     perfect = judged(changed={cell: np.flatnonzero(made.answers[cell].wrong) for cell in fog})
-    (found,) = uncertainties(draws_of([perfect]), load_alexnet(), sort="fog", level=0.95).values()
+    (found,) = uncertainties(
+        draws_of([perfect]), default_reference(), sort="fog", level=0.95
+    ).values()
 
     assert "ce_fog" not in found.intervals
     assert found.sorted_by is not None

@@ -16,7 +16,7 @@ from robustbench_gnl.records import (
     Condition,
     Piece,
 )
-from robustbench_gnl.statistics import Evidence, LinearField, evidence_of
+from robustbench_gnl.statistics import LinearMetric, Outcomes, outcomes_of
 
 ALL_CELLS = (CLEAN, *COMMON_CONDITIONS)
 
@@ -50,10 +50,10 @@ def pieces_of(
     return pieces
 
 
-def evidence_from(
+def outcomes_from(
     wrong: NDArray[np.bool_], conditions: Sequence[Condition], *, block_size: int = 64
-) -> Evidence:
-    return evidence_of(pieces_of(wrong, conditions, block_size=block_size), wrong.shape[1])
+) -> Outcomes:
+    return outcomes_of(pieces_of(wrong, conditions, block_size=block_size), wrong.shape[1])
 
 
 def chances(
@@ -81,7 +81,7 @@ def harder(chance: NDArray[np.float64], shift: float) -> NDArray[np.float64]:
     return 1 / (1 + np.exp(-(np.log(chance / (1 - chance)) + shift)))
 
 
-def shift_for(field: LinearField, change: float, *, n_images: int = 40_000) -> float:
+def shift_for(field: LinearMetric, change: float, *, n_images: int = 40_000) -> float:
     """The shift of `harder` that raises a field by this much, over many images."""
     population = chances(np.random.default_rng(1), n_images, field.conditions)
 

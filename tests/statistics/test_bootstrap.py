@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, Condition
-from robustbench_gnl.reference import load_alexnet
-from robustbench_gnl.statistics import bootstrap, linear_fields, percentile_interval
+from robustbench_gnl.statistics import bootstrap, linear_metrics, percentile_interval
 from robustbench_gnl.statistics.bootstrap import image_counts, resampled_sums
-from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from
+from tests.statistics.samples import ALL_CELLS, chances, draw, outcomes_from
 
 FOG = Condition("fog", 3)
 
@@ -71,10 +71,10 @@ def test_sums_are_whole_and_those_of_counting():
 def test_the_standard_error_is_that_of_a_mean(name: str):
     """Of a mean of n scores it is sd / sqrt(n); of 4,000 resamples, give or take 1.1 %."""
     rng = np.random.default_rng(1)
-    evidence = evidence_from(draw(rng, chances(rng, 700)), ALL_CELLS)
-    field = linear_fields(evidence.conditions, load_alexnet())[name]
-    replicates = bootstrap(evidence, n_resamples=4000)
-    closed = field.scores(evidence).std() / math.sqrt(700)
+    outcomes = outcomes_from(draw(rng, chances(rng, 700)), ALL_CELLS)
+    field = linear_metrics(outcomes.conditions, default_reference())[name]
+    replicates = bootstrap(outcomes, n_resamples=4000)
+    closed = field.scores(outcomes).std() / math.sqrt(700)
 
     assert replicates.values(field).std() == pytest.approx(closed, rel=0.045)
     assert replicates.values(field).mean() == pytest.approx(
@@ -88,8 +88,8 @@ def test_the_standard_error_is_that_of_a_mean(name: str):
 def test_cells_share_their_images():
     """Two equal cells have equal replicates, two opposite ones opposite ones."""
     row = np.random.default_rng(2).random(200) < 0.3
-    evidence = evidence_from(np.array([row, row, ~row]), (CLEAN, FOG, Condition("contrast", 1)))
-    counts = bootstrap(evidence, n_resamples=50).counts
+    outcomes = outcomes_from(np.array([row, row, ~row]), (CLEAN, FOG, Condition("contrast", 1)))
+    counts = bootstrap(outcomes, n_resamples=50).counts
 
     np.testing.assert_array_equal(counts[:, 0], counts[:, 1])
     np.testing.assert_array_equal(counts[:, 0] + counts[:, 2], np.full(50, 200))
@@ -103,9 +103,9 @@ def test_the_order_of_images_moves_an_interval_by_chance_alone(seed: int, order_
     shuffled = wrong[:, np.random.default_rng(order_seed).permutation(300)]
     intervals = []
     for bits in (wrong, shuffled):
-        evidence = evidence_from(bits, (CLEAN, FOG))
-        field = linear_fields(evidence.conditions, load_alexnet())["corruptions.fog.error"]
-        replicates = bootstrap(evidence, n_resamples=400)
+        outcomes = outcomes_from(bits, (CLEAN, FOG))
+        field = linear_metrics(outcomes.conditions, default_reference())["corruptions.fog.error"]
+        replicates = bootstrap(outcomes, n_resamples=400)
         intervals.append(replicates.interval(field))
         assert replicates.value(field) == wrong[1].mean()
     closed = wrong[1].std() / math.sqrt(300)
@@ -121,10 +121,10 @@ def test_percentiles_are_those_of_rank_p_times_n_plus_1():
 
 
 def test_replicates_are_narrowed_by_cell():
-    evidence = evidence_from(np.random.default_rng(3).random((2, 50)) < 0.5, (CLEAN, FOG))
+    outcomes = outcomes_from(np.random.default_rng(3).random((2, 50)) < 0.5, (CLEAN, FOG))
     whole, part = (
-        bootstrap(evidence, n_resamples=40),
-        bootstrap(evidence.only([FOG]), n_resamples=40),
+        bootstrap(outcomes, n_resamples=40),
+        bootstrap(outcomes.only([FOG]), n_resamples=40),
     )
 
     np.testing.assert_array_equal(whole.only([FOG]).counts, part.counts)

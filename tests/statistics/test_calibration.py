@@ -9,7 +9,7 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 
 from robustbench_gnl.evaluation.accumulator import PieceAccumulator
 from robustbench_gnl.records import CLEAN, Piece
-from robustbench_gnl.statistics import calibration_error, evidence_of
+from robustbench_gnl.statistics import calibration_error, outcomes_of
 
 
 def piece_of(logits: torch.Tensor, labels: torch.Tensor, block: int = 0) -> Piece:
@@ -32,7 +32,7 @@ def network(seed: int, n_images: int, sharpness: float) -> tuple[torch.Tensor, t
 @pytest.mark.parametrize("n_images", [1, 100, 2000])
 def test_it_is_that_of_torchmetrics(n_images: int, sharpness: float):
     logits, labels = network(3, n_images, sharpness)
-    bins = evidence_of([piece_of(logits, labels)], n_images).calibration[0, 0]
+    bins = outcomes_of([piece_of(logits, labels)], n_images).calibration[0, 0]
     expected = multiclass_calibration_error(
         logits.double().softmax(dim=1), labels, num_classes=10, n_bins=15, norm="l1"
     )
@@ -53,8 +53,8 @@ def test_a_worked_example():
 
 def test_bins_of_blocks_add_up():
     logits, labels = network(4, 300, 2.0)
-    whole = evidence_of([piece_of(logits, labels)], 300)
-    parts = evidence_of(
+    whole = outcomes_of([piece_of(logits, labels)], 300)
+    parts = outcomes_of(
         [piece_of(logits[i : i + 100], labels[i : i + 100], i // 100) for i in (0, 100, 200)], 300
     )
 

@@ -12,23 +12,23 @@ from statsmodels.stats.multitest import multipletests
 
 import corruptions
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Protocol, conditions_of
-from robustbench_gnl.reference import load_alexnet
-from robustbench_gnl.statistics import Evidence, bootstrap, check_protocols, compare
-from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from, harder
+from robustbench_gnl.statistics import Outcomes, bootstrap, check_protocols, compare
+from tests.statistics.samples import ALL_CELLS, chances, draw, harder, outcomes_from
 
-ALEXNET = load_alexnet()
+ALEXNET = default_reference()
 FOG = conditions_of(("fog",), (1, 2, 3, 4, 5))
 N_IMAGES, SIZE = 480, 40
 
 
-def two_runs(seed: int, shift: float, cells=ALL_CELLS) -> tuple[Evidence, Evidence]:
+def two_runs(seed: int, shift: float, cells=ALL_CELLS) -> tuple[Outcomes, Outcomes]:
     """The candidate is worse under corruptions, by that shift, and the same on clean images."""
     rng = np.random.default_rng(seed)
     chance = chances(rng, N_IMAGES, cells)
     moved = np.vstack([chance[:1], harder(chance[1:], shift)])
-    before = evidence_from(draw(rng, chance), cells, block_size=SIZE)
-    return before, evidence_from(draw(rng, moved), cells, block_size=SIZE)
+    before = outcomes_from(draw(rng, chance), cells, block_size=SIZE)
+    return before, outcomes_from(draw(rng, moved), cells, block_size=SIZE)
 
 
 BEFORE, AFTER = two_runs(1, 0.25)
@@ -170,7 +170,7 @@ def test_what_is_kept_by_block_is_compared_over_blocks():
 )
 def test_blocks_that_cannot_be_compared_give_a_reason_and_no_mark(sizes, reason: str):
     runs = [
-        evidence_from(run.wrong, ALL_CELLS, block_size=size)
+        outcomes_from(run.wrong, ALL_CELLS, block_size=size)
         for run, size in zip((BEFORE, AFTER), sizes, strict=True)
     ]
     found = compare(*runs, ALEXNET).differences

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from robustbench_gnl.reference import load_alexnet
-from robustbench_gnl.statistics import bootstrap, differences, field_intervals, linear_fields
-from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from
+from robustbench_gnl.metrics.reference import default_reference
+from robustbench_gnl.statistics import bootstrap, differences, linear_metrics, metric_intervals
+from tests.statistics.samples import ALL_CELLS, chances, draw, outcomes_from
 
 N_IMAGES = 500
 NAMES = (
@@ -54,11 +54,11 @@ def coverage(n_experiments: int) -> dict[str, float]:
     rng = np.random.default_rng(5)
     held = dict.fromkeys(NAMES, 0)
     for _ in range(n_experiments):
-        evidence = evidence_from(draw(rng, chances(rng, N_IMAGES)), ALL_CELLS, block_size=512)
-        fields = linear_fields(evidence.conditions, load_alexnet())
-        replicates = bootstrap(evidence)
+        outcomes = outcomes_from(draw(rng, chances(rng, N_IMAGES)), ALL_CELLS, block_size=512)
+        fields = linear_metrics(outcomes.conditions, default_reference())
+        replicates = bootstrap(outcomes)
         for name in NAMES:
-            (interval,) = field_intervals(replicates, [fields[name]])
+            (interval,) = metric_intervals(replicates, [fields[name]])
             assert interval is not None
             held[name] += interval.low <= fields[name].value(true_errors()[0]) <= interval.high
     return {name: count / n_experiments for name, count in held.items()}
@@ -70,9 +70,9 @@ def coverage_of_differences(n_experiments: int) -> dict[str, float]:
     before, after = true_errors()
     for _ in range(n_experiments):
         chance = chances(rng, N_IMAGES)
-        a = evidence_from(draw(rng, chance), ALL_CELLS, block_size=512)
-        b = evidence_from(draw(rng, worse(chance)), ALL_CELLS, block_size=512)
-        fields = linear_fields(a.conditions, load_alexnet())
+        a = outcomes_from(draw(rng, chance), ALL_CELLS, block_size=512)
+        b = outcomes_from(draw(rng, worse(chance)), ALL_CELLS, block_size=512)
+        fields = linear_metrics(a.conditions, default_reference())
         found = differences(a, b, {name: fields[name] for name in NAMES})
         for name in NAMES:
             interval = found[name].interval

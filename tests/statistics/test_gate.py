@@ -11,39 +11,39 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, Condition, conditions_of
-from robustbench_gnl.reference import load_alexnet
 from robustbench_gnl.statistics import (
-    Evidence,
+    Outcomes,
     Verdict,
-    judge,
-    linear_fields,
+    linear_metrics,
     paired_sd,
     parse_rules,
+    verdicts_of,
 )
-from robustbench_gnl.statistics.linear import mean_error_field
-from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from, harder, shift_for
+from robustbench_gnl.statistics.linear_metrics import mean_error_metric
+from tests.statistics.samples import ALL_CELLS, chances, draw, harder, outcomes_from, shift_for
 
-ALEXNET = load_alexnet()
+ALEXNET = default_reference()
 FOG = conditions_of(("fog",), (1, 2, 3, 4, 5))
 SNOW = conditions_of(("snow",), (1, 2, 3, 4, 5))
 CELLS = (CLEAN, *FOG)
 
 
-def gate(rules: str, baseline: Evidence, candidate: Evidence, **options) -> tuple[Verdict, ...]:
-    return judge(parse_rules(rules.split()), baseline, candidate, ALEXNET, **options)
+def gate(rules: str, baseline: Outcomes, candidate: Outcomes, **options) -> tuple[Verdict, ...]:
+    return verdicts_of(parse_rules(rules.split()), baseline, candidate, ALEXNET, **options)
 
 
 def two_runs(
     seed: int, n_images: int, shift: float = 0.0, cells=CELLS, block_size: int = 64
-) -> tuple[Evidence, Evidence]:
+) -> tuple[Outcomes, Outcomes]:
     rng = np.random.default_rng(seed)
     chance = chances(rng, n_images, cells)
-    before = evidence_from(draw(rng, chance), cells, block_size=block_size)
-    return before, evidence_from(draw(rng, harder(chance, shift)), cells, block_size=block_size)
+    before = outcomes_from(draw(rng, chance), cells, block_size=block_size)
+    return before, outcomes_from(draw(rng, harder(chance, shift)), cells, block_size=block_size)
 
 
-def newly_wrong(*counts: int, n_images: int = 200) -> tuple[Evidence, Evidence]:
+def newly_wrong(*counts: int, n_images: int = 200) -> tuple[Outcomes, Outcomes]:
     """Runs of fog whose candidate gets that many more images wrong, cell by cell."""
     before = np.zeros((len(counts), n_images), bool)
     before[:, :20] = True
@@ -51,7 +51,7 @@ def newly_wrong(*counts: int, n_images: int = 200) -> tuple[Evidence, Evidence]:
     for row, count in zip(after, counts, strict=True):
         row[20 : 20 + count] = True
     cells = FOG[: len(counts)]
-    return evidence_from(before, cells), evidence_from(after, cells)
+    return outcomes_from(before, cells), outcomes_from(after, cells)
 
 
 def test_a_worked_example():
@@ -120,8 +120,10 @@ def test_a_run_against_itself_passes_every_rule():
 )
 def test_so_few_images_that_nothing_could_fail_are_refused(n_images: int, rules: str):
     """Even if all are right in the one and wrong in the other: p is 1/16, or 1/32 of two."""
-    right, wrong = (evidence_from(np.full((5, n_images), w), FOG) for w in (False, True))
-    with pytest.raises(UsageError, match=f"{n_images} images cannot tell any rise .* evaluate"):
+    right, wrong = (outcomes_from(np.full((5, n_images), w), FOG) for w in (False, True))
+    with pytest.raises(
+        UsageError, match=f"{n_images} images cannot detect any increase .* evaluate"
+    ):
         gate(rules, right, wrong)
     (verdict, *_) = gate(rules, right, wrong, strict=True)
     assert not verdict.passed
@@ -133,7 +135,7 @@ def test_so_few_images_that_nothing_could_fail_are_refused(n_images: int, rules:
 def test_a_rule_that_nothing_could_break_is_refused(rule: str):
     wrong = np.zeros((5, 40), bool)
     wrong[:, ::2] = True
-    half = evidence_from(wrong, FOG)
+    half = outcomes_from(wrong, FOG)
     with pytest.raises(
         UsageError, match=re.escape(f"the rule {rule} can never fail: from the bas")
     ):
@@ -144,16 +146,16 @@ def test_a_rule_that_nothing_could_break_is_refused(rule: str):
 def test_a_rise_beyond_all_images_is_not_offered():
     wrong = np.zeros((5, 12), bool)
     wrong[:, :10] = True
-    before = evidence_from(wrong, FOG)
-    after = evidence_from(np.roll(wrong, 3, axis=1), FOG)
+    before = outcomes_from(wrong, FOG)
+    after = outcomes_from(np.roll(wrong, 3, axis=1), FOG)
     (verdict,) = gate("error:+0pp", before, after)
     assert verdict.detectable is None
-    assert paired_sd(before, after, mean_error_field("error", FOG, FOG)) > 0
+    assert paired_sd(before, after, mean_error_metric("error", FOG, FOG)) > 0
 
 
 def test_images_that_all_change_alike_say_nothing_of_the_spread():
-    right, wrong = (evidence_from(np.full((5, 20), w), FOG) for w in (False, True))
-    field = linear_fields(FOG, load_alexnet())["corruptions.fog.ce"]
+    right, wrong = (outcomes_from(np.full((5, 20), w), FOG) for w in (False, True))
+    field = linear_metrics(FOG, default_reference())["corruptions.fog.ce"]
     assert paired_sd(right, wrong, field) == 0
     assert gate("CE[fog]:+1", right, wrong)[0].detectable is None
 
@@ -210,7 +212,7 @@ def test_a_limit_of_one_cell_is_tested_exactly():
     """26 of 200 images are wrong; scipy has the exact test of a proportion."""
     _, run = newly_wrong(6)
     for percent in (2, 9, 12.5, 13, 14, 40):
-        (verdict,) = judge(parse_rules([f"error[fog,1]<={percent}%"]), None, run, ALEXNET)
+        (verdict,) = verdicts_of(parse_rules([f"error[fog,1]<={percent}%"]), None, run, ALEXNET)
         test = stats.binomtest(26, 200, percent / 100, alternative="greater")
         interval = test.proportion_ci(0.95, method="exact")
 
@@ -224,7 +226,7 @@ def test_a_limit_of_one_cell_is_tested_exactly():
                     14: "inconclusive", 40: "passed"}  # fmt: skip
         expected[9] = "failed" if test.pvalue <= 0.05 and percent == 9 else expected[9]
         assert verdict.status == expected[percent], percent
-        (strict,) = judge(
+        (strict,) = verdicts_of(
             parse_rules([f"error[fog,1]<={percent}%"]), None, run, ALEXNET, strict=True
         )
         assert (strict.status, strict.p_value) == ("failed" if percent < 13 else "passed", None)
@@ -232,7 +234,7 @@ def test_a_limit_of_one_cell_is_tested_exactly():
 
 def test_a_limit_on_top5_errors_of_one_cell_needs_no_blocks():
     _, run = newly_wrong(6)
-    (verdict,) = judge(parse_rules(["top5_error[fog,1]<=3%"]), None, run, ALEXNET)
+    (verdict,) = verdicts_of(parse_rules(["top5_error[fog,1]<=3%"]), None, run, ALEXNET)
     n_wrong = 200 - int(run.n_top5.sum())
 
     assert verdict.candidate == n_wrong / 200
@@ -275,7 +277,7 @@ def test_a_run_at_its_limit_fails_alpha_of_the_time(rule, cells, n_images, name,
 
 
 def check_limit(rule, cells, n_images, name, unit, n_runs: int) -> None:
-    field = linear_fields(cells, ALEXNET)[name]
+    field = linear_metrics(cells, ALEXNET)[name]
     truth = float(field.value(chances(np.random.default_rng(1), 40_000, cells).mean(axis=1)))
     # Only the likelihood looks at blocks, and making them takes most of the time.
     block_size = n_images // 20 if unit is None else n_images
@@ -288,8 +290,8 @@ def check_limit(rule, cells, n_images, name, unit, n_runs: int) -> None:
         rng, found = np.random.default_rng(seed), []
         for _ in range(n_runs):
             wrong = draw(rng, chances(rng, n_images, cells))
-            run = evidence_from(wrong, cells, block_size=block_size)
-            found += judge(typed(limit), None, run, ALEXNET)
+            run = outcomes_from(wrong, cells, block_size=block_size)
+            found += verdicts_of(typed(limit), None, run, ALEXNET)
         detectable = [one.detectable for one in found if one.detectable is not None]
         return float(np.mean([not one.passed for one in found])), float(np.mean(detectable))
 
@@ -306,7 +308,7 @@ def check_limit(rule, cells, n_images, name, unit, n_runs: int) -> None:
 def test_a_run_with_just_the_gain_required_fails_at_most_alpha_of_the_time(kind, n_images):
     """A gain on every image, and one that a few images make: Student's t takes the few that
     were not drawn for a proof that there is no gain, one time in four."""
-    field = linear_fields(CELLS, ALEXNET)["corruptions.fog.ce"]
+    field = linear_metrics(CELLS, ALEXNET)["corruptions.fog.ce"]
     population = chances(np.random.default_rng(1), 40_000, CELLS).mean(axis=1)
     gain, rng, n_failed = 2.0, np.random.default_rng(8), 0
     shift = shift_for(field, -gain)
@@ -318,7 +320,7 @@ def test_a_run_with_just_the_gain_required_fails_at_most_alpha_of_the_time(kind,
         else:
             mended = rng.random(n_images) < gain / float(field.value(population))
             after = before & ~mended
-        pair = (evidence_from(bits, CELLS) for bits in (before, after))
+        pair = (outcomes_from(bits, CELLS) for bits in (before, after))
         n_failed += not gate("CE[fog]:-2", *pair)[0].passed
     assert n_failed <= stats.binom.ppf(0.999, 200, 0.05)
 
@@ -339,17 +341,17 @@ def test_a_calibration_error_is_tested_less_its_bias():
     for _ in range(200):
         wrong = rng.random((1, n)) < 0.5
         run = calibrated(rng, wrong, gap=0.03)
-        (verdict,) = judge(parse_rules(["ece[fog,1]<=3%"]), None, run, ALEXNET)
+        (verdict,) = verdicts_of(parse_rules(["ece[fog,1]<=3%"]), None, run, ALEXNET)
         n_alarms += not verdict.passed
     assert n_alarms <= stats.binom.ppf(0.999, 200, 0.07)
 
 
-def calibrated(rng: np.random.Generator, wrong: np.ndarray, gap: float) -> Evidence:
+def calibrated(rng: np.random.Generator, wrong: np.ndarray, gap: float) -> Outcomes:
     """A run of one cell, four blocks, whose confidences are too high by the gap."""
     n = wrong.shape[1]
     confidence = rng.beta(1.5, 0.8, n)
     right = rng.random(n) < np.clip(confidence - gap, 0, 1)
-    run = evidence_from(~right[None], FOG[:1], block_size=n // 4)
+    run = outcomes_from(~right[None], FOG[:1], block_size=n // 4)
     bins = np.clip(np.ceil(confidence * 15).astype(int) - 1, 0, 14)
     for block, images in enumerate(np.array_split(np.arange(n), 4)):
         for row, weights in enumerate((None, right[images], confidence[images])):
@@ -358,23 +360,27 @@ def calibrated(rng: np.random.Generator, wrong: np.ndarray, gap: float) -> Evide
 
 
 def test_few_images_and_absurd_limits_are_refused():
-    right = evidence_from(np.zeros((5, 20), bool), FOG)
-    with pytest.raises(UsageError, match=r"20 images cannot tell any value .* above 90% .* 29 or"):
-        judge(parse_rules(["error[fog]<=90%"]), None, right, ALEXNET)
-    assert judge(parse_rules(["error[fog]<=80%"]), None, right, ALEXNET)[0].status == "passed"
+    right = outcomes_from(np.zeros((5, 20), bool), FOG)
+    with pytest.raises(
+        UsageError, match=r"20 images cannot detect any value .* above 90% .* 29 or"
+    ):
+        verdicts_of(parse_rules(["error[fog]<=90%"]), None, right, ALEXNET)
+    assert verdicts_of(parse_rules(["error[fog]<=80%"]), None, right, ALEXNET)[0].status == "passed"
     with pytest.raises(UsageError, match=r"CE\[fog\]<=200 can never fail: its number is at most"):
-        judge(parse_rules(["CE[fog]<=200"]), None, right, ALEXNET)
+        verdicts_of(parse_rules(["CE[fog]<=200"]), None, right, ALEXNET)
     before, after = newly_wrong(3)
     with pytest.raises(
         UsageError, match=r"-20pp can never be satisfied: the baseline's value is 10"
     ):
         gate("error:-20pp", before, after)
     with pytest.raises(UsageError, match=r"no baseline was given, and the rule error:\+1pp needs"):
-        judge(parse_rules(["mCE<=70", "error:+1pp"]), None, after, ALEXNET)
+        verdicts_of(parse_rules(["mCE<=70", "error:+1pp"]), None, after, ALEXNET)
     with pytest.raises(UsageError, match=r"needs 1 cell that the run lacks \(clean\); evaluate it"):
-        judge(parse_rules(["clean_error<=25%"]), None, after, ALEXNET)
+        verdicts_of(parse_rules(["clean_error<=25%"]), None, after, ALEXNET)
     with pytest.raises(UsageError, match=r"error<=25% finds no cell that the run has"):
-        judge(parse_rules(["error<=25%"]), None, evidence_from(right.wrong[:1], [CLEAN]), ALEXNET)
+        verdicts_of(
+            parse_rules(["error<=25%"]), None, outcomes_from(right.wrong[:1], [CLEAN]), ALEXNET
+        )
 
 
 def test_a_limit_looks_at_the_cells_of_the_run_alone():
@@ -435,14 +441,14 @@ def test_releases_that_are_no_worse_fail_any_rule_at_most_alpha_of_the_time(
     n_alarms = 0
     for _ in range(200):
         chance = chances(rng, n_images, cells)
-        runs = (evidence_from(draw(rng, chance), cells, block_size=125) for _ in range(2))
+        runs = (outcomes_from(draw(rng, chance), cells, block_size=125) for _ in range(2))
         n_alarms += not all(verdict.passed for verdict in gate(rules, *runs))
 
     # What 200 experiments show of a rate of 5 %, but for one time in 1,000; and no dead bell.
     assert 1 <= n_alarms <= stats.binom.ppf(0.999, 200, 0.05)
 
 
-FIELDS = linear_fields(CELLS, ALEXNET)
+FIELDS = linear_metrics(CELLS, ALEXNET)
 
 
 def pairs_of_runs(seed: int, n: int, n_images: int, shift: float, block_size: int):
@@ -452,7 +458,7 @@ def pairs_of_runs(seed: int, n: int, n_images: int, shift: float, block_size: in
         chance = chances(rng, n_images, CELLS)
         moved = np.vstack([chance[:1], harder(chance[1:], shift)])
         bits = (draw(rng, one) for one in (chance, moved))
-        yield tuple(evidence_from(one, CELLS, block_size=block_size) for one in bits)
+        yield tuple(outcomes_from(one, CELLS, block_size=block_size) for one in bits)
 
 
 @pytest.mark.parametrize(
@@ -517,7 +523,7 @@ def test_the_calibration_error_of_a_rule_by_hand():
 def test_few_blocks_cannot_be_told_from_noise_unless_strict():
     runs = two_runs(5, 192, 0.8)
     with pytest.raises(
-        UsageError, match=r"nll:\+0\.1nats cannot tell a rise .* 3 whole blocks .*--strict"
+        UsageError, match=r"nll:\+0\.1nats cannot be tested here: 3 whole blocks .*--strict"
     ):
         gate("nll:+0.1nats", *runs)
     with pytest.raises(UsageError, match=r"more images \(4 x 64 = 256 are enough\); or leave"):
@@ -538,7 +544,7 @@ def test_few_blocks_cannot_be_told_from_noise_unless_strict():
 def test_runs_in_other_blocks_are_refused_and_never_pass(sizes: tuple[int, int], strict: bool):
     before, after = two_runs(6, 300, 1.0)
     runs = (
-        evidence_from(run.wrong, CELLS, block_size=size)
+        outcomes_from(run.wrong, CELLS, block_size=size)
         for run, size in zip((before, after), sizes, strict=True)
     )
     with pytest.raises(UsageError, match="worked in the same blocks of images, got blocks of"):
@@ -565,7 +571,7 @@ def test_runs_in_other_blocks_are_refused_and_never_pass(sizes: tuple[int, int],
 def test_a_missing_cell_is_refused_and_never_passes(
     rule: str, missing: Condition, who: str, strict: bool
 ):
-    whole = evidence_from(np.zeros((76, 8), bool), ALL_CELLS, block_size=2)
+    whole = outcomes_from(np.zeros((76, 8), bool), ALL_CELLS, block_size=2)
     part = whole.only(cell for cell in ALL_CELLS if cell != missing)
     pair = (part, whole) if who == "the baseline" else (whole, part)
     with pytest.raises(UsageError) as caught:
@@ -577,7 +583,7 @@ def test_a_missing_cell_is_refused_and_never_passes(
 
 
 def test_what_is_missing_is_listed_but_not_at_length():
-    whole = evidence_from(np.zeros((76, 8), bool), ALL_CELLS)
+    whole = outcomes_from(np.zeros((76, 8), bool), ALL_CELLS)
     with pytest.raises(
         UsageError,
         match=r"needs 4 cells that the run lacks \(fog/2, fog/3, fog/4 "
@@ -612,13 +618,13 @@ def test_common_cells_narrow_to_what_both_have():
     ],
 )
 def test_common_cells_do_not_do_without_what_a_number_needs(rule: str, why: str):
-    whole = evidence_from(np.zeros((76, 8), bool), ALL_CELLS)
+    whole = outcomes_from(np.zeros((76, 8), bool), ALL_CELLS)
     with pytest.raises(UsageError, match=why):
         gate(rule, whole.only(FOG[:3]), whole, common_cells=True)
 
 
 def test_an_error_over_no_corruption_is_refused():
-    clean = evidence_from(np.zeros((1, 8), bool), [CLEAN])
+    clean = outcomes_from(np.zeros((1, 8), bool), [CLEAN])
     with pytest.raises(UsageError, match=r"error:\+1pp finds no cell that both runs have"):
         gate("error:+1pp", clean, clean)
 

@@ -8,24 +8,28 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from robustbench_gnl.metrics.catalogue import (
+    BLOCK_QUANTITIES,
+    CALIBRATION_ERROR,
+    NEGATIVE_LOG_LIKELIHOOD,
+)
 from robustbench_gnl.records import CLEAN, Calibration, Condition, Piece, conditions_of
 from robustbench_gnl.statistics import (
     FEWEST_BLOCKS,
-    Evidence,
+    Outcomes,
     block_values,
     calibration_error,
-    evidence_of,
     jackknife,
+    outcomes_of,
 )
-from robustbench_gnl.statistics.jackknife import KINDS
-from tests.statistics.samples import evidence_from
+from tests.statistics.samples import outcomes_from
 
 FOG = conditions_of(("fog",), (1, 2, 3, 4, 5))
 
 
-def made_up(n_images: int, block_size: int = 16) -> Evidence:
+def made_up(n_images: int, block_size: int = 16) -> Outcomes:
     rng = np.random.default_rng(0)
-    return evidence_from(rng.random((6, n_images)) < 0.4, (CLEAN, *FOG), block_size=block_size)
+    return outcomes_from(rng.random((6, n_images)) < 0.4, (CLEAN, *FOG), block_size=block_size)
 
 
 def test_equal_blocks_give_the_standard_error_of_their_mean():
@@ -57,29 +61,29 @@ def test_unequal_blocks_by_the_formula_of_the_paper():
     assert jackknife(theta, without, sizes).standard_error == pytest.approx(math.sqrt(variance))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", BLOCK_QUANTITIES, ids=lambda kind: kind.key)
 @pytest.mark.parametrize("n_images", [64, 70])
 def test_leaving_a_block_out_is_evaluating_the_others(kind, n_images: int):
-    evidence = made_up(n_images)
-    found = block_values(evidence, kind)
-    sizes = evidence.n_images_by_block
-    for block in range(evidence.n_blocks):
-        kept = np.arange(evidence.n_blocks) != block
+    outcomes = made_up(n_images)
+    found = block_values(outcomes, kind)
+    sizes = outcomes.n_images_by_block
+    for block in range(outcomes.n_blocks):
+        kept = np.arange(outcomes.n_blocks) != block
         sums = {
-            "top5_error": (sizes - evidence.n_top5)[:, kept].sum(axis=1) / sizes[kept].sum(),
-            "negative_log_likelihood": evidence.negative_log_likelihood[:, kept].sum(axis=1)
+            "top5_error": (sizes - outcomes.n_top5)[:, kept].sum(axis=1) / sizes[kept].sum(),
+            "negative_log_likelihood": outcomes.negative_log_likelihood[:, kept].sum(axis=1)
             / sizes[kept].sum(),
-            "calibration_error": calibration_error(evidence.calibration[:, kept].sum(axis=1)),
+            "calibration_error": calibration_error(outcomes.calibration[:, kept].sum(axis=1)),
         }
-        np.testing.assert_allclose(found.without[block], sums[kind])
-    if kind == "negative_log_likelihood":
+        np.testing.assert_allclose(found.without[block], sums[kind.key])
+    if kind is NEGATIVE_LOG_LIKELIHOOD:
         np.testing.assert_allclose(
-            found.values, evidence.negative_log_likelihood.sum(axis=1) / n_images
+            found.values, outcomes.negative_log_likelihood.sum(axis=1) / n_images
         )
 
 
 def test_a_mean_over_cells_keeps_their_images_together():
-    found = block_values(made_up(100), "negative_log_likelihood")
+    found = block_values(made_up(100), NEGATIVE_LOG_LIKELIHOOD)
     mean = found.mean(FOG)
     by_hand = jackknife(
         float(found.values[1:].mean()), found.without[:, 1:].mean(axis=1), found.n_images_by_block
@@ -103,8 +107,8 @@ def test_a_last_block_of_few_images_hardly_counts(n_last: int, n_whole: float):
 
 
 def test_a_run_less_itself_is_surely_0():
-    found = block_values(made_up(100), "calibration_error")
-    change = found.less(found).mean(FOG)
+    found = block_values(made_up(100), CALIBRATION_ERROR)
+    change = found.minus(found).mean(FOG)
 
     assert (change.value, change.standard_error, change.p_value()) == (0.0, 0.0, 1.0)
     assert change.lower_bound() == 0.0
@@ -114,14 +118,16 @@ def test_a_run_less_itself_is_surely_0():
     ("n_images", "said"), [(10, "1 whole block"), (48, "3 whole blocks"), (51, "3 whole blocks")]
 )
 def test_too_few_blocks_give_no_interval_and_a_reason(n_images: int, said: str):
-    found = block_values(made_up(n_images), "calibration_error").mean(FOG)
+    found = block_values(made_up(n_images), CALIBRATION_ERROR).mean(FOG)
 
-    assert found.value == pytest.approx(block_values(made_up(n_images), KINDS[2]).values[1:].mean())
+    assert found.value == pytest.approx(
+        block_values(made_up(n_images), CALIBRATION_ERROR).values[1:].mean()
+    )
     assert (found.interval(), found.lower_bound(), found.p_value()) == (None, None, None)
     assert found.reason == (
         f"{said} of images, and the jackknife needs {FEWEST_BLOCKS}: evaluate more images"
     )
-    assert block_values(made_up(64), "calibration_error").mean(FOG).reason is None
+    assert block_values(made_up(64), CALIBRATION_ERROR).mean(FOG).reason is None
 
 
 def simulated(rng: np.random.Generator, n_images: int, block_size: int) -> list[Piece]:
@@ -160,11 +166,11 @@ def _piece(block: int, condition: Condition, confidence, right, loss) -> Piece:
 def coverage(n_experiments: int, n_images: int, block_size: int) -> dict[str, float]:
     """How often the interval of the mean over cells holds its expectation."""
     rng = np.random.default_rng(8)
-    found: dict[str, list[tuple[float, float, float]]] = {kind: [] for kind in KINDS}
+    found: dict[str, list[tuple[float, float, float]]] = {kind: [] for kind in BLOCK_QUANTITIES}
     for _ in range(n_experiments):
-        evidence = evidence_of(simulated(rng, n_images, block_size), n_images)
-        for kind in KINDS:
-            mean = block_values(evidence, kind).mean(FOG)
+        outcomes = outcomes_of(simulated(rng, n_images, block_size), n_images)
+        for kind in BLOCK_QUANTITIES:
+            mean = block_values(outcomes, kind).mean(FOG)
             interval = mean.interval()
             assert interval is not None
             found[kind].append((mean.value, interval.low, interval.high))

@@ -10,20 +10,20 @@ import pytest
 from statsmodels.stats.power import TTestPower
 
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, conditions_of
-from robustbench_gnl.reference import load_alexnet
 from robustbench_gnl.statistics import (
-    Evidence,
-    judge,
-    linear_fields,
+    Outcomes,
+    linear_metrics,
     parse_rule,
     planned_change,
     planned_numbers,
     spread_of,
+    verdicts_of,
 )
-from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from, harder, shift_for
+from tests.statistics.samples import ALL_CELLS, chances, draw, harder, outcomes_from, shift_for
 
-ALEXNET = load_alexnet()
+ALEXNET = default_reference()
 FOG = conditions_of(("fog",), (1, 2, 3, 4, 5))
 CELLS = (CLEAN, *FOG)
 SIZES = (100, 500, 5000)
@@ -31,14 +31,14 @@ SIZES = (100, 500, 5000)
 
 def two_runs(
     seed: int, n_images: int, cells=ALL_CELLS, shift: float = 0.0
-) -> tuple[Evidence, Evidence]:
+) -> tuple[Outcomes, Outcomes]:
     rng = np.random.default_rng(seed)
     chance = chances(rng, n_images, cells)
-    before = evidence_from(draw(rng, chance), cells, block_size=n_images)
-    return before, evidence_from(draw(rng, harder(chance, shift)), cells, block_size=n_images)
+    before = outcomes_from(draw(rng, chance), cells, block_size=n_images)
+    return before, outcomes_from(draw(rng, harder(chance, shift)), cells, block_size=n_images)
 
 
-def scores_by_hand(run: Evidence, name: str) -> np.ndarray:
+def scores_by_hand(run: Outcomes, name: str) -> np.ndarray:
     """(n_images,): what each image adds to a number, from the definitions of the paper."""
     wrong = dict(zip(run.conditions, run.wrong.astype(float), strict=True))
     if name == "clean_error":
@@ -143,12 +143,12 @@ def test_a_change_in_percent_is_of_the_value_of_the_run():
 def test_the_planned_images_show_the_change_4_times_in_5(text: str, name: str):
     rule = parse_rule(text)
     change = rule.threshold / (100 if rule.unit == "pp" else 1)
-    shift = shift_for(linear_fields(CELLS, ALEXNET)[name], change)
+    shift = shift_for(linear_metrics(CELLS, ALEXNET)[name], change)
     n_images = planned_change(spread_of(*two_runs(5, 20_000, CELLS, shift)), ALEXNET, rule).n_images
     at_all = parse_rule(re.sub(r"\+\d", "+0", text))
     n_seen = 0
     for seed in range(800):
-        (verdict,) = judge([at_all], *two_runs(1000 + seed, n_images, CELLS, shift), ALEXNET)
+        (verdict,) = verdicts_of([at_all], *two_runs(1000 + seed, n_images, CELLS, shift), ALEXNET)
         n_seen += not verdict.passed
 
     assert 200 < n_images < 3000
@@ -186,7 +186,10 @@ def test_a_number_in_which_two_runs_are_alike_is_left_out():
     ("text", "why"),
     [
         ("nll:+0.1nats", r"got nll:\+0\.1nats: what is not kept by image cannot be planned"),
-        ("ece:+1pp", "expected a change of mCE, relative_mCE, CE, error or clean_error, got ece"),
+        (
+            "ece:+1pp",
+            "expected a change of mCE, relative_mCE, CE, error or clean_error, got ece",
+        ),
         ("top5_error:+1pp", "what is not kept by image cannot be planned"),
         ("mCE:+1", "needs cells that are not there, such as gaussian_noise/1"),
         ("error[snow]:+1pp", "needs cells that are not there, such as snow/1"),
@@ -209,10 +212,10 @@ def test_runs_that_say_nothing_of_others_are_refused():
     same, _ = two_runs(9, 50, ALL_CELLS)
     with pytest.raises(UsageError, match="in mCE, relative_mCE, error, clean_error, which says"):
         planned_numbers(spread_of(same, same), ALEXNET, SIZES)
-    perfect = evidence_from(np.zeros((6, 50), bool), CELLS)
+    perfect = outcomes_from(np.zeros((6, 50), bool), CELLS)
     with pytest.raises(UsageError, match="every image scores the same in clean_error"):
         planned_numbers(spread_of(perfect.only([CLEAN])), ALEXNET, SIZES)
     with pytest.raises(UsageError, match="there is no complete cell to plan from; evaluate more"):
         spread_of(run.only([CLEAN]), run.only(FOG))
     with pytest.raises(UsageError, match=r"expected a run of at least 2 images .*, got one of 1"):
-        spread_of(evidence_from(np.zeros((6, 1), bool), CELLS))
+        spread_of(outcomes_from(np.zeros((6, 1), bool), CELLS))

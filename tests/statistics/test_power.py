@@ -12,22 +12,22 @@ from scipy import stats
 from statsmodels.stats.power import TTestPower
 
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, conditions_of
-from robustbench_gnl.reference import load_alexnet
 from robustbench_gnl.statistics import (
     assumed_sd,
     detectable_change,
     images_needed,
-    linear_fields,
-    one_sided,
+    linear_metrics,
     paired_differences,
     paired_sd,
+    paired_test,
     power_of,
 )
-from tests.statistics.samples import chances, draw, evidence_from
+from tests.statistics.samples import chances, draw, outcomes_from
 
 CELLS = (CLEAN, *conditions_of(("fog",), (1, 2, 3, 4, 5)))
-FIELDS = linear_fields(CELLS, load_alexnet())
+FIELDS = linear_metrics(CELLS, default_reference())
 
 
 def shifted(chance: np.ndarray, shift: float) -> np.ndarray:
@@ -115,7 +115,7 @@ def test_runs_that_answer_alike_are_refused(sd: float, n_images: int):
 def test_the_spread_of_a_pair_and_of_one_run_by_assumption():
     rng = np.random.default_rng(0)
     chance = chances(rng, 5000, CELLS)
-    a, b = (evidence_from(draw(rng, chance), CELLS) for _ in range(2))
+    a, b = (outcomes_from(draw(rng, chance), CELLS) for _ in range(2))
     field = FIELDS["corruptions.fog.ce"]
     scores = [field.scores(run) for run in (a, b)]
     correlation = float(np.corrcoef(*scores)[0, 1])
@@ -130,7 +130,7 @@ def test_the_spread_of_a_pair_and_of_one_run_by_assumption():
 
 @pytest.mark.parametrize("correlation", [1.0, -1.1, 95.0])
 def test_a_correlation_that_is_none_is_refused(correlation: float):
-    run = evidence_from(np.eye(6, 9, dtype=bool), CELLS)
+    run = outcomes_from(np.eye(6, 9, dtype=bool), CELLS)
     with pytest.raises(UsageError, match="expected a correlation of at least -1 and below 1"):
         assumed_sd(run, FIELDS["clean_error"], correlation)
 
@@ -145,16 +145,16 @@ def seen(
     change = float(field.value((shifted(population, shift) - population).mean(axis=1)))
     pilot = chances(rng, 2000, CELLS)
     sd = paired_sd(
-        evidence_from(draw(rng, pilot), CELLS),
-        evidence_from(draw(rng, shifted(pilot, shift)), CELLS),
+        outcomes_from(draw(rng, pilot), CELLS),
+        outcomes_from(draw(rng, shifted(pilot, shift)), CELLS),
         field,
     )
     hits = 0
     for _ in range(n_experiments):
         chance = chances(rng, n_images, CELLS)
-        a = evidence_from(draw(rng, chance), CELLS)
-        b = evidence_from(draw(rng, shifted(chance, shift)), CELLS)
-        test = one_sided(paired_differences(a, b, field))
+        a = outcomes_from(draw(rng, chance), CELLS)
+        b = outcomes_from(draw(rng, shifted(chance, shift)), CELLS)
+        test = paired_test(paired_differences(a, b, field))
         hits += test.p_value <= 0.05 and test.difference > threshold
     foretold = power_of(change, sd, n_images, threshold=threshold, step=field.step)
     return hits / n_experiments, foretold

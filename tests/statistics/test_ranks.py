@@ -7,11 +7,11 @@ import pytest
 from scipy import stats
 
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, conditions_of
-from robustbench_gnl.reference import load_alexnet
-from robustbench_gnl.statistics import RankRange, bootstrap, linear_fields, rank_ranges
-from robustbench_gnl.statistics.onesided import paired_differences
-from tests.statistics.samples import chances, draw, evidence_from
+from robustbench_gnl.statistics import RankRange, bootstrap, linear_metrics, rank_ranges
+from robustbench_gnl.statistics.paired_tests import paired_differences
+from tests.statistics.samples import chances, draw, outcomes_from
 
 CELLS = (CLEAN, *conditions_of(("fog",), (1, 2, 3, 4, 5)))
 
@@ -77,8 +77,8 @@ def test_the_standard_error_is_that_of_paired_differences():
     """Two runs, moved apart until the closed form says they are sure."""
     rng = np.random.default_rng(5)
     chance = chances(rng, 600, CELLS)
-    runs = [evidence_from(draw(rng, chance), CELLS) for _ in range(2)]
-    field = linear_fields(CELLS, load_alexnet())["corruptions.fog.ce"]
+    runs = [outcomes_from(draw(rng, chance), CELLS) for _ in range(2)]
+    field = linear_metrics(CELLS, default_reference())["corruptions.fog.ce"]
     replicates = np.array([bootstrap(run, n_resamples=4000).values(field) for run in runs])
     error = stats.sem(paired_differences(runs[0], runs[1], field))
 

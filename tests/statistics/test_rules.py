@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 import corruptions
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.metrics.reference import Reference, default_reference
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, conditions_of
-from robustbench_gnl.reference import Reference, load_alexnet
-from robustbench_gnl.statistics import Rule, parse_rule, parse_rules
-from robustbench_gnl.statistics.rules import MOST, field_of
-from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from
+from robustbench_gnl.statistics import parse_rule, parse_rules
+from robustbench_gnl.statistics.rule_grammar import MOST
+from robustbench_gnl.statistics.rules import cells_of, metric_of
+from robustbench_gnl.suites import DEFAULT_SUITE, get_suite
+from tests.statistics.samples import ALL_CELLS, chances, draw, outcomes_from
 
 CHECKOUT = Path(__file__).parents[2]
 BLUR = ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur")
@@ -149,8 +151,8 @@ BAD = [
     ("ece:+1", "ece needs a unit"),
     ("top5_error[fog]:+1", "top5_error needs a unit"),
     ("CE:+1", "CE is of a corruption or a group, such as CE[fog]:+1"),
-    ("CE[fog,5]:+1", "CE is over all five severities of a corruption or a group: CE[fog]"),
-    ("CE[common]:+1", "CE is over all five severities"),
+    ("CE[fog,5]:+1", "CE is over all severities of a corruption or a group: CE[fog]"),
+    ("CE[common]:+1", "CE is over all severities"),
     ("mCE[fog]:+1", "mCE takes no selection; write error[fog]"),
     ("clean_error[fog]:+1pp", "clean_error takes no selection"),
     ("error[fogg]:+1pp", "unknown corruption or group 'fogg'; did you mean 'fog'"),
@@ -165,19 +167,26 @@ BAD = [
 
 @pytest.mark.parametrize(("text", "field", "cells", "threshold", "unit", "name"), GOOD)
 def test_a_rule_is_read(text, field, cells, threshold, unit, name):
-    assert parse_rule(text) == Rule(text.strip(), field, cells, threshold, unit, name)
+    rule = parse_rule(text)
+    assert (rule.text, rule.subject.name.lower()) == (text.strip(), field)
+    assert (rule.threshold, rule.unit, rule.name) == (threshold, unit, name)
+    assert rule.selection(DEFAULT_SUITE) == cells
+    assert not rule.is_limit
 
 
 @pytest.mark.parametrize(("text", "field", "cells", "threshold", "unit", "name", "limit"), LIMITS)
 def test_a_limit_is_read(text, field, cells, threshold, unit, name, limit):
     rule = parse_rule(text)
-    assert rule == Rule(text.strip(), field, cells, threshold, unit, name, is_limit=True)
+    assert (rule.text, rule.subject.name.lower()) == (text.strip(), field)
+    assert (rule.threshold, rule.unit, rule.name) == (threshold, unit, name)
+    assert rule.selection(DEFAULT_SUITE) == cells
+    assert rule.is_limit
     assert rule.limit == pytest.approx(limit)
     assert not rule.is_gain
 
 
 @pytest.mark.parametrize(
-    ("text", "is_gain", "field_text"),
+    ("text", "is_gain", "subject_text"),
     [
         ("mCE:-0.5", True, "mCE"),
         ("mCE:+0.5", False, "mCE"),
@@ -185,9 +194,9 @@ def test_a_limit_is_read(text, field, cells, threshold, unit, name, limit):
         ("ece <= 0.05", False, "ece"),
     ],
 )
-def test_a_rule_knows_what_it_asks_for(text: str, is_gain: bool, field_text: str):
+def test_a_rule_knows_what_it_asks_for(text: str, is_gain: bool, subject_text: str):
     rule = parse_rule(text)
-    assert (rule.is_gain, rule.field_text) == (is_gain, field_text)
+    assert (rule.is_gain, rule.subject_text) == (is_gain, subject_text)
 
 
 @pytest.mark.parametrize(("text", "why"), BAD)
@@ -262,7 +271,7 @@ def test_junk_is_read_or_refused_and_never_crashes(text: str):
 
 def test_several_rules_keep_their_order():
     rules = parse_rules(["nll:+1%", "mCE:+1"])
-    assert [rule.field for rule in rules] == ["nll", "mce"]
+    assert [rule.subject.name.lower() for rule in rules] == ["nll", "mce"]
 
 
 def test_one_rule_in_two_spellings_is_given_twice():
@@ -309,9 +318,9 @@ def test_the_number_of_a_rule_by_hand():
     """On random answers, from their definitions in Hendrycks & Dietterich 2019, section 4."""
     cells = (*ALL_CELLS, *conditions_of(("spatter",), (1, 2, 3, 4, 5)))
     rng = np.random.default_rng(0)
-    run = evidence_from(draw(rng, chances(rng, 200, cells)), cells)
+    run = outcomes_from(draw(rng, chances(rng, 200, cells)), cells)
     error = dict(zip(cells, run.wrong.mean(axis=1), strict=True))
-    alexnet = load_alexnet()
+    alexnet = default_reference()
 
     def sums(name: str) -> tuple[float, float]:
         return sum(error[Condition(name, s)] for s in range(1, 6)), sum(alexnet.errors[name])
@@ -334,7 +343,7 @@ def test_the_number_of_a_rule_by_hand():
         "error[blur,5]:+1pp": np.mean([error[Condition(name, 5)] for name in BLUR]),
     }
     for text, value in expected.items():
-        field = field_of(parse_rule(text), cells, alexnet)
+        field = metric_of(parse_rule(text), cells, alexnet)
         assert field.value(run.errors) == pytest.approx(value), text
 
 
@@ -350,18 +359,40 @@ FOG_ONLY = Reference("own", "made up", None, {"fog": (0.5,) * 5})
         (
             "mCE:+1",
             ALL_CELLS[:-1],
-            load_alexnet(),
+            default_reference(),
             "cells that are not there, such as jpeg_compression/5",
         ),
-        ("CE[fog]:+1", FOG[:4], load_alexnet(), "cells that are not there, such as fog/5"),
-        ("error[fog]:+1pp", FOG[:4], load_alexnet(), "cells that are not there, such as fog/5"),
-        ("error:+1pp", (CLEAN,), load_alexnet(), "a corruption, and none was evaluated"),
-        ("clean_error:+1pp", FOG, load_alexnet(), "cells that are not there, such as clean"),
+        ("CE[fog]:+1", FOG[:4], default_reference(), "cells that are not there, such as fog/5"),
+        (
+            "error[fog]:+1pp",
+            FOG[:4],
+            default_reference(),
+            "cells that are not there, such as fog/5",
+        ),
+        ("error:+1pp", (CLEAN,), default_reference(), "a corruption, and none was evaluated"),
+        ("clean_error:+1pp", FOG, default_reference(), "cells that are not there, such as clean"),
     ],
 )
 def test_a_number_that_is_not_defined_is_refused(text, cells, reference, who: str):
     lacks = {"own": "errors that own does not have; name another --reference"}
     why = lacks.get(who, f"{who}; evaluate")
     with pytest.raises(UsageError, match=why) as caught:
-        field_of(parse_rule(text), cells, reference)
+        metric_of(parse_rule(text), cells, reference)
     assert caught.value.rule == text
+
+
+@pytest.mark.parametrize("text", ["mCE:+1", "clean_error:+1pp", "CE[fog]:+1", "error[fog]:+1pp"])
+def test_a_rule_names_what_another_suite_has(text: str):
+    suite = get_suite("imagenet-r")
+    with pytest.raises(UsageError, match=r"not defined for ImageNet-R|ImageNet-R does not have"):
+        parse_rule(text).selection(suite)
+
+
+def test_rules_of_a_suite_of_one_condition():
+    suite = get_suite("imagenet-r")
+    images = (Condition("imagenet-r", 0),)
+    assert parse_rule("top1_error:+1pp").selection(suite) == images
+    assert parse_rule("error[imagenet-r]:+1pp").selection(suite) == images
+    assert cells_of(parse_rule("error:+1pp"), suite, images, images) == images
+    with pytest.raises(UsageError, match="top1_error, which is not defined for ImageNet-C"):
+        parse_rule("top1_error:+1pp").selection(DEFAULT_SUITE)

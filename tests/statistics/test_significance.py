@@ -12,8 +12,8 @@ from statsmodels.stats.multitest import multipletests
 
 from robustbench_gnl.records import CLEAN, Condition
 from robustbench_gnl.statistics import holm, mcnemar_exact
-from robustbench_gnl.statistics.significance import discordant
-from tests.statistics.samples import evidence_from
+from robustbench_gnl.statistics.paired_tests import discordant
+from tests.statistics.samples import outcomes_from
 
 p_values = st.lists(st.floats(0, 1), min_size=1, max_size=80)
 
@@ -39,8 +39,8 @@ def test_mcnemar_of_many_cells_is_that_of_each():
 
 
 def test_discordant_images_are_counted_by_side():
-    before = evidence_from(np.array([[1, 1, 0, 0, 0], [0, 0, 0, 0, 1]], bool), (CLEAN, _fog()))
-    after = evidence_from(np.array([[1, 0, 1, 1, 0], [0, 0, 0, 0, 1]], bool), (CLEAN, _fog()))
+    before = outcomes_from(np.array([[1, 1, 0, 0, 0], [0, 0, 0, 0, 1]], bool), (CLEAN, _fog()))
+    after = outcomes_from(np.array([[1, 0, 1, 1, 0], [0, 0, 0, 0, 1]], bool), (CLEAN, _fog()))
     only_before, only_after = discordant(before, after)
 
     assert only_before.tolist() == [1, 0]

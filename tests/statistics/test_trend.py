@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from robustbench_gnl.metrics.reference import Published, default_reference, load_published
+from robustbench_gnl.metrics.unit import PERCENT
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS
-from robustbench_gnl.reference import Published, load_alexnet, load_published
 from robustbench_gnl.resources import data_folder
-from robustbench_gnl.statistics import Trend, linear_fields, published_trend
-from robustbench_gnl.statistics.trend import effective_robustness_field
-from tests.statistics.samples import ALL_CELLS, chances, draw, evidence_from
+from robustbench_gnl.statistics import Trend, linear_metrics, published_trend
+from robustbench_gnl.statistics.trend import effective_robustness_metric
+from tests.statistics.samples import ALL_CELLS, chances, draw, outcomes_from
 
 TREND = Trend(2.0, 30.0, r_squared=0.9, n_results=7, clean_errors=(20.0, 40.0))
 
@@ -88,24 +89,24 @@ def test_it_says_what_it_is():
 
 def test_effective_robustness_is_the_distance_below_the_line():
     rng = np.random.default_rng(0)
-    run = evidence_from(draw(rng, chances(rng, 200)), ALL_CELLS)
-    fields = linear_fields(ALL_CELLS, load_alexnet())
-    field = effective_robustness_field(fields, TREND)
+    run = outcomes_from(draw(rng, chances(rng, 200)), ALL_CELLS)
+    fields = linear_metrics(ALL_CELLS, default_reference())
+    field = effective_robustness_metric(fields, TREND)
     assert field is not None
     mce = np.mean([
         100 * run.wrong[[c.corruption == name for c in ALL_CELLS]].mean() / np.mean(five)
-        for name, five in load_alexnet().errors.items()
+        for name, five in default_reference().errors.items()
     ])  # fmt: skip
     expected = 30 + 2 * 100 * run.wrong[0].mean()
 
     assert field.value(run.errors) == pytest.approx(expected - mce)
     assert field.scores(run).mean() == pytest.approx(expected - mce)
-    assert (field.name, field.unit) == ("effective_robustness", "percent")
+    assert (field.name, field.unit) == ("effective_robustness", PERCENT)
 
 
 @pytest.mark.parametrize("cells", [COMMON_CONDITIONS, (CLEAN, *COMMON_CONDITIONS[:-1]), (CLEAN,)])
 def test_without_mce_or_clean_error_there_is_none(cells):
-    assert effective_robustness_field(linear_fields(cells, load_alexnet()), TREND) is None
+    assert effective_robustness_metric(linear_metrics(cells, default_reference()), TREND) is None
 
 
 def test_off_its_range_the_line_is_extrapolated():

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import random
+from typing import Any
 
 from robustbench_gnl.records import Calibration, Condition, ImageSet, Model, Piece, Protocol
 from robustbench_gnl.store import Store
+from robustbench_gnl.store.documents import from_document
 
 BLOCK_SIZE = 8
 
@@ -86,12 +88,13 @@ def fill(
     n_images: int = 20,
     tags: tuple[str, ...] = (),
     finish: bool = True,
+    suite: str = "imagenet-c",
 ) -> str:
     """A run with all pieces of some conditions."""
     image_set = make_image_set(n_images)
     run_id = store.create_run(
         model or make_model(),
-        make_protocol(image_set),
+        make_protocol(image_set, suite=suite),
         image_set,
         block_size=BLOCK_SIZE,
         tags=tags,
@@ -103,3 +106,10 @@ def fill(
     if finish:
         store.finish_run(run_id)
     return run_id
+
+
+def import_document(store: Store, document: Any) -> str:
+    """Add an exported run, as `gnlbench runs import` does, and return its id."""
+    stored = from_document(document)
+    store.import_stored([stored])
+    return stored.head.id

@@ -15,7 +15,7 @@ from robustbench_gnl.records import CLEAN, Condition, ImageSet
 from robustbench_gnl.store import bounds as b
 from robustbench_gnl.store import documents, open_store
 from robustbench_gnl.store.documents import from_document, parse_document, to_document
-from tests.store.samples import fill, make_image_set, make_model, make_protocol
+from tests.store.samples import fill, import_document, make_image_set, make_model, make_protocol
 
 FOG = Condition("fog", 3)
 
@@ -154,7 +154,7 @@ def test_what_is_beyond_the_bounds_is_refused(document: dict[str, Any], what: st
     change(changed)
     with open_store("sqlite://", write=True) as store:
         with pytest.raises(StoreError) as caught:
-            store.import_run(changed)
+            import_document(store, changed)
         assert sentence in str(caught.value)
         assert len(str(caught.value)) < 1_000, "a message stays short, whatever it is about"
         assert store.runs() == []
@@ -189,8 +189,8 @@ def test_what_is_at_the_bounds_is_accepted_and_travels(document: dict[str, Any],
     changed = copy.deepcopy(document)
     ACCEPTED[what](changed)
     with open_store("sqlite://", write=True) as store, open_store("sqlite://", write=True) as other:
-        run_id = store.import_run(changed)
-        assert other.merge(store) == [run_id]
+        run_id = import_document(store, changed)
+        assert other.import_stored(store.stored_runs()) == [run_id]
         assert other.export_run(run_id) == store.export_run(run_id)
 
 

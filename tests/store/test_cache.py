@@ -70,7 +70,7 @@ def test_exports_and_merges_leave_it_behind(store: Store):
 
     assert store.export_run(run.id) == before
     with open_store("sqlite://", write=True) as other:
-        other.merge(store)
+        other.import_stored(store.stored_runs())
         assert other.replicates(other.run(run.id), **SETTINGS) is None
 
 

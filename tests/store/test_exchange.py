@@ -22,6 +22,7 @@ from robustbench_gnl.store.documents import check_stored, from_document, to_docu
 from tests.store.samples import (
     block_sizes,
     fill,
+    import_document,
     make_image_set,
     make_model,
     make_piece,
@@ -70,7 +71,7 @@ def test_export_import_export_is_identical(
             store.finish_run(run_id)
         document, run = store.export_run(run_id), store.run(run_id)
     with open_store("sqlite://", write=True) as other:
-        assert other.import_run(json.loads(json.dumps(document))) == run_id
+        assert import_document(other, json.loads(json.dumps(document))) == run_id
         assert other.export_run(run_id) == document
         assert other.run(run_id) == run
 
@@ -84,11 +85,11 @@ def document() -> dict[str, Any]:
 
 def test_the_same_run_again_adds_only_its_tags(document: dict[str, Any]):
     with open_store("sqlite://", write=True) as store:
-        run_id = store.import_run(document)
+        run_id = import_document(store, document)
         tagged = copy.deepcopy(document)
         tagged["run"]["tags"] = ["release"]
         tagged["protocol"]["name"] = "another name of the same"
-        assert store.import_run(tagged) == run_id
+        assert import_document(store, tagged) == run_id
         assert len(store.runs()) == 1
         assert store.run(run_id).tags == ("paper", "release")
 
@@ -97,9 +98,9 @@ def test_another_run_of_the_same_id_is_refused(document: dict[str, Any]):
     other = copy.deepcopy(document)
     other["run"]["finished_at"] = None
     with open_store("sqlite://", write=True) as store:
-        run_id = store.import_run(document)
+        run_id = import_document(store, document)
         with pytest.raises(StoreError, match=f"another run {run_id} with different facts"):
-            store.import_run(other)
+            import_document(store, other)
         assert store.export_run(run_id) == document
 
 
@@ -166,7 +167,7 @@ def test_a_damaged_document_changes_nothing(document: dict[str, Any], what: str)
     damage(damaged)
     with open_store("sqlite://", write=True) as store:
         with pytest.raises(StoreError) as caught:
-            store.import_run(damaged)
+            import_document(store, damaged)
         assert sentence in str(caught.value)
         assert store.runs() == []
 
@@ -194,7 +195,7 @@ def test_a_model_that_cannot_be_is_refused(
             store.import_stored([replace(given, model=model)])
         changed = to_document(replace(given, model=model))
         with pytest.raises(StoreError):
-            store.import_run(json.loads(json.dumps(changed)))
+            import_document(store, json.loads(json.dumps(changed)))
         assert store.runs() == []
 
 
@@ -204,7 +205,7 @@ def test_what_is_no_document_is_refused(value: Any):
         open_store("sqlite://", write=True) as store,
         pytest.raises(StoreError, match="expected a run exported with schema_version 1"),
     ):
-        store.import_run(value)
+        import_document(store, value)
 
 
 def test_merging_adds_what_is_missing(tmp_path: Path):
@@ -213,12 +214,12 @@ def test_merging_adds_what_is_missing(tmp_path: Path):
         open_store(str(tmp_path / "there.sqlite"), write=True) as there,
     ):
         both = fill(here, (CLEAN,))
-        there.import_run(here.export_run(both))
+        import_document(there, here.export_run(both))
         new = fill(there, (CLEAN, FOG), model=make_model("vit"))
-        assert here.merge(there) == [new]
+        assert here.import_stored(there.stored_runs()) == [new]
         assert here.export_run(new) == there.export_run(new)
-        assert here.merge(there) == []
-        assert here.merge(here) == []
+        assert here.import_stored(there.stored_runs()) == []
+        assert here.import_stored(here.stored_runs()) == []
 
 
 def test_a_merge_is_all_or_nothing(tmp_path: Path):
@@ -228,8 +229,8 @@ def test_a_merge_is_all_or_nothing(tmp_path: Path):
     ):
         fill(there, (CLEAN,), model=make_model("fine"))
         clash = fill(here, (CLEAN,))
-        there.import_run(here.export_run(clash))
+        import_document(there, here.export_run(clash))
         there.add_piece(clash, make_piece(FOG, 0, 8))
         with pytest.raises(StoreError, match="nothing was imported"):
-            here.merge(there)
+            here.import_stored(there.stored_runs())
         assert [run.id for run in here.runs()] == [clash]

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import lzma
+import os
 import re
+import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -13,9 +18,9 @@ from sqlalchemy import create_engine, event
 
 from robustbench_gnl.errors import StoreError
 from robustbench_gnl.records import CLEAN, Condition
-from robustbench_gnl.statistics import DRAWS, bootstrap, evidence_of, to_bytes
+from robustbench_gnl.statistics import DRAWS, bootstrap, outcomes_of, to_bytes
 from robustbench_gnl.store import open_store, opening, schema, versions
-from tests.store.samples import fill, make_piece
+from tests.store.samples import fill, import_document, make_piece
 
 GOLDEN = Path(__file__).parent / "golden"
 RUN_ID = "20261123-142530-a1b2c3"
@@ -106,12 +111,85 @@ def test_a_store_of_any_revision_reads_the_same(tmp_path: Path, revision: str):
     )
 
 
+def _rows(path: Path) -> dict[str, list[dict[str, object]]]:
+    """Every row of every table, but Alembic's own."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.row_factory = sqlite3.Row
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        names = sorted({name for (name,) in tables} - {"alembic_version"})
+        rows = {}
+        for name in names:
+            columns = connection.execute(f"PRAGMA table_info({name})").fetchall()
+            key = ", ".join(f'"{column["name"]}"' for column in columns if column["pk"])
+            found = connection.execute(f"SELECT * FROM {name} ORDER BY {key}")
+            rows[name] = [dict(row) for row in found]
+        return rows
+
+
+def _store_with_many_runs(folder: Path) -> Path:
+    packed = GOLDEN.parents[1] / "golden" / "store_before.sqlite.xz"
+    path = folder / "many.sqlite"
+    path.write_bytes(lzma.decompress(packed.read_bytes()))
+    return path
+
+
+@pytest.mark.parametrize("revision", [*versions.REVISIONS, "many runs"])
+def test_a_migration_loses_no_row(tmp_path: Path, revision: str):
+    if revision == "many runs":
+        path = _store_with_many_runs(tmp_path)
+        assert len(_rows(path)["runs"]) > 10
+    else:
+        path = _golden_store(tmp_path, revision)
+    before = _rows(path)
+    open_store(str(path), write=True).close()
+    assert _revision_of(path) == versions.REVISIONS[-1]
+    after = _rows(path)
+    assert sum(map(len, before.values())) > 5
+    for table, rows in before.items():
+        assert len(after[table]) == len(rows)
+        for old, new in zip(rows, after[table], strict=True):
+            assert old == {column: new[column] for column in old}
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        connection.execute("DELETE FROM runs")  # What refers to them goes with them.
+        for table in ("pieces", "cells", "tags", "replicates"):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+
+
+def test_a_store_of_an_older_revision_takes_a_run_of_another_suite(tmp_path: Path):
+    path = _golden_store(tmp_path, "0003")
+    sketch = Condition("imagenet-sketch", 0)
+    with open_store(str(path), write=True) as store:
+        run_id = fill(store, (sketch,), suite="imagenet-sketch")
+        assert list(store.run(run_id).cells) == [sketch]
+
+
+def test_the_migrations_of_alembic_are_applied_on_a_path_with_any_letters(tmp_path: Path):
+    """Alembic reads its configuration with `%` as an escape."""
+    package = Path(versions.__file__).parents[2]
+    other = tmp_path / "50% of #1"
+    for name in ("robustbench_gnl", "corruptions", "results"):
+        shutil.copytree(package / name, other / name, ignore=shutil.ignore_patterns("*.pyc"))
+    script = "from robustbench_gnl.store import open_store; open_store('new.sqlite', write=True)"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(other)},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert _revision_of(tmp_path / "new.sqlite") == versions.REVISIONS[-1]
+
+
 def test_replicates_kept_long_ago_are_those_computed_today(tmp_path: Path):
     with open_store(str(_golden_store(tmp_path, "0002"))) as store:
         run = store.run(RUN_ID)
         kept = store.replicates(run, draws=DRAWS, seed=7, n_resamples=40)
-        evidence = evidence_of(store.pieces(RUN_ID), run.protocol.n_images)
-    assert kept == to_bytes(bootstrap(evidence, n_resamples=40, seed=7))
+        outcomes = outcomes_of(store.pieces(RUN_ID), run.protocol.n_images)
+    assert kept == to_bytes(bootstrap(outcomes, n_resamples=40, seed=7))
 
 
 def test_a_store_without_the_cache_is_read_where_it_cannot_be_written(
@@ -127,7 +205,7 @@ def test_a_store_without_the_cache_is_read_where_it_cannot_be_written(
 def test_a_document_of_the_first_revision_is_imported():
     golden = json.loads((GOLDEN / "run_0001.json").read_text(encoding="utf-8"))
     with open_store("sqlite://", write=True) as store:
-        assert store.import_run(golden) == RUN_ID
+        assert import_document(store, golden) == RUN_ID
         assert store.export_run(RUN_ID) == golden
 
 
@@ -191,9 +269,6 @@ def test_an_older_store_that_cannot_be_written_is_told(
 
 
 def test_reading_does_not_need_alembic(tmp_path: Path):
-    import subprocess
-    import sys
-
     path = str(tmp_path / "runs.sqlite")
     with open_store(path, write=True) as store:
         fill(store, (CLEAN,))

@@ -9,8 +9,8 @@ import pytest
 
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Run
 from robustbench_gnl.reports import boards
-from robustbench_gnl.store import Store, changes, open_store
-from tests.store.samples import fill, make_image_set, make_model, make_protocol
+from robustbench_gnl.store import Store, open_store, writing
+from tests.store.samples import fill, import_document, make_image_set, make_model, make_protocol
 
 EARLY, LATE = "2026-03-01T10:00:00+00:00", "2026-03-01T12:00:00+00:00"
 
@@ -22,7 +22,7 @@ def store(tmp_path: Path):
 
 
 def _set_clock(monkeypatch: pytest.MonkeyPatch, time: str) -> None:
-    monkeypatch.setattr(changes, "now", lambda: time)
+    monkeypatch.setattr(writing, "now", lambda: time)
 
 
 def test_a_clock_set_back_makes_no_run_older(store: Store, monkeypatch: pytest.MonkeyPatch):
@@ -51,7 +51,7 @@ def test_a_clock_set_back_while_a_run_works(store: Store, monkeypatch: pytest.Mo
     store.finish_run(run_id)
     assert store.run(run_id).finished_at == LATE
     with open_store("sqlite://", write=True) as other:
-        assert other.import_run(store.export_run(run_id)) == run_id
+        assert import_document(other, store.export_run(run_id)) == run_id
 
 
 def test_an_imported_run_keeps_its_time(store: Store, monkeypatch: pytest.MonkeyPatch):
@@ -60,7 +60,7 @@ def test_an_imported_run_keeps_its_time(store: Store, monkeypatch: pytest.Monkey
         old = other.export_run(fill(other, (), tags=("gate",)))
     _set_clock(monkeypatch, LATE)
     mine = fill(store, (), tags=("gate",))
-    imported = store.import_run(old)
+    imported = import_document(store, old)
     assert store.tagged("gate") == [mine, imported], "older, though it came later"
     assert store.run(imported).created_at == EARLY
 
@@ -73,7 +73,7 @@ def test_a_run_of_a_host_whose_clock_is_ahead_does_not_stay_the_newest(
         _set_clock(monkeypatch, ahead)
         document = json.loads(json.dumps(other.export_run(fill(other, ()))))
     _set_clock(monkeypatch, LATE)
-    imported = store.import_run(document)
+    imported = import_document(store, document)
     mine = fill(store, ())
     assert [run.id for run in store.runs()] == [mine, imported]
     run: Run = store.run(mine)

@@ -1,0 +1,77 @@
+"""Metrics: each declared once in the catalogue, and the numbers of a run computed from it.
+
+reference = default_reference().for_protocol(run.protocol)
+summary = summarize(run.cells, reference)
+summary.mce, summary.groups["noise"], summary.reasons
+"""
+
+from robustbench_gnl.metrics.catalogue import (
+    BLOCK_QUANTITIES,
+    METRICS,
+    QUANTITIES,
+    ids_by_path,
+    metric_id,
+    metric_ids,
+    overall_metrics,
+)
+from robustbench_gnl.metrics.chance import is_near_chance
+from robustbench_gnl.metrics.expressions import Expression, mean
+from robustbench_gnl.metrics.interval import Interval
+from robustbench_gnl.metrics.metric import Metric, MetricId, Quantity, Scope
+from robustbench_gnl.metrics.reference import (
+    KnownImageSet,
+    Published,
+    Reference,
+    default_reference,
+    known_image_sets,
+    load_bibliography,
+    load_published,
+    load_reference,
+)
+from robustbench_gnl.metrics.summary import (
+    CorruptionSummary,
+    Summary,
+    cells_of,
+    summarize,
+    worst_corruption,
+)
+from robustbench_gnl.metrics.unit import FRACTION, NATS, PERCENT, UNITS, Unit
+from robustbench_gnl.suites import DEFAULT_SUITE
+
+GROUPS = tuple(DEFAULT_SUITE.groups)  # SHIM
+
+__all__ = [
+    "BLOCK_QUANTITIES",
+    "FRACTION",
+    "METRICS",
+    "NATS",
+    "PERCENT",
+    "QUANTITIES",
+    "UNITS",
+    "CorruptionSummary",
+    "Expression",
+    "Interval",
+    "KnownImageSet",
+    "Metric",
+    "MetricId",
+    "Published",
+    "Quantity",
+    "Reference",
+    "Scope",
+    "Summary",
+    "Unit",
+    "cells_of",
+    "default_reference",
+    "ids_by_path",
+    "is_near_chance",
+    "known_image_sets",
+    "load_bibliography",
+    "load_published",
+    "load_reference",
+    "mean",
+    "metric_id",
+    "metric_ids",
+    "overall_metrics",
+    "summarize",
+    "worst_corruption",
+]

@@ -1,0 +1,169 @@
+"""What a metric is, and the identifier of a metric at a place, such as the CE of fog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
+
+from robustbench_gnl.metrics.expressions import CellError, Expression
+from robustbench_gnl.metrics.reference import Reference
+from robustbench_gnl.metrics.unit import Unit
+from robustbench_gnl.records import Condition
+from robustbench_gnl.suites import Suite
+
+HENDRYCKS = "Hendrycks & Dietterich 2019, section 4"
+Method = Literal["wilson", "bootstrap", "jackknife"]
+"""How an interval is computed: of one proportion, by resampling images, or by leaving out blocks
+of images."""
+
+
+class Scope(Enum):
+    """What a metric is of."""
+
+    OVERALL = "overall"
+    GROUP = "group"
+    CORRUPTION = "corruption"
+    """And of each of its severities."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What is kept of every cell."""
+
+    key: str
+    label: str
+    unit: Unit
+    meaning: str
+    formula: str
+    source: str
+    rule: str
+    """What gate rules call its mean over cells."""
+    is_kept_by_image: bool = False
+    """Whether the outcome of each image is kept, and not sums of blocks alone."""
+    is_count: bool = False
+    """Whether it counts images, so that the interval of a single cell is that of a proportion."""
+
+
+Definition = Callable[[Suite, Reference, str], Expression | None]
+"""The expression of a linear metric; the text is the group or the corruption, empty overall. None
+where the suite does not have what it is made of."""
+CellSelection = Callable[[Suite, str], Sequence[Condition]]
+"""The cells that the mean of a quantity is over."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A named number of a run. Exactly one of `definition` and `quantity` is set."""
+
+    key: str
+    """Its path in JSON, of a metric overall; else the last part of it."""
+    label: str
+    """Without its unit, and without the name of what it is of."""
+    unit: Unit
+    meaning: str
+    """One phrase; `{reference}`, `{n}` (how many it is a mean of), `{n_cells}` and `{of}` stand for
+    what they name."""
+    formula: str
+    source: str
+    scope: Scope = Scope.OVERALL
+    definition: Definition | None = None
+    """Of a linear metric: a weighted sum of the errors of cells."""
+    quantity: Quantity | None = None
+    """Of the mean of a quantity over cells, which is kept by block."""
+    cells: CellSelection | None = None
+    """Of the same: the cells."""
+    lower_is_better: bool = True
+    qualifier: str = ""
+    """What is said beside its label where there is room, such as `not normalised`."""
+    rule: str = ""
+    """What gate rules call it; empty where none may name it."""
+    is_column: bool = False
+    """Whether a leaderboard shows it and may be sorted by it."""
+    short_label: str = ""
+    """Over a narrow column, a line a word or two; empty: as the label."""
+    is_compared: bool = True
+    """Whether `compare` shows it."""
+    is_planned: bool = False
+    """Whether `plan` computes its minimum detectable increase."""
+    is_optional: bool = False
+    """Whether reports leave it out where it is undefined."""
+
+    @property
+    def title(self) -> str:
+        """The label with the unit of its values, as a table's heading."""
+        return f"{self.label} {self.unit.symbol}" if self.unit.symbol else self.label
+
+    def method(self, n_cells: int) -> Method:
+        """How its interval is computed, over that many cells."""
+        if self.quantity is not None:
+            return "wilson" if self.quantity.is_count and n_cells == 1 else "jackknife"
+        return "wilson" if n_cells == 1 and self.unit.is_share else "bootstrap"
+
+
+@dataclass(frozen=True)
+class MetricId:
+    """A metric at a place: overall, of a group, of a corruption, or of one of its severities."""
+
+    metric: Metric
+    of: str = ""
+    """The group or the corruption; empty overall."""
+    severity: int | None = None
+
+    @property
+    def path(self) -> str:
+        """Where it stands in the JSON of a run: `mce`, `groups.noise`, `corruptions.fog.ce`,
+        `corruptions.fog.severities.3`, `corruptions.fog.severities.3.top5_error`."""
+        if self.metric.scope is Scope.OVERALL:
+            return self.metric.key
+        if self.metric.scope is Scope.GROUP:
+            return f"groups.{self.of}"
+        if self.severity is None:
+            return f"corruptions.{self.of}.{self.metric.key}"
+        cell = f"corruptions.{self.of}.severities.{self.severity}"
+        # The errors were there first, and stand under the severity itself.
+        return cell if self.metric.quantity is None else f"{cell}.{self.metric.key}"
+
+    @property
+    def label(self) -> str:
+        """`mCE`, `CE of noise`, `error of fog/3`."""
+        if not self.of:
+            return self.metric.label
+        place = self.of if not self.severity else f"{self.of}/{self.severity}"
+        return f"{self.metric.label} of {place}"
+
+    @property
+    def column_title(self) -> str:
+        """`noise CE`: the label as the heading of a column."""
+        return f"{self.of.replace('_', ' ')} {self.metric.title}" if self.of else self.metric.title
+
+    def expression(self, suite: Suite, reference: Reference) -> Expression | None:
+        """What a linear metric is made of; None of others, and where the suite lacks it."""
+        if self.metric.definition is None:
+            return None
+        if self.severity is not None:
+            return CellError(Condition(self.of, self.severity))
+        return self.metric.definition(suite, reference, self.of)
+
+    def cells(self, suite: Suite) -> tuple[Condition, ...]:
+        """The cells that the mean of a quantity is over; none of other metrics."""
+        if self.metric.cells is None:
+            return ()
+        if self.severity is not None:
+            return (Condition(self.of, self.severity),)
+        return tuple(self.metric.cells(suite, self.of))
+
+    def described(self, text: str, suite: Suite, reference: Reference) -> str:
+        """The meaning or the formula with what its placeholders stand for."""
+        if self.metric.scope is Scope.GROUP:
+            n = len(suite.groups.get(self.of, ()))
+        else:
+            n = len(suite.corruptions)
+        return text.format(
+            reference=reference.name,
+            of=self.of,
+            n=n,
+            n_all=len(suite.all_corruptions),
+            n_cells=len(suite.main_conditions),
+        )

@@ -1,0 +1,203 @@
+"""The numbers of a run from the counts of its cells: no numerical library, no pieces.
+
+Errors are fractions in [0, 1]; CE, mCE and relative CE are percent, reference = 100.
+A number that is undefined is None, and `Summary.reasons` says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from robustbench_gnl.contents import cell_digests
+from robustbench_gnl.metrics.catalogue import (
+    CE,
+    CORRUPTION_ERROR,
+    MCE,
+    RELATIVE_CE,
+    linear_expressions,
+)
+from robustbench_gnl.metrics.expressions import Expression
+from robustbench_gnl.metrics.metric import MetricId
+from robustbench_gnl.metrics.reference import Reference
+from robustbench_gnl.records import CLEAN, Cell, Condition, Piece
+from robustbench_gnl.suites import Suite
+
+Cells = Mapping[Condition, Cell]
+MOST_NAMES = 6
+"""A reason that would name more corruptions than this counts them instead."""
+
+
+@dataclass(frozen=True)
+class CorruptionSummary:
+    """One corruption."""
+
+    severities: tuple[float | None, ...]
+    """Error at each severity; None where it was not evaluated."""
+    error: float | None
+    """Mean over the severities that were evaluated."""
+    ce: float | None
+    relative_ce: float | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a table shows of one run: every linear metric of its suite, from its cells."""
+
+    suite: Suite
+    values: Mapping[str, float | None]
+    """By the path of the metric in JSON; without the severities of corruptions."""
+    reasons: Mapping[str, str]
+    """Path to why the value is None."""
+    errors: Mapping[Condition, float]
+    """Top-1 error of each complete cell."""
+
+    @property
+    def n_main_cells(self) -> int:
+        """How many of the suite's main conditions are complete."""
+        return sum(condition in self.errors for condition in self.suite.main_conditions)
+
+    @property
+    def n_common_cells(self) -> int:  # SHIM
+        return self.n_main_cells
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every condition is there that the means are over."""
+        return self.n_main_cells == len(self.suite.main_conditions)
+
+    @cached_property
+    def groups(self) -> Mapping[str, float | None]:
+        """Mean CE of each group."""
+        return {group: self.values[f"groups.{group}"] for group in self.suite.groups}
+
+    @cached_property
+    def corruptions(self) -> Mapping[str, CorruptionSummary]:
+        """The main ones, and those of the extra ones that were evaluated."""
+        if not self.suite.has_severities:
+            return {}
+        return {
+            name: CorruptionSummary(
+                tuple(self.errors.get(cell) for cell in self.suite.conditions_of(name)),
+                *(
+                    self.values[MetricId(metric, name).path]
+                    for metric in (CORRUPTION_ERROR, CE, RELATIVE_CE)
+                ),
+            )
+            for name in _shown(self.suite, self.errors)
+        }
+
+    def __getattr__(self, key: str) -> Any:
+        """An overall metric by its key; None where the suite does not define it."""
+        if key.startswith("_") or "values" not in self.__dict__:
+            raise AttributeError(key)
+        if key in self.values:
+            return self.values[key]
+        raise AttributeError(f"{self.suite.title} has no metric {key!r}")
+
+
+def cells_of(pieces: Iterable[Piece], n_images: int) -> dict[Condition, Cell]:
+    """The sums of the conditions whose pieces hold all `n_images`, in the order of the pieces."""
+    by_condition: dict[Condition, list[Piece]] = {}
+    for piece in pieces:
+        by_condition.setdefault(piece.condition, []).append(piece)
+    return {
+        condition: _cell(sorted(found, key=lambda piece: piece.block))
+        for condition, found in by_condition.items()
+        if sum(piece.n_images for piece in found) == n_images
+    }
+
+
+def _cell(pieces: Sequence[Piece]) -> Cell:
+    """The sums of a condition's pieces, given in the order of the blocks."""
+    return Cell(
+        sum(piece.n_images for piece in pieces),
+        sum(piece.n_top1 for piece in pieces),
+        sum(piece.n_top5 for piece in pieces),
+        sum(piece.negative_log_likelihood_sum for piece in pieces),
+        *cell_digests(pieces),
+    )
+
+
+def summarize(cells: Cells, reference: Reference) -> Summary:
+    """Every linear metric that the cells of a run allow, and a reason for every one they do not.
+
+    Args:
+        cells: The complete cells of a run.
+        reference: `Reference.for_protocol` of the run's protocol; it carries the suite.
+    """
+    suite = reference.suite
+    errors = {condition: cell.error for condition, cell in cells.items() if cell.n_images}
+    shown = _shown(suite, errors)
+    values: dict[str, float | None] = {}
+    reasons: dict[str, str] = {}
+    for path, (one, expression) in linear_expressions(reference).items():
+        if one.of and one.of not in suite.groups and one.of not in shown:
+            continue
+        value = values[path] = expression.value(errors)
+        if value is None:
+            reasons[path] = _why_undefined(expression, errors, reference)
+    return Summary(suite, values, reasons, errors)
+
+
+def worst_corruption(summary: Summary) -> str | None:
+    """The main corruption with the highest CE; of runs without mCE, with the highest error."""
+    by = CE if summary.values.get(MCE.key) is not None else CORRUPTION_ERROR
+    paths = {name: MetricId(by, name).path for name in summary.suite.corruptions}
+    known = {
+        name: value
+        for name, path in paths.items()
+        if (value := summary.values.get(path)) is not None
+    }
+    return max(known, key=lambda name: known[name], default=None)
+
+
+def _shown(suite: Suite, errors: Mapping[Condition, float]) -> tuple[str, ...]:
+    """The main corruptions, and those of the extra ones that were evaluated."""
+    evaluated = {condition.corruption for condition in errors}
+    return suite.corruptions + tuple(n for n in suite.extra_corruptions if n in evaluated)
+
+
+def _why_undefined(
+    expression: Expression, errors: Mapping[Condition, float], reference: Reference
+) -> str:
+    """One sentence for a metric that is None."""
+    if expression.uses_reference and not reference.is_defined:
+        return reference.protocol
+    needed = expression.needs
+    missing = _missing([c for c in needed if c != CLEAN], errors)
+    if CLEAN in needed and CLEAN not in errors:
+        missing.insert(0 if needed[0] == CLEAN else len(missing), f"{CLEAN} was not evaluated")
+    if missing:
+        return "; ".join(missing)
+    names = dict.fromkeys(c.corruption for c in needed if c != CLEAN)
+    unknown = [name for name in names if reference.error_sum(name) is None]
+    if unknown:
+        return f"{reference.name} has no errors for {', '.join(unknown)}"
+    if expression.uses_reference_clean and reference.clean_error is None:
+        return f"{reference.name} has no clean error"
+    return f"{reference.name} loses nothing there, so there is nothing to divide by"
+
+
+def _missing(needed: Sequence[Condition], errors: Mapping[Condition, float]) -> list[str]:
+    """What was not evaluated, one phrase a kind."""
+    by_name: dict[str, list[Condition]] = {}
+    for condition in needed:
+        by_name.setdefault(condition.corruption, []).append(condition)
+    absent = [name for name, cells in by_name.items() if not any(c in errors for c in cells)]
+    phrases = []
+    if len(absent) > MOST_NAMES:
+        phrases.append(f"{len(absent)} of {len(by_name)} corruptions were not evaluated")
+    elif absent:
+        phrases.append(f"{', '.join(absent)} {'was' if len(absent) == 1 else 'were'} not evaluated")
+    for name, cells in by_name.items():
+        gaps = [str(cell.severity) for cell in cells if cell not in errors]
+        if gaps and name not in absent:
+            one = len(gaps) == 1
+            phrases.append(
+                f"{'severity' if one else 'severities'} {', '.join(gaps)} of {name} "
+                f"{'is' if one else 'are'} missing"
+            )
+    return phrases

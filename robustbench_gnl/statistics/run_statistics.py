@@ -1,0 +1,139 @@
+"""All that the pieces of one run say: its numbers with intervals, and its worst sides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from robustbench_gnl.metrics.catalogue import CLEAN_ERROR
+from robustbench_gnl.metrics.chance import is_near_chance
+from robustbench_gnl.metrics.reference import Reference, default_reference
+from robustbench_gnl.records import CLEAN
+from robustbench_gnl.statistics.bootstrap import LEVEL, Replicates, bootstrap
+from robustbench_gnl.statistics.calibration import calibration_gaps
+from robustbench_gnl.statistics.intervals import NO_SPREAD, Numbers, metric_intervals, run_numbers
+from robustbench_gnl.statistics.linear_metrics import linear_metrics
+from robustbench_gnl.statistics.outcomes import Outcomes
+from robustbench_gnl.statistics.trend import (
+    FIELD,
+    Trend,
+    effective_robustness_metric,
+    published_trend,
+)
+
+NEAR_CHANCE = "the model is near chance on clean images, so its clean error has no predictive value"
+FEWEST_IMAGES_PER_CLASS = 10
+"""With fewer, the worst of many classes is the unluckiest one."""
+
+
+@dataclass(frozen=True)
+class WorstClass:
+    """The class with the highest error, averaged over the corruption cells that were run."""
+
+    name: str
+    """The class folder: a WordNet id, for ImageNet."""
+    error: float
+    """In [0, 1]."""
+    n_images: int
+
+
+@dataclass(frozen=True)
+class RunStatistics:
+    """What a report of one run shows besides its cells."""
+
+    numbers: Numbers
+    level: float
+    trend: Trend | None
+    """What `effective_robustness` is measured from; None where that is not defined."""
+    worst_class: WorstClass | None
+    reasons: Mapping[str, str]
+    """Why `effective_robustness` or `worst_class` is not there."""
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    """What must stand beside a number, by its name."""
+    clean_gaps: tuple[float, ...] = ()
+    """By bin of confidence: how far the right answers on the clean images are from the sum of
+    the confidences. Their sum as a share of the images is the clean calibration error."""
+    n_image_classes: int = 0
+    """How many classes the images have; the network may tell more apart."""
+
+
+def run_statistics(
+    outcomes: Outcomes,
+    keys: Sequence[str],
+    reference: Reference,
+    *,
+    replicates: Replicates | None = None,
+    level: float = LEVEL,
+    n_classes: int | None = None,
+) -> RunStatistics:
+    """Everything that is known of a run.
+
+    Args:
+        keys: The image keys, in the order of the outcomes's images.
+        n_classes: That the network tells apart; None: nothing is said of chance.
+        replicates: Of these cells, where they are at hand; drawn otherwise.
+    """
+    reasons: dict[str, str] = {}
+    n_image_classes = len({key.split("/", 1)[0] for key in keys})
+    if not outcomes.conditions:
+        none = dict.fromkeys((FIELD, "worst_class"), "no cell is complete")
+        return RunStatistics(Numbers(), level, None, None, none, n_image_classes=n_image_classes)
+    replicates = replicates or bootstrap(outcomes)
+    numbers = run_numbers(outcomes, reference, replicates=replicates, level=level)
+    trend, remarks = None, {}
+    if not reference.is_defined:
+        reasons[FIELD] = reference.protocol
+    elif reference != default_reference(reference.suite):
+        expected = default_reference(reference.suite).name
+        reasons[FIELD] = f"published mCEs are against {expected}, not {reference.name}"
+    else:
+        trend = published_trend()
+        fields = linear_metrics(outcomes.conditions, reference)
+        distance = effective_robustness_metric(fields, trend)
+        clean_error = numbers.values.get(CLEAN_ERROR.key)
+        if distance is None or clean_error is None:
+            trend, reasons[FIELD] = None, "it needs mCE and the clean error"
+        elif n_classes and _is_near_chance(outcomes, n_classes):
+            trend, reasons[FIELD] = None, NEAR_CHANCE
+        else:
+            (interval,) = metric_intervals(replicates, [distance], level)
+            numbers.add(FIELD, replicates.value(distance), interval, NO_SPREAD)
+            if (remark := trend.remark(clean_error)) is not None:
+                remarks[FIELD] = remark
+    worst, reason = worst_class(outcomes, keys)
+    if reason is not None:
+        reasons["worst_class"] = reason
+    gaps = _clean_gaps(outcomes)
+    return RunStatistics(numbers, level, trend, worst, reasons, remarks, gaps, n_image_classes)
+
+
+def _clean_gaps(outcomes: Outcomes) -> tuple[float, ...]:
+    if CLEAN not in outcomes.conditions:
+        return ()
+    bins = outcomes.calibration[outcomes.conditions.index(CLEAN)].sum(axis=0)
+    return tuple(map(float, calibration_gaps(bins)))
+
+
+def _is_near_chance(outcomes: Outcomes, n_classes: int) -> bool:
+    n_wrong = int(outcomes.wrong[outcomes.conditions.index(CLEAN)].sum())
+    return is_near_chance(outcomes.n_images - n_wrong, outcomes.n_images, n_classes)
+
+
+def worst_class(outcomes: Outcomes, keys: Sequence[str]) -> tuple[WorstClass | None, str | None]:
+    """The class that suffers most, or why none can be named."""
+    rows = [i for i, condition in enumerate(outcomes.conditions) if not condition.is_clean]
+    if not rows:
+        return None, "no corruption was evaluated"
+    names, index = np.unique([key.split("/", 1)[0] for key in keys], return_inverse=True)
+    n_images = np.bincount(index)
+    if n_images.min() < FEWEST_IMAGES_PER_CLASS:
+        return None, (
+            f"it takes {FEWEST_IMAGES_PER_CLASS} images of every class, and one has "
+            f"{n_images.min()}: the worst would be the unluckiest"
+        )
+    by_image = outcomes.wrong[rows].mean(axis=0)
+    errors = np.bincount(index, weights=by_image) / n_images
+    worst = int(errors.argmax())
+    return WorstClass(str(names[worst]), float(errors[worst]), int(n_images[worst])), None
