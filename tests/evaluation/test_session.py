@@ -356,9 +356,7 @@ def test_only_the_classes_of_the_suite_compete(tmp_path: Path) -> None:
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return super().forward(images)[:, :200]
 
-    with pytest.raises(
-        ModelError, match="ImageNet-R has labels of .* but the model has 200 outputs"
-    ):
+    with pytest.raises(ModelError, match="but the model has 200 outputs"):
         evaluated(source, Few(), conditions=None)
 
 
