@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
-from robustbench_gnl.errors import UsageError, did_you_mean
+from robustbench_gnl.errors import UsageError, did_you_mean, option
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -34,11 +34,13 @@ def resolve_device(name: str) -> torch.device:
         if n_devices == 0 or int(index or 0) >= n_devices:
             raise UsageError(
                 f"the device {name} is not there: torch sees {n_devices} CUDA devices; "
-                "use --device auto or cpu",
+                f"use {option('device', 'auto')} or cpu",
                 device=name,
             )
     if family == "mps" and not torch.backends.mps.is_available():
-        raise UsageError("the device mps is not there; use --device auto or cpu", device=name)
+        raise UsageError(
+            f"the device mps is not there; use {option('device', 'auto')} or cpu", device=name
+        )
     return torch.device(name)
 
 

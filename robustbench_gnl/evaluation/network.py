@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from robustbench_gnl.errors import GnlbenchError, ModelError, UsageError
+from robustbench_gnl.errors import GnlbenchError, ModelError, UsageError, option
 from robustbench_gnl.evaluation.device import PRECISIONS, full_fp32, inference
 
 Corrupting = Callable[[Tensor], Tensor]
@@ -133,8 +133,9 @@ class Network:
             self._check_precision(error)
             raise UsageError(
                 f"the network does not take {input_size} x {input_size} images "
-                f"({_first_line(error)}); give its own size with --input-size "
-                f"{preferred_size or 'N'}, which resamples the images and names the protocol so",
+                f"({_first_line(error)}); give its own size with "
+                f"{option('input_size', str(preferred_size or 'N'))}, which resamples the images "
+                "and names the protocol so",
                 input_size=input_size,
             ) from error
         except Exception as error:  # the network is the user's, and may raise anything
@@ -147,7 +148,7 @@ class Network:
 
     def _out_of_memory(self, n_images: int) -> UsageError:
         way = (
-            f"repeat the command with --batch-size {max(1, n_images // 2)} or less"
+            f"repeat it with {option('batch_size', str(max(1, n_images // 2)))} or less"
             if n_images > 1
             else "use another device"
         )
@@ -168,7 +169,7 @@ class Network:
             return
         named = {dtype: name for name, dtype in PRECISIONS.items()}
         (found, *_) = sorted(others, key=str)
-        way = f"give --precision {named[found]}, or " if found in named else ""
+        way = f"give {option('precision', named[found])}, or " if found in named else ""
         raise UsageError(
             f"the network's weights are {found}, and it does not take float32 images "
             f"({_first_line(error)}); {way}turn it into fp32 with model.float()",
@@ -217,7 +218,7 @@ def check_finite(logits: Tensor, condition: object, first_key: str) -> None:
         raise ModelError(
             f"the network's outputs are not finite for {n_bad} of {len(logits)} images of "
             f"{condition}, from {first_key} on; a diverged checkpoint or too small a precision "
-            "does this: try --precision fp32 and look at the weights",
+            f"does this: try {option('precision', 'fp32')} and look at the weights",
             condition=condition,
         )
 
