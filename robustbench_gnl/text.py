@@ -1,8 +1,9 @@
-"""Text from users as it may be shown: what a terminal or a file would obey is made visible."""
+"""Text as it may be shown: escapes for what a terminal would obey, plurals, and short lists."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _UNSAFE = re.compile(
     "["
@@ -31,6 +32,27 @@ def printable(text: str) -> str:
     return _UNSAFE.sub(
         lambda match: match[0] if match.start() in joiners else _escaped(match[0]), text
     )
+
+
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """`1 image`, `1,000 images`.
+
+    Args:
+        many: The plural, where it is not `one` with an s.
+    """
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def some_of(names: Iterable[object], most: int = 3, *, last: str = ", ") -> str:
+    """`fog, snow, frost and 2 more`: the first names, and how many others there are.
+
+    Args:
+        last: What stands before the last name where all are named.
+    """
+    texts = [str(name) for name in names]
+    if len(texts) > most:
+        return f"{', '.join(texts[:most])} and {len(texts) - most} more"
+    return last.join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))
 
 
 def _escaped(character: str) -> str:

@@ -1,12 +1,9 @@
-"""`--corruptions` and `--severities`: text to checked values, and conditions to text."""
+"""`--corruptions` and `--severities`: text to checked values."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import corruptions
 from robustbench_gnl.errors import UsageError, did_you_mean
-from robustbench_gnl.records import Condition
 
 GROUP_NAMES = ("common", "extra", "all", *list(corruptions.GROUPS)[:4])
 
@@ -53,9 +50,3 @@ def parse_severities(text: str) -> tuple[int, ...]:
             f"severities are 1 to 5, such as 1-5 or 1,3; got {text!r}", severities=text
         )
     return tuple(sorted(chosen))
-
-
-def some_of(conditions: Sequence[Condition]) -> str:
-    """The first three, and how many more."""
-    text = ", ".join(str(condition) for condition in conditions[:3])
-    return text + (f" and {len(conditions) - 3} more" if len(conditions) > 3 else "")

@@ -18,7 +18,21 @@ from robustbench_gnl.cli import app
 HERE = Path(__file__).parent
 OUTPUTS = json.loads(lzma.decompress((HERE / "outputs_before.json.xz").read_bytes()))
 
-REWORDED: dict[str, str] = {}
+REWORDED: dict[str, str] = {
+    "share of the images whose first answer is wrong": (
+        "share of the images whose top-1 prediction is wrong"
+    ),
+    "whose label is not among the first five answers": (
+        "whose label is not among the top five predictions"
+    ),
+    "how surprised the network is by the label": "how improbable the label is to the model",
+    "what corruption itself costs, against the reference": (
+        "what corruption adds to the clean error, relative to the reference"
+    ),
+    "how far mCE lies below what the clean error foretells": (
+        "how far mCE is below what the clean error predicts"
+    ),
+}
 """Sentences of then, and what says the same today. Numbers, keys and names are never reworded."""
 
 
