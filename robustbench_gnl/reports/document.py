@@ -209,7 +209,7 @@ def lowest(
     """
     found = set()
     for column in columns:
-        values = {i: row[column.key] for i, row in enumerate(rows) if among(row)}
+        values = {i: row.get(column.key) for i, row in enumerate(rows) if among(row)}
         values = {i: value for i, value in values.items() if value is not None}
         if len(values) > 1:
             best = column.format(min(values.values()))
