@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from robustbench_gnl.reports.formulas import explanations
 
 from robustbench_gnl.reference import load_alexnet
+from robustbench_gnl.reports.formulas import explanations
 from tests.reports.reading import worked_out
 from tests.reports.samples import judged
 

@@ -209,8 +209,11 @@ def lowest(
     """
     found = set()
     for column in columns:
-        values = {i: row.get(column.key) for i, row in enumerate(rows) if among(row)}
-        values = {i: value for i, value in values.items() if value is not None}
+        values = {
+            i: value
+            for i, row in enumerate(rows)
+            if among(row) and (value := row.get(column.key)) is not None
+        }
         if len(values) > 1:
             best = column.format(min(values.values()))
             found |= {(i, column.key) for i, v in values.items() if column.format(v) == best}
