@@ -21,12 +21,12 @@ from robustbench_gnl.reports.comparison import (
     NUMBER_COLUMNS,
     Compared,
     ComparisonReport,
-    answer,
     comparison_document,
     comparison_notes,
     number_label,
     number_rows,
 )
+from robustbench_gnl.reports.comparison_answer import answer
 from robustbench_gnl.reports.document import Paragraph, Table
 from robustbench_gnl.reports.metric_labels import KINDS
 from robustbench_gnl.reports.render import render
