@@ -1,10 +1,11 @@
-"""Text and values from users as messages can show them: on one line, short, without control
-characters."""
+"""Text as messages and reports show it: escapes for what a terminal would obey, plurals, short
+lists and short values."""
 
 from __future__ import annotations
 
 import re
 import reprlib
+from collections.abc import Iterable
 from typing import Any
 
 _UNSAFE = re.compile(
@@ -38,13 +39,29 @@ def printable(text: str) -> str:
     )
 
 
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """`1 image`, `1,000 images`.
+
+    Args:
+        many: The plural, where it is not `one` with an s.
+    """
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def some_of(names: Iterable[object], most: int = 3, *, last: str = ", ") -> str:
+    """`fog, snow, frost and 2 more`: the first names, and how many others there are.
+
+    Args:
+        last: What stands before the last name where all are named.
+    """
+    texts = [str(name) for name in names]
+    if len(texts) > most:
+        return f"{', '.join(texts[:most])} and {len(texts) - most} more"
+    return last.join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))
+
+
 def _escaped(character: str) -> str:
     return ascii(character)[1:-1]  # `\n`, `\x1b`, `\u202e`, `\U000e0041`
-
-
-def counted(n: int, one: str, many: str | None = None) -> str:
-    """`1 image`, `1,000 images`."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
 def quoted(value: Any) -> str:

@@ -121,3 +121,32 @@ def test_importing_loads_nothing_heavy(statement: str, unwanted: set[str]) -> No
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert not unwanted & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("file", sorted((PACKAGE / "reports/render").glob("*.py")), ids=str)
+def test_a_renderer_knows_blocks_and_formats_alone(file: Path) -> None:
+    known = ("reports.document", "reports.formatting", "reports.render", "text", "errors")
+    for name in imported_modules(file):
+        if name.startswith("robustbench_gnl."):
+            assert name.removeprefix("robustbench_gnl.").startswith(known), name
+
+
+@pytest.mark.parametrize("package", ["reports", "leaderboard"])
+def test_modules_of_a_package_do_not_import_in_circles(package: str) -> None:
+    files = {
+        ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts): file
+        for file in (PACKAGE / package).rglob("*.py")
+        if file.name != "__init__.py"
+    }
+    left = {
+        name: {other for other in files for one in imported_modules(file) if _is_of(one, other)}
+        for name, file in files.items()
+    }
+    while left:
+        free = {name for name, needs in left.items() if not needs & set(left)}
+        assert free, f"these import each other: {sorted(left)}"
+        left = {name: needs for name, needs in left.items() if name not in free}
+
+
+def _is_of(imported: str, module: str) -> bool:
+    return imported == module or imported.startswith(f"{module}.")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from robustbench_gnl.metrics.reference import default_reference
-from robustbench_gnl.reports.explain import explanations
+from robustbench_gnl.reports.formulas import explanations
 from tests.reports.reading import worked_out
 from tests.reports.samples import judged
 
@@ -22,7 +22,7 @@ EXPLAINED = {
 WORKED = [
     number
     for number, one in EXPLAINED.items()
-    if re.fullmatch(r"[\d.,+\-x/() ]+", one["here"]) and one["here"] != "-"
+    if re.fullmatch(r"[\d.,+\-x/() ]+", one["worked"]) and one["worked"] != "-"
 ]
 
 
@@ -33,7 +33,7 @@ def test_nearly_every_number_of_the_page_is_worked_out() -> None:
 @pytest.mark.parametrize("number", WORKED)
 def test_the_numbers_put_into_a_formula_give_the_number_above_it(number: str) -> None:
     one = EXPLAINED[number]
-    value, slack = worked_out(one["here"])
+    value, slack = worked_out(one["worked"])
     half = 0.5 * 10.0 ** -len(one["shown"].split(".")[1])
 
     assert value == pytest.approx(float(one["shown"]), abs=half + min(slack, 0.2 * half))
@@ -42,7 +42,7 @@ def test_the_numbers_put_into_a_formula_give_the_number_above_it(number: str) ->
 @pytest.mark.parametrize("number", [n for n, one in EXPLAINED.items() if "interval" in one])
 def test_an_interval_of_the_page_holds_its_number(number: str) -> None:
     one = EXPLAINED[number]
-    ends = re.match(r"(-?[\d.]+)(?:-| to )(-?[\d.]+), 95 %", one["interval"])
+    ends = re.match(r"\[(-?[\d.]+), (-?[\d.]+)\], 95 %", one["interval"])
 
     assert ends is not None
     assert float(ends[1]) < float(one["shown"]) < float(ends[2])
@@ -51,7 +51,7 @@ def test_an_interval_of_the_page_holds_its_number(number: str) -> None:
 def test_the_errors_of_alexnet_are_those_that_ship() -> None:
     errors = default_reference().errors["glass_blur"]
 
-    assert EXPLAINED["CE of glass_blur"]["here"].endswith(
+    assert EXPLAINED["CE of glass_blur"]["worked"].endswith(
         f" / ({' + '.join(f'{100 * error:.3f}' for error in errors)})"
     )
 
@@ -59,15 +59,15 @@ def test_the_errors_of_alexnet_are_those_that_ship() -> None:
 def test_the_means_stand_on_the_numbers_of_their_parts() -> None:
     """The same CE or error wherever it stands."""
     rounded = {
-        name: re.sub(r"\d+\.\d+", lambda m: f"{float(m[0]):.2f}", one["here"])
+        name: re.sub(r"\d+\.\d+", lambda m: f"{float(m[0]):.2f}", one["worked"])
         for name, one in EXPLAINED.items()
     }
     assert EXPLAINED["CE of glass_blur"]["shown"] in rounded["mCE"]
     assert EXPLAINED["CE of glass_blur"]["shown"] in rounded["CE of blur"]
     assert EXPLAINED["relative CE of glass_blur"]["shown"] in rounded["relative mCE"]
     for group in ("noise", "blur", "weather", "digital"):
-        members = EXPLAINED[f"CE of {group}"]["here"].split(" / ")[0].strip("()")
-        assert members in EXPLAINED["mCE"]["here"]
+        members = EXPLAINED[f"CE of {group}"]["worked"].split(" / ")[0].strip("()")
+        assert members in EXPLAINED["mCE"]["worked"]
     assert rounded["robustness gap, %"] == (
         f"{EXPLAINED['mean corruption error, %']['shown']} - {EXPLAINED['clean error, %']['shown']}"
     )
@@ -83,6 +83,6 @@ def test_the_page_has_the_words_of_the_program() -> None:
         for one in found
     }
     assert {
-        number: (one["what"], one["formula"], one.get("source", ""))
+        number: (one["meaning"], one["formula"], one.get("source", ""))
         for number, one in EXPLAINED.items()
     } == expected

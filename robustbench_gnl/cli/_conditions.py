@@ -1,11 +1,8 @@
-"""`--corruptions` and `--severities`: text to checked values, and conditions to text."""
+"""`--corruptions` and `--severities`: text to checked values."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from robustbench_gnl.errors import UsageError, did_you_mean
-from robustbench_gnl.records import Condition
 from robustbench_gnl.suites import DEFAULT_SUITE, Suite
 
 
@@ -53,9 +50,3 @@ def parse_severities(text: str, suite: Suite = DEFAULT_SUITE) -> tuple[int, ...]
             severities=text,
         )
     return tuple(sorted(chosen))
-
-
-def some_of(conditions: Sequence[Condition]) -> str:
-    """The first three, and how many more."""
-    text = ", ".join(str(condition) for condition in conditions[:3])
-    return text + (f" and {len(conditions) - 3} more" if len(conditions) > 3 else "")

@@ -21,6 +21,7 @@ class Format(StrEnum):
     csv = "csv"
     markdown = "markdown"
     latex = "latex"
+    html = "html"
 
 
 StoreOption = Annotated[
@@ -60,9 +61,7 @@ ReferenceOption = Annotated[
     ),
 ]
 LevelOption = Annotated[
-    float, typer.Option(metavar="0-1", help="How often the intervals hold the truth.")
+    float, typer.Option(metavar="0-1", help="Confidence level of the intervals.")
 ]
-IntervalsOption = Annotated[
-    bool, typer.Option("--ci/--no-ci", help="A column of intervals in markdown and latex.")
-]
+IntervalsOption = Annotated[bool, typer.Option("--ci/--no-ci", help="Show a column of intervals.")]
 DEFAULT_LEVEL = 0.95  # as `statistics.LEVEL`, which would load NumPy here

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import corruptions
-from robustbench_gnl.cli._conditions import some_of
 from robustbench_gnl.cli._output import say
 from robustbench_gnl.errors import DataError, ModelError, UsageError
 from robustbench_gnl.records import CLEAN, Condition, conditions_of
+from robustbench_gnl.text import some_of
 
 if TYPE_CHECKING:
     from robustbench_gnl.data import Recipe, Source

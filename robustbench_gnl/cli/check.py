@@ -22,7 +22,7 @@ from robustbench_gnl.cli._options import (
     ReferenceOption,
     StoreOption,
 )
-from robustbench_gnl.cli._output import print_parts, print_text, say
+from robustbench_gnl.cli._output import emit, say
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.cli._run_files import append, write_whole
 from robustbench_gnl.errors import GnlbenchError, StoreError, UsageError
@@ -30,6 +30,7 @@ from robustbench_gnl.errors import GnlbenchError, StoreError, UsageError
 if TYPE_CHECKING:
     from robustbench_gnl.evaluation import Session
     from robustbench_gnl.records import Condition
+    from robustbench_gnl.reports.document import Document
     from robustbench_gnl.reports.gate import GateReport
     from robustbench_gnl.statistics import Rule
 
@@ -122,9 +123,7 @@ def check(
     db: StoreOption = str(DEFAULT_STORE),
     format: FormatOption = Format.table,
 ) -> None:
-    from robustbench_gnl.reports.gate import gate_parts, render_gate
-    from robustbench_gnl.reports.gate_annotations import annotation_lines
-    from robustbench_gnl.reports.gate_junit import junit_xml
+    from robustbench_gnl.reports.gate import gate_document
 
     with _errors_told_to(junit):
         report = _tested(
@@ -132,11 +131,9 @@ def check(
             alpha=alpha, strict=strict, common_cells=common_cells,
             fail_inconclusive=fail_inconclusive,
         )  # fmt: skip
+    document = gate_document(report)
     try:
-        if format is Format.table:
-            print_parts(lambda width: gate_parts(report, width=width))
-        else:
-            print_text(render_gate(report, format.value))
+        emit(document, format)
     except BrokenPipeError:
         if report.passed:
             raise
@@ -144,12 +141,7 @@ def check(
         # flush at its exit, with a code of its own.
         leave_stdout()
     try:
-        _tell(
-            junit,
-            lambda: junit_xml(report),
-            lambda: render_gate(report, "markdown"),
-            lambda: annotation_lines(report),
-        )
+        _tell(junit, document)
     except (UsageError, StoreError) as failure:
         if report.passed:
             raise
@@ -158,34 +150,29 @@ def check(
         raise typer.Exit(EXIT_REGRESSION if report.status == "failed" else EXIT_INCONCLUSIVE)
 
 
-def _tell(
-    junit: Path | None,
-    xml: Callable[[], str],
-    markdown: Callable[[], str],
-    annotations_of_it: Callable[[], Sequence[str]],
-) -> None:
-    """Leave the answer where CI servers look for it; made only where one does, since Markdown
-    takes a quarter of a second to load.
+def _tell(junit: Path | None, document: Document) -> None:
+    """Leave the answer where CI servers look for it, in the format that each of them reads.
 
     Raises:
         UsageError: It cannot be written there.
     """
+    from robustbench_gnl.reports.render import render
+
     if os.environ.get(IN_A_WORKFLOW) == "true":
-        for line in annotations_of_it():  # read from stderr too, and stdout is for the document
+        # Read from stderr too, and stdout is for the document.
+        for line in filter(None, render(document, "github").split("\n")):
             say(line)
     if junit is not None:
-        write_whole(junit, xml() + "\n", option="--junit")
+        write_whole(junit, render(document, "junit") + "\n", option="--junit")
     if os.environ.get(STEP_SUMMARY):
-        append(Path(os.environ[STEP_SUMMARY]), markdown() + "\n")
+        append(Path(os.environ[STEP_SUMMARY]), render(document, "markdown") + "\n")
 
 
 @contextmanager
 def _errors_told_to(junit: Path | None) -> Iterator[None]:
     """Tell CI servers why nothing could be decided, too: else they would show nothing, or what
     an earlier run left there."""
-    from robustbench_gnl.reports.gate_annotations import annotation_of_error
-    from robustbench_gnl.reports.gate_junit import junit_error
-    from robustbench_gnl.reports.markdown import markdown_text
+    from robustbench_gnl.reports.gate import failure_document
 
     try:
         yield
@@ -196,12 +183,7 @@ def _errors_told_to(junit: Path | None) -> Iterator[None]:
         kind = type(error).__name__
         message = str(error) or kind
         try:
-            _tell(
-                junit,
-                lambda: junit_error(kind, message, rule),
-                lambda: f"### gnlbench check could not decide\n\n{markdown_text(message)}",
-                lambda: [annotation_of_error(message)],
-            )
+            _tell(junit, failure_document(kind, message, rule))
         except (UsageError, StoreError) as failure:
             say(f"Warning: {failure}")
         raise
@@ -316,11 +298,12 @@ def _check_no_guess(report: GateReport) -> None:
     Raises:
         UsageError: They have.
     """
-    from robustbench_gnl.reports.chance import chance_lines, is_run_near_chance
+    from robustbench_gnl.leaderboard import is_run_near_chance
+    from robustbench_gnl.reports.sentences import chance_sentences
 
     was_so = report.baseline is not None and is_run_near_chance(report.baseline)
     if is_run_near_chance(report.run) and not was_so:
-        (guesses,) = chance_lines(report.run, report.name)
+        (guesses,) = chance_sentences(report.run, report.name)
         rule = "clean_error<=25%" if report.baseline is None else "clean_error:+1pp"
         raise UsageError(
             f"{guesses.removesuffix('.')}, and no rule fails for it; look at the checkpoint, the "

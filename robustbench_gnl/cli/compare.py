@@ -1,4 +1,4 @@
-"""`gnlbench compare`: runs against a baseline, with what is sure and what is noise."""
+"""`gnlbench compare`: runs compared with a baseline, and which differences are significant."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from robustbench_gnl.cli._options import (
     ReferenceOption,
     StoreOption,
 )
-from robustbench_gnl.cli._output import print_parts, print_text
+from robustbench_gnl.cli._output import emit
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.errors import UsageError
 
 HELP = (
     "Compare runs with the first one: every number of both, the difference, its paired interval, "
-    "and whether it is better, worse, inside the noise (~) or not tested (?).\n\n"
+    "and whether it is better, worse, not significant (~) or not tested (?).\n\n"
     "All must have the same protocol: with another one nothing can be compared, and the command "
     "says what differs.\n\n"
     "Example: `gnlbench compare resnet50 efficientnet_gnl_es --format markdown`"
@@ -46,8 +46,7 @@ def compare(
     from robustbench_gnl.reports.comparison import (
         Compared,
         ComparisonReport,
-        comparison_parts,
-        render_comparison,
+        comparison_document,
     )
     from robustbench_gnl.statistics.comparison import check_comparable
     from robustbench_gnl.statistics.comparison import compare as compare_outcomes
@@ -74,10 +73,7 @@ def compare(
         ),
         divisor.name,
     )
-    if format is Format.table:
-        print_parts(lambda width: comparison_parts(report, width=width))
-    else:
-        print_text(render_comparison(report, format.value, intervals=ci))
+    emit(comparison_document(report, intervals=ci), format)
 
 
 def _check_each_once(ids: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from robustbench_gnl.cli._options import (
     StoreOption,
     WorkersOption,
 )
-from robustbench_gnl.cli._output import print_parts, print_text
+from robustbench_gnl.cli._output import emit, print_text
 from robustbench_gnl.cli._request import DataRequest, ModelRequest
 from robustbench_gnl.cli.evaluate import print_runs
 from robustbench_gnl.metrics.reference import default_reference
@@ -50,12 +50,12 @@ def demo(
     print_runs(runs, format, db, default_reference())
     if format is not Format.table:
         return
-    from robustbench_gnl.reports import board_tables, boards
+    from robustbench_gnl.leaderboard import boards
+    from robustbench_gnl.reports.leaderboard import leaderboard_document
     from robustbench_gnl.store.location import parse_location
 
     print_text("")
-    for board in boards(runs):
-        print_parts(lambda width, board=board: board_tables(board, width=width))  # type: ignore[misc]
+    emit(leaderboard_document(boards(runs)), format)
     place = printable(parse_location(db).name)
     print_text(
         f"\nThe run is stored in {place}. Next, for a model of your own:\n"

@@ -20,7 +20,7 @@ from robustbench_gnl.cli._options import (
     ReferenceOption,
     StoreOption,
 )
-from robustbench_gnl.cli._output import print_json, print_parts, print_text
+from robustbench_gnl.cli._output import emit
 from robustbench_gnl.cli._reference import chosen_reference
 
 if TYPE_CHECKING:
@@ -68,29 +68,12 @@ def evaluate(
 
 
 def print_runs(runs: Sequence[Run], format: Format, db: str, reference: Reference) -> None:
-    """The stored runs' tables, or one JSON document."""
+    """The stored runs as one report."""
     from robustbench_gnl.cli._details import details_of
-    from robustbench_gnl.records import SCHEMA_VERSION
-    from robustbench_gnl.reports import render_run, run_document, run_table
+    from robustbench_gnl.reports.run import run_document, runs_document
     from robustbench_gnl.store import open_store
 
     with open_store(db) as store:
         detailed = [(run, details_of(store, run, db, reference)) for run in runs]
-    if format is Format.table:
-        for run, details in detailed:
-            print_parts(
-                lambda width, run=run, details=details: [  # type: ignore[misc]
-                    run_table(run, reference, details, width=width)
-                ]
-            )
-    elif format is Format.json:
-        documents = [run_document(run, reference, details) for run, details in detailed]
-        if len(documents) == 1:
-            print_json(documents[0])
-        else:
-            print_json({"schema_version": SCHEMA_VERSION, "runs": documents})
-    else:
-        texts = [render_run(run, format.value, reference, details) for run, details in detailed]
-        if format is Format.csv:  # one table, under one header
-            texts[1:] = [text.split("\n", 1)[1] for text in texts[1:]]
-        print_text("\n".join(texts))
+    documents = [run_document(run, reference, details) for run, details in detailed]
+    emit(runs_document(documents), format)

@@ -17,7 +17,7 @@ from robustbench_gnl.cli._options import (
     ReferenceOption,
     StoreOption,
 )
-from robustbench_gnl.cli._output import print_parts, print_text
+from robustbench_gnl.cli._output import emit
 from robustbench_gnl.cli._reference import chosen_reference
 
 HELP = (
@@ -35,7 +35,7 @@ def explain(
     db: StoreOption = str(DEFAULT_STORE),
     format: FormatOption = Format.table,
 ) -> None:
-    from robustbench_gnl.reports.explain import explain_parts, render_explanations
+    from robustbench_gnl.reports.explanation import explanation_document
     from robustbench_gnl.statistics import run_statistics
 
     divisor = chosen_reference(reference)
@@ -44,7 +44,4 @@ def explain(
     details = run_statistics(
         given.outcomes, given.keys, divisor, level=level, n_classes=given.run.model.n_classes
     )
-    if format is Format.table:
-        print_parts(lambda _: explain_parts(given.run, divisor, details))
-    else:
-        print_text(render_explanations(given.run, format.value, divisor, details))
+    emit(explanation_document(given.run, divisor, details), format)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,15 +17,13 @@ from robustbench_gnl.cli._options import (
     ReferenceOption,
     StoreOption,
 )
-from robustbench_gnl.cli._output import no_runs_in, print_parts, print_text, say
+from robustbench_gnl.cli._output import emit, no_runs_in, say
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
+    from robustbench_gnl.leaderboard import Board
     from robustbench_gnl.records import Run
-    from robustbench_gnl.reports import Board
     from robustbench_gnl.store import Store
 
 HELP = (
@@ -72,10 +70,9 @@ def leaderboard(
     level: LevelOption = DEFAULT_LEVEL,
     reference: ReferenceOption = None,
 ) -> None:
+    from robustbench_gnl.leaderboard import boards, check_sort, limited, select_protocol
     from robustbench_gnl.metrics.reference import load_published
-    from robustbench_gnl.reports import boards, limited, render_boards, select_protocol
-    from robustbench_gnl.reports.board_tables import check_columns
-    from robustbench_gnl.reports.leaderboard import check_sort
+    from robustbench_gnl.reports.leaderboard import check_columns, leaderboard_document
     from robustbench_gnl.store import open_store
 
     check_sort(sort)
@@ -109,12 +106,7 @@ def leaderboard(
             f"There are {none}. Make the first with `gnlbench demo`, or with "
             "`gnlbench eval --model NAME --ckpt FILE --data FOLDER`."
         )
-    if format is not Format.table:
-        text = render_boards(found, format.value, columns)
-        if text:
-            print_text(text)
-    elif found:
-        print_parts(lambda width: _parts(found, columns, width))
+    emit(leaderboard_document(found, columns), format)
 
 
 def _with_uncertainty(
@@ -125,22 +117,12 @@ def _with_uncertainty(
     level: float,
 ) -> list[Board]:
     from robustbench_gnl.cli._replicates import each_replicates
-    from robustbench_gnl.reports.uncertainty import uncertainties, with_uncertainty
+    from robustbench_gnl.leaderboard import uncertainties, with_uncertainty
 
     result = []
     for board in found:
-        shown = {row.get("run_id") for row in board.rows}
+        shown = {entry.run.id for entry in board.entries if entry.run is not None}
         pairs = each_replicates(store, [run for run in runs if run.id in shown], db)
         known = uncertainties(pairs, board.reference, sort=board.sort, level=level)
         result.append(with_uncertainty(board, known, level))
     return result
-
-
-def _parts(found: Sequence[Board], columns: str, width: int) -> Iterator[RenderableType]:
-    """All tables for a terminal of that width, an empty line between two."""
-    from robustbench_gnl.reports import board_tables
-
-    for index, board in enumerate(found):
-        if index:
-            yield ""
-        yield from board_tables(board, columns, width=width)

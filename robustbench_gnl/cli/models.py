@@ -8,12 +8,11 @@ import typer
 
 from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._options import Format, FormatOption
-from robustbench_gnl.cli._output import print_json, print_text, say
-from robustbench_gnl.records import SCHEMA_VERSION
+from robustbench_gnl.cli._output import emit, say
 
 LONGEST_PATTERN = 1000
 HELP = (
-    "List the networks that --model takes: ours, and timm's and torchvision's by pattern.\n\n"
+    "List the models that --model takes: GroupNL's, and timm's and torchvision's by pattern.\n\n"
     "A pattern with a dot also finds timm's tags, which tell published weights apart; one that "
     "begins with torchvision finds torchvision's.\n\n"
     "Examples: `gnlbench models 'resnet50*'`, `gnlbench models '*.a1_in1k'`, "
@@ -29,19 +28,11 @@ def models(
     format: FormatOption = Format.table,
 ) -> None:
     from robustbench_gnl.models import list_models
+    from robustbench_gnl.reports.lists import model_list
 
     # Longer than any name: looking for it would take longer than anyone waits.
     names = list_models(pattern) if len(pattern) <= LONGEST_PATTERN else []
-    if format is Format.json:
-        print_json({"schema_version": SCHEMA_VERSION, "models": names})
-        return
-    if not names:
+    if not names and format is not Format.json:
         say(f"No network is named {pattern!r}; try: gnlbench models '*{pattern}*'")
         return
-    if format is not Format.table:
-        from robustbench_gnl.reports import Column, render
-
-        rows = [{"model": name} for name in names]
-        print_text(render(rows, [Column("model", "model")], format.value))
-        return
-    print_text("\n".join(names))
+    emit(model_list(names), format)

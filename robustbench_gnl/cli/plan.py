@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from robustbench_gnl.cli._app import app
-from robustbench_gnl.cli._conditions import parse_corruptions, parse_severities, some_of
+from robustbench_gnl.cli._conditions import parse_corruptions, parse_severities
 from robustbench_gnl.cli._given import (
     GIVEN_HELP,
     given_runs,
@@ -23,10 +23,11 @@ from robustbench_gnl.cli._options import (
     ReferenceOption,
     StoreOption,
 )
-from robustbench_gnl.cli._output import print_parts, print_text
+from robustbench_gnl.cli._output import emit
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.records import Condition, conditions_of
+from robustbench_gnl.text import some_of
 
 ALL, ALL_SEVERITIES = "all", "1-5"
 MOST_IMAGES = 10**15  # what no store has; beyond it no number would be exact
@@ -96,7 +97,7 @@ def plan(
     db: StoreOption = str(DEFAULT_STORE),
     format: FormatOption = Format.table,
 ) -> None:  # fmt: skip
-    from robustbench_gnl.reports.plan import PlanReport, plan_parts, render_plan
+    from robustbench_gnl.reports.plan import PlanReport, plan_document
     from robustbench_gnl.statistics import (
         check_comparable,
         images_in_time,
@@ -156,10 +157,7 @@ def plan(
         minutes=minutes,
         n_images_in_time=in_time,
     )
-    if format is Format.table:
-        print_parts(lambda width: plan_parts(report, width=width))
-    else:
-        print_text(render_plan(report, format.value))
+    emit(plan_document(report), format)
 
 
 def _check_has(name: str, has: Sequence[Condition], named: Sequence[Condition]) -> None:

@@ -95,8 +95,8 @@ def _is_same(target: Path, path: Path) -> bool:
 def _draw(path: Path, names: Sequence[str], recipe: Recipe) -> Image.Image:
     import numpy as np
 
+    from robustbench_gnl.cli._contact_sheet import contact_sheet
     from robustbench_gnl.data import clean_crop, corrupt_crops
-    from robustbench_gnl.reports.contact_sheet import contact_sheet
 
     crop = np.asarray(clean_crop(_photograph(path)))
     # The key that the image has in its class folder, so that `eval` draws the very same.

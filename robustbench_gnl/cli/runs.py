@@ -22,7 +22,7 @@ from robustbench_gnl.cli._options import (
     ReferenceOption,
     StoreOption,
 )
-from robustbench_gnl.cli._output import no_runs_in, print_json, print_parts, print_text, say
+from robustbench_gnl.cli._output import emit, no_runs_in, print_text, say
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.cli._run_files import read_runs, write_whole
 from robustbench_gnl.cli._tags import (
@@ -63,23 +63,14 @@ def list_runs(
         int | None, typer.Option(min=1, metavar="N", help="The newest N runs.")
     ] = None,
 ) -> None:
-    from robustbench_gnl.reports.run_list import (
-        render_run_list,
-        run_list_document,
-        run_list_tables,
-    )
+    from robustbench_gnl.reports.lists import run_list
     from robustbench_gnl.store import open_store
 
     with open_store(db) as store:
         runs = store.runs(limit=None if limit is None else min(limit, sys.maxsize))
         if not runs:
             say(f"There are {no_runs_in(store)}. Make the first with `gnlbench demo`.")
-    if format is Format.json:
-        print_json(run_list_document(runs))
-    elif format is not Format.table:
-        print_text(render_run_list(runs, format.value))
-    elif runs:
-        print_parts(lambda width: run_list_tables(runs, width=width))
+    emit(run_list(runs), format)
 
 
 @runs_app.command(
@@ -96,8 +87,7 @@ def show_run(
     ci: IntervalsOption = True,
 ) -> None:
     from robustbench_gnl.cli._details import details_of, stored_outcomes
-    from robustbench_gnl.reports import render_run, run_document, run_table
-    from robustbench_gnl.reports.run_facts import fact_lines, run_facts
+    from robustbench_gnl.reports.run import run_document
     from robustbench_gnl.store import open_store
 
     divisor = chosen_reference(reference)
@@ -107,13 +97,7 @@ def show_run(
             n_pieces = len(store.stored_pieces(found.id))
             read = stored_outcomes(store, found)
         details = details_of(store, found, db, divisor, level=level, read=read)
-    if format is Format.json:
-        print_json({**run_document(found, divisor, details), **run_facts(found, n_pieces)})
-    elif format is Format.table:
-        print_parts(lambda width: [run_table(found, divisor, details, width=width)])
-        print_text("\n".join(map(printable, fact_lines(found, n_pieces))))
-    else:
-        print_text(render_run(found, format.value, divisor, details, intervals=ci))
+    emit(run_document(found, divisor, details, intervals=ci, n_pieces=n_pieces), format)
 
 
 @runs_app.command(
@@ -260,7 +244,7 @@ def cite_runs(
     ] = None,
     db: StoreOption = str(DEFAULT_STORE),
 ) -> None:
-    from robustbench_gnl.reports.citations import bibtex
+    from robustbench_gnl.citations import bibtex
     from robustbench_gnl.store import open_store
 
     with open_store(db) as store:
@@ -274,7 +258,7 @@ def _as_json(document: dict[str, Any]) -> str:
     Raises:
         StoreError: It holds a number that JSON cannot.
     """
-    from robustbench_gnl.reports.documents import finite
+    from robustbench_gnl.reports.render.data import finite
 
     head = document["run"]
     head = {**head, "environment": finite(head["environment"], {})}

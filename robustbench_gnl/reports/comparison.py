@@ -1,59 +1,86 @@
-"""Runs against a baseline: what changed, how sure it is, and a mark that says so."""
+"""Runs compared with a baseline: what changed, and whether it is statistically significant."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from robustbench_gnl.records import SCHEMA_VERSION, Protocol, Run
-from robustbench_gnl.reports.chance import chance_lines, is_run_near_chance
-from robustbench_gnl.reports.comparison_rows import (
-    CELL_COLUMNS,
-    CELLS_TITLE,
-    NUMBER_COLUMNS,
-    cell_row,
-    cell_texts,
-    number_rows,
-    number_texts,
-    surely,
-)
-from robustbench_gnl.reports.comparison_words import (
+import corruptions
+from robustbench_gnl.leaderboard import is_run_near_chance
+from robustbench_gnl.metrics import GROUPS
+from robustbench_gnl.records import SCHEMA_VERSION, Run
+from robustbench_gnl.reports.comparison_answer import (
     answer,
+    ce_or_error,
     fell_without_gain,
-    notes_of,
-    run_line,
-    same_checkpoint_lines,
+    significant,
 )
-from robustbench_gnl.reports.documents import json_text
-from robustbench_gnl.reports.run_parts import reference_sentence
-from robustbench_gnl.reports.tables import Column, render
-from robustbench_gnl.reports.terminal_tables import rich_tables, text_line
+from robustbench_gnl.reports.document import (
+    Block,
+    Column,
+    Document,
+    Heading,
+    Notes,
+    Paragraph,
+    Records,
+    Row,
+    Table,
+)
+from robustbench_gnl.reports.formatting import (
+    as_count,
+    as_fraction_percent,
+    as_interval,
+    as_p_value,
+    as_share,
+    as_signed,
+)
+from robustbench_gnl.reports.metric_labels import (
+    KINDS,
+    format_value,
+    metric_label,
+    unit_of,
+    with_unit,
+)
+from robustbench_gnl.reports.sentences import (
+    chance_sentences,
+    protocol_warnings,
+    reference_sentence,
+)
+from robustbench_gnl.statistics.comparison import OVERALL, SHARED
+from robustbench_gnl.statistics.differences import fewest_changed
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from robustbench_gnl.statistics import CellTest, Comparison
 
-    from robustbench_gnl.statistics import Comparison
-
-CSV_COLUMNS = tuple(
-    Column(key, key)
-    for key in (
-        "baseline_run",
-        "candidate_run",
-        "reference",
-        "kind",
-        "key",
-        "baseline",
-        "candidate",
-        "difference",
-        "low",
-        "high",
-        "n_differing",
-        "only_baseline_wrong",
-        "only_candidate_wrong",
-        "p_value",
+SHOWN_MARKS = {"untested": "?"}
+"""Marks that people see as a sign."""
+CELLS_TITLE = "Difference of the error by severity, percentage points"
+NUMBER_COLUMNS = (
+    Column("number", "", "left", fold_at=20, is_key=True),
+    Column("baseline", "baseline"),
+    Column("candidate", "candidate"),
+    Column("difference", "difference", "left"),
+)
+"""At 80 characters there is room for `[-150.00, -100.00]`: labels fold before a column leaves."""
+INTERVAL = Column("interval", "interval")
+CELL_COLUMNS = (
+    Column("corruption", "corruption", "left", is_key=True),
+    *(
+        Column(f"severity_{severity}", str(severity), "left", fold_at=8)
+        for severity in corruptions.SEVERITIES
+    ),
+    Column(
         "p_holm",
-        "mark",
-    )
+        "smallest p (Holm)",
+        format=as_p_value,
+        droppable="p",
+        head="smallest\np (Holm)",
+    ),
+)
+RECORD_COLUMNS = (
+    *("baseline_run", "candidate_run", "reference", "kind", "key", "baseline", "candidate"),
+    *("difference", "low", "high", "n_differing", "only_baseline_wrong", "only_candidate_wrong"),
+    *("p_value", "p_holm", "mark"),
 )
 
 
@@ -68,7 +95,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class ComparisonReport:
-    """Candidates against one baseline."""
+    """Candidates compared with one baseline."""
 
     baseline_name: str
     baseline: Run
@@ -76,60 +103,49 @@ class ComparisonReport:
     reference: str
     """Whose errors CE divides by."""
 
-    @property
-    def protocol(self) -> Protocol:
-        return self.baseline.protocol
 
-    def title(self, one: Compared) -> str:
-        return f"{one.name} against {self.baseline_name}"
+def comparison_document(report: ComparisonReport, *, intervals: bool = True) -> Document:
+    """The comparisons, one after the other; a difference is candidate minus baseline.
 
-    def answer(self, one: Compared) -> str:
-        runs = ((self.baseline, self.baseline_name), (one.run, one.name))
-        near_chance = [line for run, name in runs for line in chance_lines(run, name)]
-        return " ".join([answer(one.name, self.baseline_name, one.comparison), *near_chance])
+    The records have a row for each number and each cell, `kind` telling which.
 
-    def who(self, one: Compared) -> list[str]:
-        """Which two runs, and whether they are of one file."""
-        return [
-            run_line("baseline", self.baseline),
-            run_line("candidate", one.run),
-            *same_checkpoint_lines(self.baseline, one.run),
-        ]
+    Args:
+        intervals: Whether the tables have a column of them.
+    """
+    protocol = report.baseline.protocol
+    return Document(
+        f"Comparison with {report.baseline_name}",
+        tuple(block for one in report.candidates for block in _blocks(report, one, intervals)),
+        {
+            "schema_version": SCHEMA_VERSION,
+            "protocol": {"name": protocol.name, "fingerprint": protocol.fingerprint},
+            "n_images": protocol.n_images,
+            "reference": report.reference,
+            "baseline": _run_data(report.baseline_name, report.baseline),
+            "comparisons": [_data(report.baseline, one) for one in report.candidates],
+        },
+        Records(
+            RECORD_COLUMNS, [row for one in report.candidates for row in _records(report, one)]
+        ),
+    )
 
-    def notes(self, one: Compared) -> list[str]:
-        return notes_of(one.comparison, self.protocol, self.reference)
 
-
-def comparison_document(report: ComparisonReport) -> dict[str, Any]:
-    """The comparison as JSON: raw numbers; a difference is candidate less baseline."""
+def _data(baseline: Run, one: Compared) -> dict[str, Any]:
+    comparison = one.comparison
     return {
-        "schema_version": SCHEMA_VERSION,
-        "protocol": {"name": report.protocol.name, "fingerprint": report.protocol.fingerprint},
-        "n_images": report.protocol.n_images,
-        "reference": report.reference,
-        "baseline": _who(report.baseline_name, report.baseline),
-        "comparisons": [
-            {
-                "candidate": _who(one.name, one.run),
-                "same_checkpoint": one.run.model.checkpoint_sha256
-                == report.baseline.model.checkpoint_sha256,
-                "level": one.comparison.level,
-                "n_cells": len(one.comparison.cells),
-                "cells_left_out": [str(condition) for condition in one.comparison.left_out],
-                "better": surely("better", one.comparison),
-                "worse": surely("worse", one.comparison),
-                "numbers": {
-                    name: asdict(difference)
-                    for name, difference in one.comparison.differences.items()
-                },
-                "cells": [cell_row(test) for test in one.comparison.cell_tests],
-            }
-            for one in report.candidates
-        ],
+        "candidate": _run_data(one.name, one.run),
+        "same_checkpoint": one.run.model.checkpoint_sha256 == baseline.model.checkpoint_sha256,
+        "level": comparison.level,
+        "n_cells": len(comparison.cells),
+        "cells_left_out": [str(condition) for condition in comparison.left_out],
+        "better": significant("better", comparison),
+        "worse": significant("worse", comparison),
+        "numbers": {path: asdict(one) for path, one in comparison.differences.items()},
+        "cells": [_cell_row(test) for test in comparison.cell_tests],
     }
 
 
-def _who(name: str, run: Run) -> dict[str, Any]:
+def _run_data(name: str, run: Run) -> dict[str, Any]:
     return {
         "name": name,
         "run_id": run.id,
@@ -141,73 +157,169 @@ def _who(name: str, run: Run) -> dict[str, Any]:
     }
 
 
-def render_comparison(report: ComparisonReport, format: str, *, intervals: bool = True) -> str:
-    """The comparison as json, csv, markdown or latex, without a final line break.
-
-    csv has a row for each number and each cell, `kind` telling which.
-
-    Args:
-        intervals: Whether markdown and latex have a column of them.
-    """
-    if format == "json":
-        return json_text(comparison_document(report))
-    if format == "csv":
-        return render(_csv_rows(report), CSV_COLUMNS, "csv")
-    blocks = []
-    columns = [one for one in NUMBER_COLUMNS if intervals or one.key != "interval"]
-    for one in report.candidates:
-        title, answer = report.title(one), report.answer(one)
-        if format == "latex":  # a caption travels with its table
-            reference = reference_sentence(report.reference)
-            title = f"{title}, {report.protocol.name}: {answer} {reference}."
-        rows = number_rows(one.comparison)
-        no_gain = fell_without_gain(one.comparison)
-        bold = {
-            (i, "candidate" if row["mark"] == "better" else "baseline")
-            for i, row in enumerate(rows)
-            if row["mark"] in ("better", "worse") and row["key"] not in no_gain
-        }
-        texts = [number_texts(row) for row in rows]
-        notes = [answer, *report.who(one), *report.notes(one)]
-        blocks.append(render(texts, columns, format, title, bold=bold, notes=notes))
-        blocks.append(render(cell_texts(one.comparison), CELL_COLUMNS, format, CELLS_TITLE))
-    return "\n\n".join(blocks)
-
-
-def _csv_rows(report: ComparisonReport) -> list[dict[str, Any]]:
+def _records(report: ComparisonReport, one: Compared) -> list[Row]:
+    about = {
+        "baseline_run": report.baseline.id,
+        "candidate_run": one.run.id,
+        "reference": report.reference,
+    }
     rows = []
-    for one in report.candidates:
-        who = {
-            "baseline_run": report.baseline.id,
-            "candidate_run": one.run.id,
-            "reference": report.reference,
+    for row in number_rows(one.comparison):
+        interval = row["interval"]
+        ends = {"low": interval.low, "high": interval.high} if interval else {}
+        rows.append({**about, **row, "kind": "number", **ends})
+    return rows + [
+        {**about, **_cell_row(test), "kind": "cell", "key": str(test.condition)}
+        for test in one.comparison.cell_tests
+    ]
+
+
+def _blocks(report: ComparisonReport, one: Compared, intervals: bool) -> list[Block]:
+    comparison, protocol = one.comparison, report.baseline.protocol
+    title = f"{one.name} compared with {report.baseline_name}"
+    runs = ((report.baseline, report.baseline_name), (one.run, one.name))
+    near_chance = [line for run, name in runs for line in chance_sentences(run, name)]
+    said = " ".join([answer(one.name, report.baseline_name, comparison), *near_chance])
+    about = [
+        f"protocol {protocol.name} [{protocol.fingerprint[:8]}]",
+        *(_run_line(*pair) for pair in (("baseline", report.baseline), ("candidate", one.run))),
+        *_same_checkpoint(report.baseline, one.run),
+    ]
+    numbers = Table(
+        (*NUMBER_COLUMNS, INTERVAL) if intervals else NUMBER_COLUMNS,
+        tuple(_number_texts(row) for row in number_rows(comparison)),
+        # A caption travels with its table.
+        caption=f"{title}, {protocol.name}: {said} {reference_sentence(report.reference)}.",
+        bold=_better_numbers(comparison),
+        section_by="section",
+    )
+    cells = Table(CELL_COLUMNS, tuple(_cell_texts(comparison)), CELLS_TITLE)
+    notes = Notes(tuple(comparison_notes(report, one)), is_aside=True)
+    return [Heading(title), Notes(tuple(about)), Paragraph(said), numbers, cells, notes]
+
+
+def _better_numbers(comparison: Comparison) -> frozenset[tuple[int, str]]:
+    """Which of both is significantly better in each row, where lower is indeed better."""
+    no_gain = fell_without_gain(comparison)
+    return frozenset(
+        (i, "candidate" if row["mark"] == "better" else "baseline")
+        for i, row in enumerate(number_rows(comparison))
+        if row["mark"] in ("better", "worse") and row["key"] not in no_gain
+    )
+
+
+def number_rows(comparison: Comparison) -> list[dict[str, Any]]:
+    """A row for each number: the whole run, the groups, the corruptions."""
+    overall = (*OVERALL, *(f"{which}_{kind}" for kind in KINDS for which in ("clean", "mean")))
+    sections = {
+        "overall": overall,
+        "groups": [f"groups.{group}" for group in GROUPS],
+        "corruptions": [ce_or_error(name, comparison) for name in corruptions.names("all")],
+    }
+    return [
+        {
+            "section": section,
+            "key": path,
+            "number": number_label(path),
+            **asdict(comparison.differences[path]),
+            "interval": comparison.differences[path].interval,
         }
-        for row in number_rows(one.comparison):
-            interval = row["interval"]
-            ends = {"low": interval.low, "high": interval.high} if interval else {}
-            rows.append({**who, **row, "kind": "number", **ends})
-        rows += [
-            {**who, **cell_row(test), "kind": "cell", "key": str(test.condition)}
-            for test in one.comparison.cell_tests
-        ]
-    return rows
+        for section, paths in sections.items()
+        for path in paths
+        if path in comparison.differences
+    ]
 
 
-def comparison_parts(report: ComparisonReport, *, width: int) -> list[RenderableType]:
-    """The comparison for a terminal of that width."""
-    parts: list[RenderableType] = []
-    for one in report.candidates:
-        parts += [text_line()] if parts else []
-        parts.append(text_line(report.title(one), style="bold"))
-        parts.append(
-            text_line(f"protocol {report.protocol.name} [{report.protocol.fingerprint[:8]}]")
-        )
-        parts += [text_line(line) for line in report.who(one)]
-        parts += [text_line(report.answer(one)), text_line()]
-        rows = [number_texts(row) for row in number_rows(one.comparison)]
-        parts += rich_tables(rows, NUMBER_COLUMNS, width=width, n_fixed=1, section_by="section")
-        cells = cell_texts(one.comparison)
-        parts.append(text_line())
-        parts += rich_tables(cells, CELL_COLUMNS, width=width, n_fixed=1, title=CELLS_TITLE)
-        parts += [text_line(), *(text_line(note, style="dim") for note in report.notes(one))]
-    return parts
+def number_label(path: str) -> str:
+    """What a table calls a number."""
+    label = metric_label(path) if path != SHARED else f"mean {metric_label(path)} of shared cells"
+    return with_unit(label, unit_of(path))
+
+
+def _number_texts(row: dict[str, Any]) -> Row:
+    """A row as people see it, each number in its own unit, the mark beside its difference."""
+    path, mark = row["key"], SHOWN_MARKS.get(row["mark"], row["mark"])
+    signed = as_signed(unit_of(path).format)
+    return {
+        **row,
+        "baseline": format_value(path, row["baseline"]),
+        "candidate": format_value(path, row["candidate"]),
+        "difference": f"{signed(row['difference']):>6} {mark}",
+        "interval": row["interval"] and as_interval(signed)(row["interval"]),
+    }
+
+
+def _cell_row(test: CellTest) -> dict[str, Any]:
+    """One cell with its test, raw."""
+    return {
+        "corruption": test.condition.corruption,
+        "severity": test.condition.severity,
+        "baseline": test.baseline,
+        "candidate": test.candidate,
+        "difference": test.candidate - test.baseline,
+        "only_baseline_wrong": test.only_baseline,
+        "only_candidate_wrong": test.only_candidate,
+        "p_value": test.p_value,
+        "p_holm": test.p_holm,
+        "mark": test.mark,
+    }
+
+
+def _cell_texts(comparison: Comparison) -> list[Row]:
+    """A row for each corruption, the cells by severity, as people see them."""
+    rows: dict[str, dict[str, Any]] = {}
+    for test in comparison.cell_tests:
+        if test.condition.is_clean:
+            continue  # It stands among the numbers, and its p in the notes.
+        name = test.condition.corruption
+        row = rows.setdefault(name, {"corruption": name})
+        difference = as_signed(as_fraction_percent)(test.candidate - test.baseline)
+        row[f"severity_{test.condition.severity}"] = f"{difference} {test.mark}"
+        row["p_holm"] = min(row.get("p_holm", 1.0), test.p_holm)
+    return list(rows.values())
+
+
+def _run_line(role: str, run: Run) -> str:
+    """Which run it is: models may repeat."""
+    tags = f", tags {', '.join(run.tags)}" if run.tags else ""
+    return (
+        f"{role}: run {run.id}, checkpoint {run.model.checkpoint_sha256[:8]}, "
+        f"begun {run.created_at[:10]}{tags}"
+    )
+
+
+def _same_checkpoint(baseline: Run, candidate: Run) -> list[str]:
+    """A sentence where both runs are of one file, else nothing."""
+    one, other = baseline.model, candidate.model
+    if one.checkpoint_sha256 != other.checkpoint_sha256:
+        return []
+    entries = "" if one.weights == other.weights else f", entries {one.weights} and {other.weights}"
+    return [f"Both runs are of the same checkpoint file, {one.checkpoint_sha256[:8]}{entries}."]
+
+
+def comparison_notes(report: ComparisonReport, one: Compared) -> list[str]:
+    """How to read the tables."""
+    comparison, protocol = one.comparison, report.baseline.protocol
+    tests, differences = comparison.cell_tests, comparison.differences
+    share, chance = as_share(comparison.level), as_share(1 - comparison.level)
+    notes = [
+        f"{as_count(protocol.n_images)} images, {len(comparison.cells)} cells; difference "
+        f"is candidate minus baseline, with its paired {share} interval",
+        "numbers: better or worse where the interval excludes 0 and at least "
+        f"{as_count(fewest_changed(comparison.level))} images changed (top-5, likelihood and "
+        "calibration: the interval alone); ~: not significant",
+        "numbers are not corrected for how many they are: by chance alone, "
+        f"{chance} of those that did not change are marked; what the answer names besides is "
+        "corrected (paired tests, Holm)",
+        f"cells: better or worse by McNemar's exact test at {chance}, with Holm's correction for "
+        f"{len(tests)} cells; ~: not significant",
+        reference_sentence(report.reference),
+    ]
+    clean = next((test for test in tests if test.condition.is_clean), None)
+    if clean is not None:
+        notes.append(f"p of the clean cell (Holm): {as_p_value(clean.p_holm)}")
+    if comparison.left_out:
+        notes.append(f"{len(comparison.left_out)} cells that only one of the runs has are left out")
+    reasons = {one.reason for one in differences.values() if one.reason}
+    notes += [f"?: not tested, for it has no interval: {reason}" for reason in sorted(reasons)]
+    return [*notes, *protocol_warnings(protocol)]

@@ -1,28 +1,49 @@
-"""The result of a gate: its table and its documents."""
+"""The result of a gate: the answer, a row for each rule, and what its images can detect."""
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from robustbench_gnl.records import SCHEMA_VERSION, Protocol, Run
-from robustbench_gnl.reports.documents import json_text
-from robustbench_gnl.reports.gate_rows import (
-    CSV_COLUMNS,
-    columns_of,
+from robustbench_gnl.reports.document import (
+    Check,
+    Checks,
+    Column,
+    Document,
+    Heading,
+    Notes,
+    Paragraph,
+    Records,
+    Table,
+)
+from robustbench_gnl.reports.formatting import as_p_value
+from robustbench_gnl.reports.sentences import (
+    chance_sentences,
+    protocol_warnings,
+    reference_sentence,
+)
+from robustbench_gnl.reports.verdict import (
+    change_to_plan,
+    detectable_sentence,
+    verdict_check,
     verdict_row,
     verdict_texts,
+    why_inconclusive,
 )
-from robustbench_gnl.reports.gate_words import has_ratios, headline, notes_of
-from robustbench_gnl.reports.run_parts import reference_sentence
-from robustbench_gnl.reports.tables import render
-from robustbench_gnl.reports.terminal_tables import rich_tables, text_line
+from robustbench_gnl.text import counted
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from robustbench_gnl.statistics import Verdict
     from robustbench_gnl.statistics.gate import Status
+
+RECORD_COLUMNS = (
+    *("rule", "passed", "inside_noise", "baseline", "run", "difference", "allowed"),
+    *("lower_bound", "p_value", "p_holm", "detectable", "n_cells", "n_images_differing", "method"),
+    *("reference", "same_checkpoint", "verdict", "upper_bound", "limit"),
+)
 
 
 @dataclass(frozen=True)
@@ -85,8 +106,50 @@ class GateReport:
         return self.run.protocol
 
 
-def gate_document(report: GateReport) -> dict[str, Any]:
-    """The gate as JSON: raw numbers."""
+def gate_document(report: GateReport) -> Document:
+    """The gate, with a check for each rule."""
+    title, notes = headline(report), notes_of(report)
+    has_ratios = _has_ratios(report)
+    table = Table(
+        _columns(report),
+        tuple(verdict_texts(verdict) for verdict in report.verdicts),
+        # A caption travels with its table.
+        caption=f"{title}. {reference_sentence(report.reference)}" if has_ratios else title,
+    )
+    both = {"reference": report.reference, "same_checkpoint": report.same_checkpoint}
+    return Document(
+        title,
+        (Heading(title, report.status), table, Notes(tuple(notes))),
+        _data(report, notes),
+        Records(RECORD_COLUMNS, [{**verdict_row(one), **both} for one in report.verdicts]),
+        Checks(
+            _subject(report),
+            tuple(map(verdict_check, report.verdicts)),
+            summary=(title, *notes),
+            fail_inconclusive=report.fail_inconclusive,
+        ),
+    )
+
+
+def failure_document(kind: str, message: str, rule: str | None = None) -> Document:
+    """A gate that could not decide.
+
+    Args:
+        kind: Of the error: the name of its class.
+        rule: The one that could not be tested, if it was one.
+    """
+    title = "gnlbench check could not decide"
+    check = Check(rule or "gnlbench check", "error", message, kind=kind)
+    return Document(
+        title,
+        (Heading(title), Paragraph(message)),
+        {"schema_version": SCHEMA_VERSION, "error": message, "kind": kind},
+        Records(("kind", "error"), [{"kind": kind, "error": message}]),
+        Checks("gnlbench check", (check,)),
+    )
+
+
+def _data(report: GateReport, notes: Sequence[str]) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "passed": report.passed,
@@ -101,40 +164,186 @@ def gate_document(report: GateReport) -> dict[str, Any]:
         "same_checkpoint": report.same_checkpoint,
         "cells_left_out": list(report.left_out),
         "rules": [verdict_row(verdict) for verdict in report.verdicts],
-        "notes": notes_of(report),
+        "notes": list(notes),
         "verdict": report.status,
         "fail_inconclusive": report.fail_inconclusive,
     }
 
 
-def render_gate(report: GateReport, format: str) -> str:
-    """The gate as json, csv, markdown or latex, without a final line break."""
-    if format == "json":
-        return json_text(gate_document(report))
-    if format == "csv":
-        both = {"reference": report.reference, "same_checkpoint": report.same_checkpoint}
-        raw = [{**verdict_row(verdict), **both} for verdict in report.verdicts]
-        return render(raw, CSV_COLUMNS, "csv")
-    rows = [verdict_texts(verdict) for verdict in report.verdicts]
-    columns = columns_of(report.verdicts, strict=report.strict)
-    title = headline(report)
-    if format == "latex" and has_ratios(report):  # a caption travels with its table
-        title = f"{title}. {reference_sentence(report.reference)}"
-    return render(rows, columns, format, title, notes=notes_of(report))
+def _columns(report: GateReport) -> tuple[Column, ...]:
+    """Those of changes where a rule is about one, and those of tests where there were any; the p
+    of a single rule needs no correction."""
+    changes = (Column("baseline", "baseline"),), (Column("difference", "difference"),)
+    has_changes = any(verdict.limit is None for verdict in report.verdicts)
+    before, between = changes if has_changes else ((), ())
+    p_title, p_head = ("p", "") if len(report.verdicts) == 1 else ("p (Holm)", "p\n(Holm)")
+    tests = (
+        Column("lower_bound", "lower bound", head="lower\nbound"),
+        Column("p_holm", p_title, format=as_p_value, droppable="p", head=p_head),
+    )
+    return (
+        Column("rule", "rule", "left", is_key=True),
+        *before,
+        Column("run", "run"),
+        *between,
+        Column("allowed", "allowed"),
+        *(() if report.strict else tests),
+        Column("verdict", "verdict", "left"),
+    )
 
 
-def gate_parts(report: GateReport, *, width: int) -> list[RenderableType]:
-    """The gate for a terminal of that width."""
-    rows = [verdict_texts(verdict) for verdict in report.verdicts]
-    columns = columns_of(report.verdicts, strict=report.strict)
-    return [
-        text_line(headline(report), style=f"bold {_colour(report)}"),
-        text_line(),
-        *rich_tables(rows, columns, width=width, n_fixed=1),
-        text_line(),
-        *(text_line(note) for note in notes_of(report)),
+def headline(report: GateReport) -> str:
+    """The answer."""
+    if report.is_the_baseline and not report.has_limits:
+        return f"PASSED: {report.name} is the baseline itself, so nothing was compared"
+    n_rules, what, where = len(report.verdicts), _subject(report), _where(report)
+    n_failed, n_open = report.count("failed"), report.count("inconclusive")
+    if n_failed:
+        violated = "its rule" if n_rules == 1 else f"{n_failed} of {n_rules} rules"
+        return f"FAILED: {what} violates {violated}{where}"
+    if n_open:
+        rules = "its rule" if n_rules == 1 else f"{n_open} of {n_rules} rules"
+        answer = "INCONCLUSIVE" if report.fail_inconclusive else "PASSED"
+        return (
+            f"{answer}: {what}: {rules} {'is' if n_open == 1 else 'are'} inconclusive{where} "
+            f"with {_these_images(report)}"
+        )
+    satisfied = {1: "its rule", 2: "both rules"}.get(n_rules, f"all {n_rules} rules")
+    return f"PASSED: {what} satisfies {satisfied}{where}"
+
+
+def _subject(report: GateReport) -> str:
+    """`new compared with old`, or `new` alone."""
+    if report.baseline_name is None:
+        return report.name
+    return f"{report.name} compared with {report.baseline_name}"
+
+
+def notes_of(report: GateReport) -> list[str]:
+    """What the table does not say: how it was decided, and what could have been detected."""
+    notes = _how_it_was_decided(report)
+    undecided = [verdict for verdict in report.verdicts if verdict.is_inconclusive]
+    if undecided:
+        reasons = "; ".join(f"{one.rule.text} ({why_inconclusive(one)})" for one in undecided)
+        hint = "" if report.fail_inconclusive else " With --fail-inconclusive the exit code is 2."
+        notes.append(f"Inconclusive: {reasons}.{hint}")
+    notes += [*_what_was_compared(report), *_what_is_detected(report)]
+    if report.left_out:
+        which = "it" if len(report.left_out) == 1 else "them"
+        n_cells = counted(len(report.left_out), "cell")
+        notes.append(f"Left out, because not both runs have {which}: {n_cells}.")
+    if _has_ratios(report):
+        notes.append(f"{reference_sentence(report.reference)}.")
+    if undecided:
+        notes.append(_how_many_images(report, undecided))
+    return [*notes, *protocol_warnings(report.protocol)]
+
+
+def _has_ratios(report: GateReport) -> bool:
+    """Whether a rule is about a number that is divided by the reference's."""
+    return any(verdict.rule.subject.is_ratio for verdict in report.verdicts)
+
+
+def _these_images(report: GateReport) -> str:
+    n_images = report.protocol.n_images
+    return "this one image" if n_images == 1 else f"these {counted(n_images, 'image')}"
+
+
+def _where(report: GateReport) -> str:
+    """Of rules that were narrowed to the cells that both runs have."""
+    if not report.left_out:
+        return ""
+    counts = {
+        verdict.n_cells
+        for verdict in report.verdicts
+        if verdict.rule.can_be_narrowed and (verdict.rule.name is None or verdict.is_narrowed)
+    }
+    if not counts:
+        return ""
+    if len(counts) > 1:
+        return " on the cells that both have"
+    (n_cells,) = counts
+    return f" on the {'one cell' if n_cells == 1 else counted(n_cells, 'cell')} that both have"
+
+
+def _how_it_was_decided(report: GateReport) -> list[str]:
+    if report.strict:
+        return [
+            "A rule fails when the estimate is above what it allows, significant or not (--strict)."
+        ]
+    rules = [verdict.rule for verdict in report.verdicts]
+    level = f"at level {report.alpha:g}" + (" for all rules together" if len(rules) > 1 else "")
+    notes = []
+    if any(not rule.is_limit and not rule.is_gain for rule in rules):
+        notes.append(
+            "A rule fails when the estimate is above what it allows and the increase is "
+            f"statistically significant: its lower bound is above 0, {level}. p is of an increase "
+            "above 0, not above what is allowed."
+        )
+    if any(rule.is_gain for rule in rules):
+        notes.append(
+            "A required gain fails when the change is significantly above it: its lower bound is "
+            f"above the required change, {level}."
+        )
+    if any(rule.is_limit for rule in rules):
+        notes.append(
+            "A limit fails when the value is significantly above it: its lower bound is above the "
+            f"limit, {level}."
+        )
+    return notes
+
+
+def _what_was_compared(report: GateReport) -> list[str]:
+    notes = [
+        f"{name} is unfinished: not all the cells that it was begun for are there."
+        for name, run in _runs_by_name(report).items()
+        if run.finished_at is None
     ]
+    if report.is_the_baseline:
+        if report.has_limits:
+            notes.append(f"{report.name} is the baseline itself, so nothing was compared with it.")
+        return notes
+    notes += [
+        line for name, run in _runs_by_name(report).items() for line in chance_sentences(run, name)
+    ]
+    if report.same_checkpoint:
+        checkpoint = report.run.model.checkpoint_sha256[:8]
+        notes.append(f"Both runs are of the same checkpoint, {checkpoint}.")
+    if report.answers_alike:
+        notes.append("Both runs have the same errors on every image.")
+    if report.baseline is not None and all(one.rule.is_limit for one in report.verdicts):
+        notes.append(f"No rule compares with {report.baseline_name}: all are limits.")
+    return notes
 
 
-def _colour(report: GateReport) -> str:
-    return {"failed": "red", "inconclusive": "yellow", "passed": "green"}[report.status]
+def _runs_by_name(report: GateReport) -> dict[str, Run]:
+    runs = {} if report.baseline is None else {str(report.baseline_name): report.baseline}
+    return runs | {report.name: report.run}
+
+
+def _what_is_detected(report: GateReport) -> list[str]:
+    """What a gate of these images can detect, and where that is far from the rule."""
+    if report.strict:
+        return []
+    notes = []
+    for verdict in report.verdicts:
+        if verdict.detectable is not None:
+            is_coarse = verdict.is_inconclusive and verdict.rule.threshold != 0
+            too_few = (
+                f"; too few images for {verdict.rule.text}"
+                if is_coarse and not verdict.rule.is_limit and verdict.has_too_few_images
+                else ""
+            )
+            notes.append(f"With {_these_images(report)} {detectable_sentence(verdict)}{too_few}.")
+    unknown = [one.rule.subject_text for one in report.verdicts if one.detectable is None]
+    if unknown and not report.answers_alike:
+        notes.append(f"These images do not show what would be detected in {', '.join(unknown)}.")
+    return notes
+
+
+def _how_many_images(report: GateReport, undecided: Sequence[Verdict]) -> str:
+    changes = [change for verdict in undecided if (change := change_to_plan(verdict))]
+    if not changes or report.protocol.n_images < 2:
+        return "More images are needed to decide."
+    words = [*report.plan_words, *(word for change in changes for word in ("--change", change))]
+    return f"More images are needed to decide: `{shlex.join(words)}` says how many."

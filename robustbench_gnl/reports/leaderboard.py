@@ -1,278 +1,341 @@
-"""Who is best under which protocol: one board a protocol, never two protocols on one."""
+"""The leaderboard: each board as a table of entries, best first."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
+from urllib.parse import urlsplit
 
-import corruptions
-from robustbench_gnl.contents import cell_contents, grouped_by_contents
 from robustbench_gnl.errors import UsageError, did_you_mean
-from robustbench_gnl.metrics import GROUPS, Summary, summarize
-from robustbench_gnl.metrics.reference import Published, Reference, default_reference
-from robustbench_gnl.records import CLEAN, Protocol, Run
-from robustbench_gnl.reports.chance import is_run_near_chance
-from robustbench_gnl.reports.reported import (
-    is_comparable,
-    reference_row,
-    reported_row,
-    takes_reported,
+from robustbench_gnl.leaderboard import (
+    CORRUPTION_CES,
+    GROUP_CES,
+    N_PARAMS,
+    OVERALL,
+    SORT_KEYS,
+    Board,
+    Entry,
+    stated_protocol,
 )
-from robustbench_gnl.reports.run_parts import cells_phrase
+from robustbench_gnl.metrics import Interval
+from robustbench_gnl.metrics.reference import Published
+from robustbench_gnl.records import SCHEMA_VERSION
+from robustbench_gnl.reports.document import (
+    Block,
+    Column,
+    Document,
+    Heading,
+    Notes,
+    Records,
+    Row,
+    Table,
+    lowest,
+)
+from robustbench_gnl.reports.formatting import as_count, as_millions, as_share
+from robustbench_gnl.reports.metric_labels import (
+    metric_label,
+    metric_title,
+    narrow_title,
+    unit_of,
+)
+from robustbench_gnl.reports.sentences import (
+    UNVERIFIED,
+    demonstration_sentence,
+    progress_phrase,
+    reference_sentence,
+)
 
-SORT_KEYS: dict[str, str] = {
-    key: key for key in ("mce", "relative_mce", "clean_error", "mean_corruption_error", "n_params")
-} | {name: f"ce_{name}" for name in (*GROUPS, *corruptions.names("common"))}
-"""What `--sort` takes, and the key of a row that it stands for. Lower is better."""
-RATIOS = frozenset(SORT_KEYS) - {"clean_error", "mean_corruption_error", "n_params"}
-"""Those that are divided by the reference's errors."""
-
-TIE_DECIMALS = 9
-"""Numbers that differ by less came from the same counts in another order of adding."""
-
-BoardRow = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Board:
-    """The rows of one protocol, best first; those without a rank come last."""
-
-    protocol: Protocol | None
-    """None: published results, each with the protocol that it states."""
-    sort: str
-    rows: tuple[BoardRow, ...]
-    reference: Reference
-    """Whose errors CE divides by."""
-    level: float | None = None
-    """Of the intervals in the rows; None where there are none."""
-    image_files: str | None = None
-    """Digest of the files behind the images, where other runs of this protocol read different
-    files of the same names and stand on another board."""
-
-    @property
-    def is_demonstration(self) -> bool:
-        return self.protocol is not None and self.protocol.is_demonstration
-
-
-def boards(
-    runs: Sequence[Run],
-    *,
-    sort: str = "mce",
-    published: Sequence[Published] = (),
-    reference: Reference | None = None,
-) -> list[Board]:
-    """A board for each protocol among `runs`, real ones with most images first. Runs that read
-    different files of the same names are of different image sets, and have a board each.
-
-    Published results rank on the boards whose protocol they state; the others stand on
-    a board of their own, at the end.
-
-    Raises:
-        UsageError: Nothing can be sorted by `sort`.
-    """
-    check_sort(sort)
-    reference = reference or default_reference()
-    by_protocol: dict[str, list[Run]] = {}
-    for run in runs:
-        by_protocol.setdefault(run.protocol.fingerprint, []).append(run)
-    # The reference has its own line on every board.
-    reported = [one for one in published if one.kind != "reference"]
-    groups = sorted(by_protocol.values(), key=_board_order)
-    result = [
-        board for group in groups for board in _boards_of_protocol(group, sort, reported, reference)
-    ]
-    taken = any(takes_reported(group[0].protocol) for group in groups)
-    left = [one for one in reported if not (taken and is_comparable(one))]
-    if left:
-        result.append(_board_of_reported(left, sort, reference))
-    return result
+COLUMN_SETS: Mapping[str, Mapping[str, str]] = {
+    "groups": GROUP_CES,
+    "all": CORRUPTION_CES,
+    "min": {},
+}
+"""What `--columns` takes: paths of the CE of four groups, of all 15 corruptions, or of none."""
+NARROWEST_NAME = 36
+"""A name longer than this may fold, where the terminal leaves it no more."""
+KEYS = (
+    {path: path for path in OVERALL}
+    | {path: f"ce_{name}" for name, path in GROUP_CES.items()}
+    | {path: f"ce_{name}" for name, path in CORRUPTION_CES.items()}
+)
+"""Paths of numbers, and the keys that they have in rows of JSON and CSV."""
+MODEL = Column("model", "model", "left", fold_at=NARROWEST_NAME, is_key=True)
+CHECKPOINT = Column("checkpoint", "checkpoint", "left", under="model", is_key=True)
+PARAMETERS = Column(N_PARAMS, "parameters", format=as_millions, droppable="parameters")
+ABOUT = (
+    Column("n_images", "images", format=as_count, droppable="images"),
+    Column("created_at", "date", "left", format=lambda time: str(time)[:10], droppable="date"),
+    Column("tags", "tags", "left", droppable="tags"),
+    Column("remark", "remark", "left", fold_at=30, under="model"),
+)
+"""What stands behind the numbers."""
+RAW_KEYS = ("kind", "run_id", "checkpoint_sha256", "weights", "stated_protocol", "source_url")
+RANK_ENDS = ("rank_first", "rank_last")
+OTHER_FILES = (
+    "other runs of this protocol read different image files of the same names: that is another "
+    "image set, ranked in a table of its own"
+)
 
 
-def check_sort(sort: str) -> None:
-    """Refuse what no column is called.
+def check_columns(columns: str) -> None:
+    """Refuse a set of columns that does not exist.
 
     Raises:
-        UsageError: Nothing can be sorted by `sort`.
+        UsageError: `columns` names no set.
     """
-    if sort not in SORT_KEYS:
+    if columns not in COLUMN_SETS:
         raise UsageError(
-            f"cannot sort by {sort!r}; expected one of {', '.join(SORT_KEYS)}"
-            f"{did_you_mean(sort, SORT_KEYS)}",
-            sort=sort,
+            f"unknown set of columns {columns!r}; expected one of {', '.join(COLUMN_SETS)}"
+            f"{did_you_mean(columns, COLUMN_SETS)}",
+            columns=columns,
         )
 
 
-def select_protocol(runs: Sequence[Run], wanted: str) -> list[Run]:
-    """The runs whose protocol has that name, or a fingerprint that begins so.
+def leaderboard_document(boards: Sequence[Board], columns: str = "groups") -> Document:
+    """All boards. JSON has every number, whatever the columns.
+
+    Args:
+        columns: One of `COLUMN_SETS`.
 
     Raises:
-        UsageError: There are runs, but none under that protocol.
+        UsageError: There is no such set.
     """
-    selected = [
-        run
-        for run in runs
-        if run.protocol.name == wanted or run.protocol.fingerprint.startswith(wanted)
-    ]
-    if runs and not selected:
-        known = {run.protocol.name: run.protocol.fingerprint[:8] for run in runs}
-        listed = ", ".join(f"{name} [{fingerprint}]" for name, fingerprint in known.items())
-        raise UsageError(
-            f"no run under a protocol {wanted!r}; the store has {listed}"
-            f"{did_you_mean(wanted, known)}",
-            protocol=wanted,
-        )
-    return selected
-
-
-def _board_order(runs: Sequence[Run]) -> tuple[bool, int, str, str]:
-    protocol = runs[0].protocol
-    return (
-        protocol.is_demonstration,
-        -protocol.n_images,
-        protocol.name,
-        protocol.fingerprint,
+    check_columns(columns)
+    return Document(
+        "Leaderboard",
+        tuple(block for board in boards for block in _blocks(board, columns)),
+        {"schema_version": SCHEMA_VERSION, "boards": [_data(board) for board in boards]},
+        _records(boards, columns),
     )
 
 
-def _boards_of_protocol(
-    runs: Sequence[Run], sort: str, reported: Sequence[Published], reference: Reference
-) -> list[Board]:
-    groups = grouped_by_contents(runs)
-    reference = reference.for_protocol(runs[0].protocol)
-    if not reference.is_defined and sort in RATIOS:
-        sort = "mean_corruption_error"
-    found = [_board_of_runs(group, sort, reported, reference) for group in groups]
-    if len(groups) > 1:
-        found = [
-            replace(board, image_files=_digest_of_files(group))
-            for board, group in zip(found, groups, strict=True)
-        ]
-    return found
-
-
-def _digest_of_files(runs: Sequence[Run]) -> str | None:
-    """Of the clean images, or of another cell where there are none."""
-    every = (cell_contents(run) for run in runs)
-    known = next((contents for contents in every if contents), {})
-    first = known.get(CLEAN) or next(iter(known.values()), None)
-    return None if first is None else first.source or first.digest
-
-
-def _board_of_runs(
-    runs: Sequence[Run], sort: str, reported: Sequence[Published], reference: Reference
-) -> Board:
-    protocol = runs[0].protocol
-    rows = _name_apart([_run_row(*chosen) for chosen in _one_a_model(runs, reference)])
-    candidates = [row for row in rows if row["is_complete"]]
-    unfinished = [row for row in rows if not row["is_complete"]]
-    if takes_reported(protocol):
-        candidates += [reported_row(one) for one in reported if is_comparable(one)]
-    return _board(protocol, sort, candidates, unfinished, reference)
-
-
-def _board_of_reported(reported: Sequence[Published], sort: str, reference: Reference) -> Board:
-    return _board(
-        None,
-        sort,
-        [reported_row(one) for one in reported if is_comparable(one)],
-        [reported_row(one) for one in reported if not is_comparable(one)],
-        reference,
-    )
-
-
-def _board(
-    protocol: Protocol | None,
-    sort: str,
-    candidates: Sequence[BoardRow],
-    unranked: Sequence[BoardRow],
-    reference: Reference,
-) -> Board:
-    key = SORT_KEYS[sort]
-    ranked = _rank([row for row in candidates if row.get(key) is not None], key)
-    rest = [row for row in candidates if row.get(key) is None]
-    # Side by side only with those of the same protocol: no order across protocols.
-    rest += sorted(
-        unranked, key=lambda row: (str(row.get("stated_protocol")), _or_last(row.get(key)))
-    )
-    divisor = [reference_row(reference)] if reference.is_defined else []
-    rows = (*ranked, *divisor, *({**row, "rank": None} for row in rest))
-    return Board(protocol, sort, rows, reference)
-
-
-def _rank(rows: Iterable[BoardRow], key: str) -> list[BoardRow]:
-    """Best first; equal numbers share a rank and the next one counts them all."""
-    ordered = sorted(rows, key=lambda row: (round(row[key], TIE_DECIMALS), str(row["model"])))
-    values = [round(row[key], TIE_DECIMALS) for row in ordered]
-    return [{**row, "rank": values.index(round(row[key], TIE_DECIMALS)) + 1} for row in ordered]
-
-
-def _or_last(value: Any) -> float:
-    return math.inf if value is None else float(value)
-
-
-def _one_a_model(runs: Sequence[Run], reference: Reference) -> list[tuple[Run, Summary]]:
-    """The newest complete run of each model, or its newest, where none is complete.
-
-    A rerun that has only begun must not hide the result that is there.
-    """
-    chosen: dict[str, tuple[Run, Summary]] = {}
-    for run in sorted(runs, key=lambda run: run.created_at, reverse=True):
-        summary = summarize(run.cells, reference)
-        before = chosen.get(run.model.fingerprint)
-        if before is None or (summary.is_complete and not before[1].is_complete):
-            chosen[run.model.fingerprint] = (run, summary)
-    return list(chosen.values())
-
-
-def _run_row(run: Run, summary: Summary) -> BoardRow:
-    near_chance = is_run_near_chance(run)
-    remarks = [
-        *([] if summary.is_complete else [cells_phrase(summary)]),
-        *(["near chance on clean images"] if near_chance else []),
-    ]
+def _data(board: Board) -> dict[str, Any]:
+    protocol = board.protocol
     return {
-        "kind": "run",
-        "model": run.model.name,
-        "checkpoint_sha256": run.model.checkpoint_sha256,
-        "weights": run.model.weights,
-        "n_params": run.model.n_params,
-        "clean_error": summary.clean_error,
-        "mce": summary.mce,
-        "relative_mce": summary.relative_mce,
-        "mean_corruption_error": summary.mean_corruption_error,
-        **{f"ce_{group}": value for group, value in summary.groups.items()},
-        **{f"ce_{name}": summary.corruptions[name].ce for name in corruptions.names("common")},
-        "n_images": run.protocol.n_images,
-        "created_at": run.created_at,
-        "tags": list(run.tags),
-        "run_id": run.id,
-        "is_complete": summary.is_complete,
-        "is_near_chance": near_chance,
-        "remark": "; ".join(remarks) or None,
+        "title": title_of(board),
+        "protocol": protocol
+        and {"name": protocol.name, "fingerprint": protocol.fingerprint, **protocol.fields()},
+        "image_files": board.image_files,
+        "demonstration": board.is_demonstration,
+        "sort": board.sort,
+        "level": board.level,
+        "reference": _reference_of(board),
+        "rows": [_entry_data(entry) for entry in board.entries],
     }
 
 
-def _name_apart(rows: Sequence[BoardRow]) -> list[BoardRow]:
-    """Give rows that share a model's name their checkpoint, and the entry of it if need be."""
-    names = [row["model"] for row in rows]
-    files = [(row["model"], row["checkpoint_sha256"]) for row in rows]
-    named = []
-    for row, file in zip(rows, files, strict=True):
-        checkpoint = None
-        if names.count(row["model"]) > 1:
-            checkpoint = row["checkpoint_sha256"][:8]
-        if files.count(file) > 1:
-            checkpoint = f"{checkpoint} {row['weights']}"
-        named.append({**row, "checkpoint": checkpoint})
-    return named
+def _entry_data(entry: Entry) -> dict[str, Any]:
+    row = _raw_row(entry)
+    plain = ("rank", "model", N_PARAMS, *OVERALL, *(one.key for one in ABOUT), *RAW_KEYS)
+    data = {
+        **{key: row.get(key) for key in plain},
+        "groups": {group: entry.value(path) for group, path in GROUP_CES.items()},
+        "ce": {name: entry.value(path) for name, path in CORRUPTION_CES.items()},
+    }
+    if entry.has_intervals:
+        numbers = entry.numbers.items()
+        data |= {key: row.get(key) for key in RANK_ENDS}
+        data["intervals"] = {KEYS[p]: asdict(one.interval) for p, one in numbers if one.interval}
+        data["interval_reasons"] = {KEYS[p]: one.reason for p, one in numbers if one.reason}
+    return data
 
 
-def limited(board: Board, limit: int) -> Board:
-    """The first rows, and the reference whatever its place. Ranks as ranges count all runs: to
-    be cut afterwards."""
-    others = [row for row in board.rows if row["kind"] != "reference"]
-    kept = {id(row) for row in others[:limit]}
-    rows = tuple(row for row in board.rows if row["kind"] == "reference" or id(row) in kept)
-    return replace(board, rows=rows)
+def _raw_row(entry: Entry) -> dict[str, Any]:
+    """An entry by the keys of JSON and CSV."""
+    row: dict[str, Any] = {
+        "kind": entry.kind,
+        "rank": entry.rank,
+        "model": entry.model,
+        "checkpoint": entry.checkpoint,
+        "remark": _remark(entry),
+        **{KEYS[path]: one.value for path, one in entry.numbers.items()},
+    }
+    if entry.ranks is not None:
+        row |= {"rank_first": entry.ranks.first, "rank_last": entry.ranks.last}
+    if (run := entry.run) is not None:
+        row |= {
+            "checkpoint_sha256": run.model.checkpoint_sha256,
+            "weights": run.model.weights,
+            N_PARAMS: run.model.n_params,
+            "n_images": run.protocol.n_images,
+            "created_at": run.created_at,
+            "tags": list(run.tags),
+            "run_id": run.id,
+        }
+    if (published := entry.published) is not None:
+        row |= {
+            "n_images": published.n_images,
+            "stated_protocol": stated_protocol(published),
+            "source_url": published.source_url,
+        }
+    if entry.reference is not None:
+        row["model"] = f"{entry.model} (reference)"
+    return row
+
+
+def _remark(entry: Entry) -> str | None:
+    if entry.reference is not None:
+        return f"reference: {entry.reference.protocol}"
+    if entry.published is not None:
+        return f"reported by {_origin(entry.published)}: {stated_protocol(entry.published)}"
+    remarks = []
+    if entry.summary is not None and not entry.is_complete:
+        remarks.append(progress_phrase(entry.summary))
+    if entry.is_near_chance:
+        remarks.append("near chance on clean images")
+    return "; ".join(remarks) or None
+
+
+def _origin(published: Published) -> str:
+    """`owner/repository` of a GitHub address, the host of any other."""
+    parts = urlsplit(published.source_url)
+    owner_and_repository = parts.path.strip("/").split("/")[:2]
+    return "/".join(owner_and_repository) if parts.netloc == "github.com" else parts.netloc
+
+
+def title_of(board: Board) -> str:
+    """What a board compares, and by what."""
+    protocol = board.protocol
+    by = "parameters" if board.sort == N_PARAMS else metric_label(SORT_KEYS[board.sort])
+    if protocol is None:
+        return f"Published results, as reported, ranked by {by}"
+    named = f"{protocol.name} [{protocol.fingerprint[:8]}]"
+    if board.image_files is not None:
+        named += f", image files {board.image_files[:8]}"
+    if board.is_demonstration:
+        return f"Demonstration {named}. {demonstration_sentence(protocol.n_images)}"
+    title = f"{named}: {as_count(protocol.n_images)} images, ranked by {by}"
+    return f"{title}. {UNVERIFIED}" if protocol.is_unverified else title
+
+
+def _reference_of(board: Board) -> str:
+    if not board.reference.is_defined:
+        return f"no reference: {board.reference.protocol}"
+    return f"reference: {board.reference.name}, {board.reference.protocol}"
+
+
+def _records(boards: Sequence[Board], columns: str) -> Records:
+    numbers = (*OVERALL, *(KEYS[path] for path in COLUMN_SETS[columns].values()))
+    keys = [
+        *("protocol", "protocol_fingerprint", "reference", "rank", "model", N_PARAMS),
+        *(*numbers, *(column.key for column in ABOUT), *RAW_KEYS),
+    ]
+    if any(board.image_files is not None for board in boards):
+        keys.append("image_files")
+    if any(board.level is not None for board in boards):
+        keys += [*RANK_ENDS, *(f"{key}_{end}" for key in numbers for end in ("low", "high"))]
+    rows = []
+    for board in boards:
+        about = {
+            "protocol": board.protocol and board.protocol.name,
+            "protocol_fingerprint": board.protocol and board.protocol.fingerprint,
+            "reference": board.reference.name,
+            "image_files": board.image_files,
+        }
+        for entry in board.entries:
+            ends = {
+                f"{KEYS[path]}_{end}": getattr(one.interval, end)
+                for path, one in entry.numbers.items()
+                if one.interval
+                for end in ("low", "high")
+            }
+            rows.append({**_raw_row(entry), **ends, **about})
+    return Records(tuple(keys), rows)
+
+
+def _blocks(board: Board, columns: str) -> list[Block]:
+    shown, rows = _columns(board, columns), [_row(entry) for entry in board.entries]
+    paths = {column.key: path for path, column in _number_columns(columns).items()}
+    numbers = [column for column in shown if column.key in (N_PARAMS, *paths)]
+    intervals: dict[tuple[int, str], Interval] = {}
+    for i, entry in enumerate(board.entries):
+        for column in shown:
+            estimate = entry.numbers.get(paths.get(column.key, ""))
+            if estimate is not None and estimate.interval is not None:
+                intervals[i, column.key] = estimate.interval
+    title = title_of(board)
+    caption = f"{title.removesuffix('.')}. {reference_sentence(board.reference.name)}"
+    if board.level is not None:
+        caption += f". In brackets: {as_share(board.level)} intervals"
+    table = Table(
+        tuple(shown),
+        tuple(rows),
+        caption=caption,
+        bold=lowest(rows, numbers, _may_be_best),
+        intervals=intervals,
+    )
+    notes = _notes(board, [paths[one.key] for one in numbers if one.key in paths])
+    return [Heading(title), table, Notes(tuple(notes), is_aside=True)]
+
+
+def _row(entry: Entry) -> Row:
+    """An entry as people see it: ranks as ranges, and the reference's remark left to the notes."""
+    row = _raw_row(entry)
+    return {
+        **row,
+        "rank": entry.rank if entry.ranks is None else str(entry.ranks),
+        "remark": None if entry.reference is not None else row["remark"],
+        "may_be_best": entry.run is not None
+        and entry.rank is not None
+        # The relative mCE of a network that guesses is low because its clean error is high.
+        and not entry.is_near_chance,
+    }
+
+
+def _may_be_best(row: Row) -> bool:
+    return bool(row["may_be_best"])
+
+
+def _number_columns(columns: str) -> dict[str, Column]:
+    """The columns of numbers, by path."""
+    return {
+        path: Column(
+            KEYS[path],
+            metric_title(path),
+            format=unit_of(path).format,
+            droppable="groups" if path in GROUP_CES.values() else "",
+            head=narrow_title(path),
+        )
+        for path in (*OVERALL, *COLUMN_SETS[columns].values())
+    }
+
+
+def _columns(board: Board, columns: str) -> list[Column]:
+    """The columns that people see; those that would be empty are left out."""
+    maybe = {CHECKPOINT.key, PARAMETERS.key, *(column.key for column in ABOUT)}
+    # The reference's remark stands once below the table.
+    rows = [_raw_row(entry) for entry in board.entries if entry.reference is None]
+    rank = Column("rank", "rank", is_key=True)
+    numbers = _number_columns(columns).values()
+    return [
+        column
+        for column in (rank, MODEL, CHECKPOINT, PARAMETERS, *numbers, *ABOUT)
+        if column.key not in maybe or any(row.get(column.key) for row in rows)
+    ]
+
+
+def _notes(board: Board, paths: Sequence[str]) -> list[str]:
+    """What stands below a board that shows these numbers."""
+    lines = [_reference_of(board)]
+    if board.image_files is not None:
+        lines.append(OTHER_FILES)
+    if board.level is None:
+        return lines
+    lines.append(
+        f"with {as_share(board.level)} intervals: of the clean error Wilson's, of all others "
+        "by resampling the images; a rank is a range: from 1 + the number of significantly better "
+        "models to the number of models that are not significantly worse"
+    )
+    for entry in board.entries:
+        by_reason: dict[str, list[str]] = {}
+        for path in paths:
+            if (one := entry.numbers.get(path)) is not None and one.reason is not None:
+                by_reason.setdefault(one.reason, []).append(metric_label(path))
+        lines += [
+            f"no interval of {', '.join(labels)} of {entry.model}: {reason}"
+            for reason, labels in by_reason.items()
+        ]
+    if any(entry.published is not None for entry in board.entries):
+        lines.append("no intervals of published results: they say nothing of single images")
+    return lines

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from robustbench_gnl.records import SCHEMA_VERSION
-from robustbench_gnl.reports.documents import json_text
-from robustbench_gnl.reports.formats import as_count, as_fraction_percent, as_percent
-from robustbench_gnl.reports.run_parts import reference_sentence
-from robustbench_gnl.reports.tables import DASH, Column, render
-from robustbench_gnl.reports.terminal_tables import rich_tables, text_line
+from robustbench_gnl.reports.document import (
+    Block,
+    Column,
+    Document,
+    Heading,
+    Notes,
+    Records,
+    Row,
+    Table,
+)
+from robustbench_gnl.reports.formatting import as_count, as_share, or_dash
+from robustbench_gnl.reports.metric_labels import format_value, metric_label, unit_of
+from robustbench_gnl.reports.sentences import reference_sentence
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from robustbench_gnl.statistics import PlannedChange, PlannedNumber
 
 FEW_IMAGES = 100
 """Fewer do not estimate the standard deviation reliably."""
-NAMES = {
-    "mce": "mCE",
-    "relative_mce": "relative mCE",
-    "error": "mean error, pp",
-    "clean_error": "clean error, pp",
-}
+RECORD_COLUMNS = ("number", "unit", "n_images", "detectable", "sd", "seconds", "reference")
 
 
 @dataclass(frozen=True)
@@ -54,19 +54,35 @@ class PlanReport:
     """How many images are evaluated in it."""
 
 
-def plan_document(report: PlanReport) -> dict[str, Any]:
-    """The plan as JSON: fractions for errors, percents for mCE."""
+def plan_document(plan: PlanReport) -> Document:
+    """The plan; raw numbers are fractions for errors, and percents for mCE."""
+    title = f"Minimum detectable increase with {_power(plan)}, by the number of images"
+    columns = (
+        Column("number", "images", "left", is_key=True),
+        *(Column(f"images_{n}", as_count(n)) for n in plan.sizes),
+    )
+    changes = change_lines(plan)
+    blocks: tuple[Block, ...] = (
+        Heading(title),
+        Table(columns, tuple(_rows(plan)), caption=title),
+        *([Notes(tuple(changes))] if changes else []),
+        Notes(tuple(notes_of(plan)), is_aside=True),
+    )
+    return Document(title, blocks, _data(plan), _records(plan))
+
+
+def _data(plan: PlanReport) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
-        "run_id": report.run_id,
-        "model": report.model,
-        "against": report.against,
-        "planned_from_n_images": report.n_images,
-        "correlation": None if report.against else report.correlation,
-        "alpha": report.alpha,
-        "power": report.power,
-        "n_cells": report.n_cells,
-        "reference": report.reference,
+        "run_id": plan.run_id,
+        "model": plan.model,
+        "against": plan.against,
+        "planned_from_n_images": plan.n_images,
+        "correlation": None if plan.against else plan.correlation,
+        "alpha": plan.alpha,
+        "power": plan.power,
+        "n_cells": plan.n_cells,
+        "reference": plan.reference,
         "numbers": [
             {
                 "number": number.name,
@@ -77,143 +93,111 @@ def plan_document(report: PlanReport) -> dict[str, Any]:
                     {"n_images": n, "change": change} for n, change in number.detectable.items()
                 ],
             }
-            for number in report.numbers
+            for number in plan.numbers
         ],
-        "seconds": [{"n_images": n, "seconds": s} for n, s in report.seconds.items()],
-        "minutes": report.minutes,
-        "n_images_in_minutes": report.n_images_in_time,
+        "seconds": [{"n_images": n, "seconds": s} for n, s in plan.seconds.items()],
+        "minutes": plan.minutes,
+        "n_images_in_minutes": plan.n_images_in_time,
         "changes": [
             {"change": one.rule.text, "sd": one.sd, "n_images": one.n_images}
-            for one in report.changes
+            for one in plan.changes
         ],
     }
 
 
-def render_plan(report: PlanReport, format: str) -> str:
-    """The plan as json, csv, markdown or latex, without a final line break."""
-    if format == "json":
-        return json_text(plan_document(report))
-    if format == "csv":
-        return render(_csv_rows(report), CSV_COLUMNS, "csv")
-    notes = [*change_lines(report), *notes_of(report)]
-    return render(_rows(report), _columns(report), format, _title(report), notes=notes)
-
-
-def plan_parts(report: PlanReport, *, width: int) -> list[RenderableType]:
-    """The plan for a terminal of that width."""
-    return [
-        text_line(_title(report), style="bold"),
-        *rich_tables(_rows(report), _columns(report), width=width, n_fixed=1),
-        text_line(),
-        *(text_line(line) for line in change_lines(report)),
-        *(text_line(note, style="dim") for note in notes_of(report)),
-    ]
-
-
-def _title(report: PlanReport) -> str:
-    return f"Minimum detectable increase with {_power(report)}, by the number of images"
-
-
-def _power(report: PlanReport) -> str:
-    return f"{100 * report.power:g} % power"
-
-
-def change_lines(report: PlanReport) -> list[str]:
-    """The answers to `--minutes` and `--change`."""
-    lines = []
-    if report.minutes is not None and report.n_images_in_time is not None:
-        lines.append(
-            f"{as_count(report.n_images_in_time)} images are evaluated in {report.minutes:g} "
-            f"{'minute' if report.minutes == 1 else 'minutes'} at the pace of {report.model}"
-        )
-    for one in report.changes:
-        increase = one.rule.text.partition(":")[2].strip().removeprefix("+")
-        lines.append(
-            f"an increase of {increase} in {one.rule.field_text} is detected with "
-            f"{_power(report)} by {as_count(one.n_images)} images"
-        )
-    return lines
-
-
-def notes_of(report: PlanReport) -> list[str]:
-    """What the figures are computed from."""
-    if report.against is not None:
-        basis = f"from the differences of {report.model} and {report.against}, image by image"
-    else:
-        basis = (
-            f"from {report.model} alone, assuming that its errors and those of the other run have "
-            f"a correlation of {report.correlation:g}"
-            + ("; conservative: real pairs need fewer images" if not report.correlation else "")
-        )
-    time = (
-        f"time by the pace of {report.model}"
-        if all(seconds is not None for seconds in report.seconds.values())
-        else f"{report.model} does not say how long it took, so no time is given"
-    )
-    notes = [
-        _what_detected_means(report),
-        basis,
-        f"one-sided paired test at level {report.alpha:g}; {report.n_cells} cells an image; "
-        f"{time}; {reference_sentence(report.reference)}",
-    ]
-    if report.n_images < FEW_IMAGES:
-        notes.append(f"planned from {report.n_images} images only, too few for a reliable estimate")
-    return notes
-
-
-def _what_detected_means(report: PlanReport) -> str:
-    """A rule fails a rise of just what it allows half the time: the estimate is as often below."""
-    text = "detected: significantly above 0, as by a rule that allows no increase (mCE:+0)"
-    if not report.changes:
-        return text
-    rules = ", ".join(one.rule.text for one in report.changes)
-    gate = f"the rule {rules} fails" if len(report.changes) == 1 else f"the rules {rules} fail"
-    return f"{text}; {gate} such an increase one time in two at most"
-
-
-def _columns(report: PlanReport) -> list[Column]:
-    return [
-        Column("number", "images", "left"),
-        *(Column(f"images_{n}", as_count(n)) for n in report.sizes),
-    ]
-
-
-def _rows(report: PlanReport) -> Sequence[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for number in report.numbers:
-        format = as_percent if number.unit == "percent" else as_fraction_percent
-        changes = {f"images_{n}": format(change) for n, change in number.detectable.items()}
-        rows.append({"number": NAMES[number.name], **changes})
-    minutes = {f"images_{n}": _time(seconds) for n, seconds in report.seconds.items()}
-    return [*rows, {"number": "time", **minutes}]
-
-
-def _time(seconds: float | None) -> str:
-    if seconds is None:
-        return DASH
-    minutes = seconds / 60
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
-
-
-def _csv_rows(report: PlanReport) -> list[dict[str, Any]]:
-    return [
+def _records(plan: PlanReport) -> Records:
+    rows = [
         {
             "number": number.name,
             "unit": number.unit,
             "n_images": n,
             "detectable": change,
             "sd": number.sd,
-            "seconds": report.seconds[n],
-            "reference": report.reference,
+            "seconds": plan.seconds[n],
+            "reference": plan.reference,
         }
-        for number in report.numbers
+        for number in plan.numbers
         for n, change in number.detectable.items()
     ]
+    return Records(RECORD_COLUMNS, rows)
 
 
-CSV_COLUMNS = tuple(
-    Column(key, key)
-    for key in ("number", "unit", "n_images", "detectable", "sd", "seconds", "reference")
-)
+def _rows(plan: PlanReport) -> list[Row]:
+    rows: list[Row] = []
+    for number in plan.numbers:
+        path = number.name
+        changes = {f"images_{n}": format_value(path, one) for n, one in number.detectable.items()}
+        rows.append({"number": number_label(path), **changes})
+    times = {f"images_{n}": or_dash(seconds, _time) for n, seconds in plan.seconds.items()}
+    return [*rows, {"number": "time", **times}]
+
+
+def number_label(path: str) -> str:
+    """What the table calls a number, with the unit of its changes."""
+    label = "mean error" if path == "error" else metric_label(path)
+    unit = unit_of(path).of_change.strip()
+    return f"{label}, {unit}" if unit else label
+
+
+def _time(seconds: float) -> str:
+    minutes = seconds / 60
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+def _power(plan: PlanReport) -> str:
+    return f"{as_share(plan.power)} power"
+
+
+def change_lines(plan: PlanReport) -> list[str]:
+    """The answers to `--minutes` and `--change`."""
+    lines = []
+    if plan.minutes is not None and plan.n_images_in_time is not None:
+        lines.append(
+            f"{as_count(plan.n_images_in_time)} images are evaluated in {plan.minutes:g} "
+            f"{'minute' if plan.minutes == 1 else 'minutes'} at the pace of {plan.model}"
+        )
+    for one in plan.changes:
+        increase = one.rule.text.partition(":")[2].strip().removeprefix("+")
+        lines.append(
+            f"an increase of {increase} in {one.rule.subject_text} is detected with "
+            f"{_power(plan)} by {as_count(one.n_images)} images"
+        )
+    return lines
+
+
+def notes_of(plan: PlanReport) -> list[str]:
+    """What the figures are computed from."""
+    if plan.against is not None:
+        basis = f"from the differences of {plan.model} and {plan.against}, image by image"
+    else:
+        basis = (
+            f"from {plan.model} alone, assuming that its errors and those of the other run have "
+            f"a correlation of {plan.correlation:g}"
+            + ("; conservative: real pairs need fewer images" if not plan.correlation else "")
+        )
+    time = (
+        f"time by the pace of {plan.model}"
+        if all(seconds is not None for seconds in plan.seconds.values())
+        else f"{plan.model} does not say how long it took, so no time is given"
+    )
+    notes = [
+        _meaning_of_detected(plan),
+        basis,
+        f"one-sided paired test at level {plan.alpha:g}; {plan.n_cells} cells an image; "
+        f"{time}; {reference_sentence(plan.reference)}",
+    ]
+    if plan.n_images < FEW_IMAGES:
+        notes.append(f"planned from {plan.n_images} images only, too few for a reliable estimate")
+    return notes
+
+
+def _meaning_of_detected(plan: PlanReport) -> str:
+    """A rule fails a rise of just what it allows half the time: the estimate is as often below."""
+    text = "detected: significantly above 0, as by a rule that allows no increase (mCE:+0)"
+    if not plan.changes:
+        return text
+    rules = ", ".join(one.rule.text for one in plan.changes)
+    gate = f"the rule {rules} fails" if len(plan.changes) == 1 else f"the rules {rules} fail"
+    return f"{text}; {gate} such an increase one time in two at most"

@@ -1,68 +1,133 @@
-"""One model's results: the JSON document, and the table for people."""
+"""One run: its errors by corruption and severity, its headline numbers, and how it was made."""
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from robustbench_gnl.metrics import Summary, summarize
+import corruptions
+from robustbench_gnl.leaderboard import is_run_near_chance
+from robustbench_gnl.metrics import Interval, Summary, summarize
 from robustbench_gnl.metrics.reference import Reference, default_reference
 from robustbench_gnl.records import SCHEMA_VERSION, Run
-from robustbench_gnl.reports.chance import chance_lines, is_run_near_chance
-from robustbench_gnl.reports.documents import json_text
-from robustbench_gnl.reports.formats import as_count, as_share
-from robustbench_gnl.reports.run_details import (
-    KINDS,
-    further_document,
-    further_of_corruption,
-    further_reasons,
+from robustbench_gnl.reports.document import (
+    Block,
+    Column,
+    Document,
+    Heading,
+    Notes,
+    Records,
+    Row,
+    Table,
 )
-from robustbench_gnl.reports.run_parts import (
-    CE_INTERVAL,
-    COLUMNS,
-    SEVERITY_COLUMNS,
-    common_and_extra,
-    corruption_rows,
+from robustbench_gnl.reports.formatting import (
+    as_count,
+    as_fraction_percent,
+    as_interval,
+    as_percent,
+    as_share,
+)
+from robustbench_gnl.reports.metric_labels import FURTHER, HEADLINE, KINDS
+from robustbench_gnl.reports.run_summary import (
+    about_run,
+    headline,
+    n_skipped,
+    number_lines,
+    origin,
+    remarks,
+    worst_of_all,
+)
+from robustbench_gnl.reports.sentences import (
+    chance_sentences,
     demonstration_sentence,
-    foot_lines,
-    head_lines,
-    headline_lines,
-    remark_lines,
-    total_rows,
-    warning_lines,
+    protocol_warnings,
 )
-from robustbench_gnl.reports.tables import Column, render
-from robustbench_gnl.reports.terminal_tables import rich_tables, text_line
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from robustbench_gnl.statistics import RunStatistics
 
-RAW_COLUMNS = (
-    Column("run_id", "run"),
-    Column("model", "model"),
-    Column("protocol", "protocol"),
-    Column("reference", "reference"),
-    *COLUMNS,
-    Column("relative_ce", "relative CE"),
-    *(Column(key, key) for key in ("error_low", "error_high", "ce_low", "ce_high", *KINDS)),
-    *(Column(f"{one.key}_{end}", "") for one in SEVERITY_COLUMNS for end in ("low", "high")),
+SEVERITIES = {f"severity_{severity}": severity for severity in corruptions.SEVERITIES}
+"""Keys of the columns, and the severity of each."""
+COLUMNS = (
+    Column("corruption", "corruption", "left", is_key=True),
+    Column("group", "group", "left", droppable="group"),
+    *(Column(key, str(one), format=as_fraction_percent) for key, one in SEVERITIES.items()),
+    Column("error", "mean", format=as_fraction_percent),
+    Column("ce", "CE", format=as_percent),
 )
-"""csv says in each row whose it is, so that files of several runs can be joined."""
+CE_INTERVAL = Column("ce_interval", "interval", format=as_interval(as_percent))
+RECORD_COLUMNS = (
+    *("run_id", "model", "protocol", "reference"),  # so that files of several runs can be joined
+    *(column.key for column in COLUMNS),
+    *("relative_ce", "error_low", "error_high", "ce_low", "ce_high"),
+    *KINDS,
+    *(f"{key}_{end}" for key in SEVERITIES for end in ("low", "high")),
+)
 TABLE_TITLE = "Top-1 error in percent at severity 1 to 5, their mean, and CE"
 EXTRA_TITLE = "Extra corruptions: part of no mean over the 15"
 
 
-def run_document(
-    run: Run, reference: Reference | None = None, details: RunStatistics | None = None
-) -> dict[str, Any]:
-    """The run as `eval --format json` prints it; raw numbers, None where there is none.
+def runs_document(documents: Sequence[Document]) -> Document:
+    """Documents of single runs as one; a single one is itself."""
+    if len(documents) == 1:
+        return documents[0]
+    return Document(
+        ", ".join(one.title for one in documents),
+        tuple(block for one in documents for block in one.blocks),
+        {"schema_version": SCHEMA_VERSION, "runs": [one.data for one in documents]},
+        Records(RECORD_COLUMNS, [row for one in documents for row in one.records.rows]),
+    )
 
-    With details, also the numbers that only a run's pieces tell, and all intervals.
+
+def run_document(
+    run: Run,
+    reference: Reference | None = None,
+    details: RunStatistics | None = None,
+    *,
+    intervals: bool = True,
+    n_pieces: int | None = None,
+) -> Document:
+    """One run; with details, also the numbers that only its pieces tell, and all intervals.
+
+    The records have a row for each corruption, one for clean, and a last one, `mean`, over the
+    15 common corruptions, whose ce is mCE and whose relative_ce is relative mCE.
+
+    Args:
+        reference: Whose errors CE divides by; None: AlexNet.
+        intervals: Whether the table has a column of them, where there are details.
+        n_pieces: How many the store has; None: nothing is said of how the run was made.
     """
     reference = (reference or default_reference()).for_protocol(run.protocol)
     summary = summarize(run.cells, reference)
+    data = _data(run, summary, reference, details)
+    blocks = _blocks(run, summary, reference, details, intervals=intervals)
+    if n_pieces is not None:
+        data |= {
+            "block_size": run.block_size,
+            "n_pieces": n_pieces,
+            "n_unfinished_cells": run.n_unfinished_cells,
+            "seconds": run.seconds,
+            "tags": list(run.tags),
+            "environment": dict(run.environment),
+            "skipped": dict(run.skipped),
+        }
+        blocks.append(Notes(tuple(origin(run, n_pieces))))
+    about = {
+        "run_id": run.id,
+        "model": run.model.name,
+        "protocol": run.protocol.name,
+        "reference": reference.name,
+    }
+    rows = [*_corruption_rows(summary, details), *_total_rows(summary, details)]
+    records = Records(RECORD_COLUMNS, [{**about, **row} for row in rows])
+    return Document(run.model.name, tuple(blocks), data, records)
+
+
+def _data(
+    run: Run, summary: Summary, reference: Reference, details: RunStatistics | None
+) -> dict[str, Any]:
+    """Raw numbers, None where there is none."""
     model, protocol = run.model, run.protocol
     return {
         "schema_version": SCHEMA_VERSION,
@@ -77,16 +142,17 @@ def run_document(
             "std": list(model.std),
             "fingerprint": model.fingerprint,
         },
-        "protocol": protocol_document(run),
+        "protocol": {
+            "name": protocol.name,
+            "fingerprint": protocol.fingerprint,
+            "verified": not protocol.is_unverified,
+            **protocol.fields(),
+        },
         "n_images": protocol.n_images,
         "n_image_classes": details.n_image_classes if details else None,
-        "n_skipped": max(len(run.skipped), protocol.skipped_images),
+        "n_skipped": n_skipped(run),
         "n_common_cells": summary.n_common_cells,
-        "clean_error": summary.clean_error,
-        "mean_corruption_error": summary.mean_corruption_error,
-        "mce": summary.mce,
-        "relative_mce": summary.relative_mce,
-        "mean_error_19": summary.mean_error_19,
+        **{path: getattr(summary, path) for path in HEADLINE},
         "groups": dict(summary.groups),
         "corruptions": {
             name: {
@@ -94,12 +160,12 @@ def run_document(
                 "ce": one.ce,
                 "relative_ce": one.relative_ce,
                 "severities": list(one.severities),
-                **(further_of_corruption(details, name) if details else {}),
+                **(_kinds_by_severity(details, name) if details else {}),
             }
             for name, one in summary.corruptions.items()
         },
-        **(further_document(details, summary) if details else {}),
-        "reasons": {**summary.reasons, **(further_reasons(details, summary) if details else {})},
+        **(_details_data(details, summary) if details else {}),
+        "reasons": {**summary.reasons, **(_further_reasons(details, summary) if details else {})},
         "reference": {"name": reference.name, "protocol": reference.protocol},
         "near_chance": is_run_near_chance(run),
         "demonstration": (
@@ -111,110 +177,134 @@ def run_document(
     }
 
 
-def protocol_document(run: Run) -> dict[str, Any]:
-    """Name, fingerprint, and every field that the fingerprint is made of."""
-    protocol = run.protocol
+def _details_data(details: RunStatistics, summary: Summary) -> dict[str, Any]:
+    """The further numbers of a run, with the intervals of all of them."""
+    numbers = details.numbers
     return {
-        "name": protocol.name,
-        "fingerprint": protocol.fingerprint,
-        "verified": not protocol.is_unverified,
-        **protocol.fields(),
+        **{path: numbers.values.get(path) for path in FURTHER},
+        "effective_robustness_line": str(details.trend) if details.trend else None,
+        "worst_corruption": worst_of_all(summary),
+        "worst_class": asdict(details.worst_class) if details.worst_class else None,
+        "intervals": {path: asdict(interval) for path, interval in numbers.intervals.items()},
+        "interval_reasons": dict(numbers.reasons),
+        "remarks": dict(details.remarks),
     }
 
 
-def render_run(
-    run: Run,
-    format: str,
-    reference: Reference | None = None,
-    details: RunStatistics | None = None,
-    *,
-    intervals: bool = True,
-) -> str:
-    """The run as csv, json, markdown or latex, without a final line break.
+def _further_reasons(details: RunStatistics, summary: Summary) -> dict[str, str]:
+    why = summary.reasons.get("mean_corruption_error")
+    return {**details.reasons, **({"worst_corruption": why} if why else {})}
 
-    csv has a row for each corruption, one for clean, and a last one, `mean`, over the 15
-    common corruptions, whose ce is mCE and whose relative_ce is relative mCE.
 
-    Args:
-        intervals: Whether the table has a column of them and the caption theirs, where there
-            are details.
-    """
-    reference = (reference or default_reference()).for_protocol(run.protocol)
-    if format == "json":
-        return json_text(run_document(run, reference, details))
-    summary = summarize(run.cells, reference)
-    if format == "csv":
-        own = {
-            "run_id": run.id,
-            "model": run.model.name,
-            "protocol": run.protocol.name,
-            "reference": reference.name,
-        }
-        rows = [
-            {**own, **row}
-            for row in (*corruption_rows(summary, details), *total_rows(summary, details))
+def _kinds(details: RunStatistics, name: str) -> dict[str, Any]:
+    """The further numbers of one corruption: means over its severities."""
+    return {kind: details.numbers.values.get(f"corruptions.{name}.{kind}") for kind in KINDS}
+
+
+def _kinds_by_severity(details: RunStatistics, name: str) -> dict[str, Any]:
+    values = details.numbers.values
+    return _kinds(details, name) | {
+        f"{kind}_severities": [
+            values.get(f"corruptions.{name}.severities.{severity}.{kind}")
+            for severity in corruptions.SEVERITIES
         ]
-        return render(rows, RAW_COLUMNS, "csv")
-    common, extra = common_and_extra(summary, details)
-    shown = details if intervals else None
-    columns = _columns(shown)
-    notes = [
-        *head_lines(run),
-        *foot_lines(summary, reference, details),
-        *remark_lines(run, summary),
+        for kind in KINDS
+    }
+
+
+def _ends(key: str, interval: Interval | None) -> Row:
+    return {f"{key}_low": interval and interval.low, f"{key}_high": interval and interval.high}
+
+
+def _corruption_rows(summary: Summary, details: RunStatistics | None) -> list[Row]:
+    """A row for each corruption that was evaluated, in the order of the paper."""
+    intervals = details.numbers.intervals if details else {}
+    rows: list[Row] = []
+    for name, one in summary.corruptions.items():
+        if one.error is None:
+            continue
+        path = f"corruptions.{name}"
+        row: dict[str, Any] = {
+            **(_kinds(details, name) if details else {}),
+            "corruption": name,
+            "group": corruptions.group_of(name),
+            "error": one.error,
+            "ce": one.ce,
+            "relative_ce": one.relative_ce,
+            "ce_interval": intervals.get(f"{path}.ce"),
+            **_ends("error", intervals.get(f"{path}.error")),
+            **_ends("ce", intervals.get(f"{path}.ce")),
+        }
+        for (key, severity), error in zip(SEVERITIES.items(), one.severities, strict=True):
+            row |= {key: error, **_ends(key, intervals.get(f"{path}.severities.{severity}"))}
+        rows.append(row)
+    return rows
+
+
+def _total_rows(summary: Summary, details: RunStatistics | None) -> list[Row]:
+    values = details.numbers.values if details else {}
+    intervals = details.numbers.intervals if details else {}
+
+    def kinds(which: str) -> Row:
+        return {kind: values.get(f"{which}_{kind}") for kind in KINDS}
+
+    return [
+        {
+            "corruption": "clean",
+            "group": "clean",
+            "error": summary.clean_error,
+            **_ends("error", intervals.get("clean_error")),
+            **kinds("clean"),
+        },
+        {
+            "corruption": "mean",
+            "group": "common",
+            "error": summary.mean_corruption_error,
+            "ce": summary.mce,
+            "relative_ce": summary.relative_mce,
+            **_ends("error", intervals.get("mean_corruption_error")),
+            **_ends("ce", intervals.get("mce")),
+            **kinds("mean"),
+        },
     ]
-    title = _caption(run, summary, reference, shown) if format == "latex" else run.model.name
-    blocks = [render(common, columns, format, title, notes=notes)]
+
+
+def _blocks(
+    run: Run,
+    summary: Summary,
+    reference: Reference,
+    details: RunStatistics | None,
+    *,
+    intervals: bool,
+) -> list[Block]:
+    rows = _corruption_rows(summary, details)
+    common = tuple(row for row in rows if row["group"] != "extra")
+    extra = tuple(row for row in rows if row["group"] == "extra")
+    shown = details if intervals and details and details.numbers.intervals else None
+    columns = (*COLUMNS, CE_INTERVAL) if shown else COLUMNS
+    caption = _caption(run, summary, reference, shown)
+    model, *about = about_run(run)
+    blocks: list[Block] = [Heading(model), Notes(tuple(about))]
+    if common:
+        blocks.append(Table(columns, common, TABLE_TITLE, caption, section_by="group"))
     if extra:
-        blocks.append(render(extra, columns, format, title=EXTRA_TITLE))
-    return "\n\n".join(blocks)
+        blocks.append(Table(columns, extra, EXTRA_TITLE, section_by="group"))
+    blocks.append(Notes(tuple(number_lines(summary, reference, details))))
+    if lines := remarks(run, summary):
+        blocks.append(Notes(tuple(lines), is_aside=True))
+    return blocks
 
 
 def _caption(
     run: Run, summary: Summary, reference: Reference, details: RunStatistics | None
 ) -> str:
     """What must stand beside the table wherever it goes."""
-    return ". ".join(
-        [
-            f"{run.model.name}, {run.protocol.name}, {as_count(run.protocol.n_images)} images",
-            *(line.rstrip(".") for line in (*chance_lines(run), *warning_lines(run.protocol))),
-            TABLE_TITLE,
-            *headline_lines(summary, reference, details),
-            *([f"In brackets: {as_share(details.level)} intervals"] if details else []),
-        ]
-    )
-
-
-def _columns(details: RunStatistics | None) -> list[Column]:
-    has_intervals = details is not None and bool(details.numbers.intervals)
-    return [*COLUMNS, *([CE_INTERVAL] if has_intervals else [])]
-
-
-def run_table(
-    run: Run,
-    reference: Reference | None = None,
-    details: RunStatistics | None = None,
-    *,
-    width: int = 80,
-) -> RenderableType:
-    """The run for a terminal of that width: head, common and extra corruptions, foot."""
-    from rich.console import Group
-
-    reference = (reference or default_reference()).for_protocol(run.protocol)
-    summary = summarize(run.cells, reference)
-    common, extra = common_and_extra(summary, details)
-    tables = partial(
-        rich_tables, columns=_columns(details), width=width, n_fixed=1, section_by="group"
-    )
-    model, *head = head_lines(run)
-    parts: list[RenderableType] = [
-        text_line(model, style="bold"),
-        *(text_line(line) for line in head),
+    warnings = [*chance_sentences(run), *protocol_warnings(run.protocol)]
+    parts = [
+        f"{run.model.name}, {run.protocol.name}, {as_count(run.protocol.n_images)} images",
+        *(line.rstrip(".") for line in warnings),
+        TABLE_TITLE,
+        *headline(summary, reference, details),
+        *([f"In brackets: {as_share(details.level)} intervals"] if details else []),
     ]
-    if common:
-        parts += [text_line(), *tables(common, title=TABLE_TITLE)]
-    if extra:
-        parts += [text_line(), *tables(extra, title=EXTRA_TITLE)]
-    parts += [text_line(), *(text_line(line) for line in foot_lines(summary, reference, details))]
-    parts += [text_line(line, style="dim") for line in remark_lines(run, summary)]
-    return Group(*parts)
+    return ". ".join(parts)

@@ -66,6 +66,8 @@ class Verdict:
     passed: bool
     """Whether it did not fail."""
     n_cells: int
+    is_narrowed: bool
+    """Whether it looked at fewer cells than it selects, or at those that both runs have of all."""
     method: str | None
     """`binomial`, `signs`, `t` or `bootstrap` (over images), or `jackknife` (over blocks)."""
     n_differing: int | None
@@ -278,6 +280,7 @@ def _with(
         detectable=detectable,
         passed=passed,
         n_cells=one.n_cells,
+        is_narrowed=one.is_narrowed,
         method=method,
         n_differing=one.n_differing,
         limit=one.bound if is_limit else None,

@@ -43,6 +43,8 @@ class Measurement:
     """What the number cannot be above."""
     n_differing: int | None = None
     """Images whose score is not the same in both runs."""
+    is_narrowed: bool = False
+    """Whether it is of fewer cells than the rule selects."""
 
     @property
     def null(self) -> float:
@@ -95,8 +97,11 @@ def measure_change(
     """
     cells = cells_of(rule, reference.suite, baseline.conditions, candidate.conditions, common_cells)
     baseline, candidate = baseline.only(cells), candidate.only(cells)
+    selected = rule.selection(reference.suite)
+    is_narrowed = selected is not None and len(cells) < len(selected)
     if not rule.subject.is_kept_by_image:
-        return _measure_block_change(rule, cells, baseline, candidate)
+        measured = _measure_block_change(rule, cells, baseline, candidate)
+        return replace(measured, is_narrowed=is_narrowed)
     field = _field(rule, cells, reference)
     before, after = float(field.value(baseline.errors)), float(field.value(candidate.errors))
     differences = paired_differences(baseline, candidate, field)
@@ -116,6 +121,7 @@ def measure_change(
         len(cells),
         highest_of(field),
         test.n_differing,
+        is_narrowed,
     )
 
 

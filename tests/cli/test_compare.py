@@ -60,9 +60,9 @@ def test_the_sentence_says_who_is_worse_and_what_is_noise(stored: Stored) -> Non
     worse = compare(stored, "base_net", "worse_net").stdout
     better = compare(stored, "worse_net", "base_net").stdout
     noise = compare(stored, "base_net", "near_net").stdout
-    assert "worse_net is worse than base_net: mCE" in worse
-    assert "base_net is better than worse_net: mCE" in better
-    assert "near_net and base_net cannot be told apart: mCE" in noise
+    assert "worse_net is significantly worse than base_net: mCE" in worse
+    assert "base_net is significantly better than worse_net: mCE" in better
+    assert "near_net and base_net do not differ significantly: mCE" in noise
 
 
 def test_several_runs_are_each_held_against_the_first(stored: Stored) -> None:
@@ -130,14 +130,18 @@ def test_two_files_need_no_store(stored: Stored, tmp_path: Path) -> None:
         gnlbench("runs", "export", name, "-o", tmp_path / f"{name}.json", "--db", stored.db)
     db = tmp_path / "none.sqlite"
     files = [tmp_path / "base_net.json", tmp_path / "worse_net.json"]
-    assert "worse_net is worse than base_net" in gnlbench("compare", *files, "--db", db).stdout
+    assert (
+        "worse_net is significantly worse than base_net"
+        in gnlbench("compare", *files, "--db", db).stdout
+    )
     assert not db.exists()
 
 
 @pytest.mark.parametrize(("format", "starts"), [
-    ("table", "near_net against base_net\n"),
-    ("markdown", "### near_net against base_net\n"),
-    ("latex", r"\begin{table}"),
+    ("table", "near_net compared with base_net\n"),
+    ("markdown", "### near_net compared with base_net\n"),
+    ("latex", "% near_net compared with base_net\n"),
+    ("html", "<!DOCTYPE html>\n"),
 ])  # fmt: skip
 def test_stdout_is_the_document_alone(stored: Stored, format: str, starts: str) -> None:
     done = compare(stored, "v1", "near_net", "--format", format)

@@ -219,4 +219,4 @@ def test_none_of_them_loads_torch(
     ]
     done = run_python(code, json.dumps(lines))
     assert done.returncode == 0, done.stderr
-    assert "near_net against base_net" in done.stdout
+    assert "near_net compared with base_net" in done.stdout

@@ -16,14 +16,21 @@ from xml.etree import ElementTree
 import pytest
 
 from robustbench_gnl.cli._options import Format
-from robustbench_gnl.reports.documents import json_text
-from robustbench_gnl.reports.markdown import markdown_cell, markdown_text
-from robustbench_gnl.reports.tables import Column, render
+from robustbench_gnl.reports.document import Document, Records
+from robustbench_gnl.reports.render import render
+from robustbench_gnl.reports.render.data import json_text
+from robustbench_gnl.reports.render.markdown import markdown_cell, markdown_text
 from robustbench_gnl.text import printable
 from tests.cli.conftest import CHECKOUT, gnlbench
 from tests.cli.stored import make_stored
 from tests.cli.test_commands import COMMANDS
-from tests.reports.reading import check_latex, markdown_headings, markdown_items, markdown_tables
+from tests.reports.reading import (
+    Page,
+    check_latex,
+    markdown_headings,
+    markdown_items,
+    markdown_tables,
+)
 
 PLAIN = (
     "modèle 模型 \u0645 \U0001f600 \U0001f469\u200d\U0001f680 tf_efficientnet-b0.ns_jft [x] 50 %"
@@ -180,12 +187,19 @@ def check_latex_rules(text: str) -> None:
     )
 
 
+def check_html(text: str) -> None:
+    Page(text)
+    assert text.startswith("<!DOCTYPE html>")
+    assert not re.search(r"<(script|img|a|x)\b", text, re.IGNORECASE)
+
+
 CHECKS = {
     "table": check_raw,
     "json": check_json,
     "csv": check_csv,
     "markdown": check_markdown,
     "latex": check_latex_rules,
+    "html": check_html,
 }
 
 
@@ -300,7 +314,7 @@ def test_clean_text_is_as_it_was() -> None:
     ],
 )  # fmt: skip
 def test_cells_that_a_spreadsheet_would_run(value: object, cell: str) -> None:
-    text = render([{"x": value}], [Column("x", "x")], "csv")
+    text = render(Document("", (), None, Records(("x",), [{"x": value}])), "csv")
     assert next(iter(csv.DictReader(io.StringIO(text))))["x"] == cell
 
 
@@ -308,7 +322,7 @@ def test_one_owner_prints_and_one_makes_each_format() -> None:
     """Text that another module printed by itself would not be escaped."""
     owners = {
         "typer.echo(": {"cli/_output.py"},
-        "rich.text import Text": {"reports/terminal_tables.py", "progress.py"},
+        "rich.text import Text": {"reports/render/terminal.py", "progress.py"},
         "print(": set(),
         "sys.stdout.write": set(),
     }
@@ -324,7 +338,7 @@ def test_one_owner_prints_and_one_makes_each_format() -> None:
     dumps = {
         str(path.relative_to(package))
         for layer in ("cli", "reports")
-        for path in (package / layer).glob("*.py")
+        for path in (package / layer).rglob("*.py")
         if "json.dumps(" in path.read_text()
     }
-    assert dumps == {"reports/documents.py", "cli/runs.py"}
+    assert dumps == {"reports/render/data.py", "cli/runs.py"}

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 import corruptions
+from robustbench_gnl.cli._contact_sheet import GAP, MARGIN
 from robustbench_gnl.cli.preview import FORMATS, title
 from robustbench_gnl.data import clean_crop, jpeg_step
-from robustbench_gnl.reports.contact_sheet import GAP, MARGIN
 from tests.cli.conftest import environment, gnlbench
 from tests.trees import make_clean_tree
 

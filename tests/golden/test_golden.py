@@ -22,8 +22,19 @@ REWORDED: dict[str, str] = {
     "the network is near chance on clean images, so its clean error foretells nothing": (
         "the model is near chance on clean images, so its clean error has no predictive value"
     ),
-    "lies below what the clean error foretells": "lies below what the clean error predicts",
-    "how surprised the network is": "how surprised the model is",
+    "share of the images whose first answer is wrong": (
+        "share of the images whose top-1 prediction is wrong"
+    ),
+    "whose label is not among the first five answers": (
+        "whose label is not among the top five predictions"
+    ),
+    "how surprised the network is by the label": "how improbable the label is to the model",
+    "what corruption itself costs, against the reference": (
+        "what corruption adds to the clean error, relative to the reference"
+    ),
+    "how far mCE lies below what the clean error foretells": (
+        "how far mCE is below what the clean error predicts"
+    ),
 }
 """Sentences of then, and what says the same today. Numbers, keys and names are never reworded."""
 

@@ -20,7 +20,8 @@ from robustbench_gnl.metrics.reference import (
     load_reference,
 )
 from robustbench_gnl.records import CLEAN, Cell, Condition, Model, Protocol, Run
-from robustbench_gnl.reports.run import render_run
+from robustbench_gnl.reports.render import render
+from robustbench_gnl.reports.run import run_document
 
 
 def test_alexnet_has_75_errors_four_extra_means_and_a_clean_error() -> None:
@@ -150,7 +151,7 @@ def test_a_runs_csv_is_a_reference_against_which_it_is_100(tmp_path: Path) -> No
     }
     run = run_of(errors)
     path = tmp_path / "baseline.csv"
-    path.write_text(render_run(run, "csv"))
+    path.write_text(render(run_document(run), "csv"))
     own = load_reference(path)
     numbers = summarize(run.cells, own)
 
@@ -165,7 +166,7 @@ def test_a_runs_csv_is_a_reference_against_which_it_is_100(tmp_path: Path) -> No
 
 def test_a_run_of_few_corruptions_is_a_reference_of_those(tmp_path: Path) -> None:
     path = tmp_path / "few.csv"
-    path.write_text(render_run(run_of(dict.fromkeys(FIVE, 400)), "csv"))
+    path.write_text(render(run_document(run_of(dict.fromkeys(FIVE, 400))), "csv"))
     own = load_reference(path)
 
     assert own.errors == {"fog": (0.4,) * 5}

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable
+from html.parser import HTMLParser
 from itertools import pairwise
+from typing import Any
 
 import pandas as pd
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from rich.console import Console, RenderableType
 
 Table = list[list[str]]
 """Rows of cells, the head first."""
@@ -25,14 +25,6 @@ _NAMED = {
     "backslash": "\\", "asciitilde": "~", "asciicircum": "^", "less": "<", "greater": ">",
     "bar": "|",
 }  # fmt: skip
-
-
-def terminal_text(parts: Iterable[RenderableType], width: int = 200) -> str:
-    """What a terminal of that width shows."""
-    console = Console(width=width, record=True, file=io.StringIO())
-    for part in parts:
-        console.print(part)
-    return console.export_text()
 
 
 def read_csv(text: str) -> pd.DataFrame:
@@ -121,8 +113,8 @@ def check_latex(source: str) -> None:
 
 
 def latex_text(cell: str) -> str:
-    """What LaTeX prints of a cell; its minus signs and dashes as hyphens."""
-    cell = cell.replace("$-$", "-").replace("--", "-")
+    """What LaTeX prints of a cell; its minus signs as hyphens."""
+    cell = re.sub(r"\{([\[*])\}", r"\1", cell.replace("$-$", "-"))
     bold = re.fullmatch(r"\\textbf\{(.*)\}", cell)
     text = _SPECIAL.sub(lambda m: _NAMED[m[1]] if m[1] else m[2], bold[1] if bold else cell)
     return f"**{text}**" if bold else text
@@ -130,6 +122,40 @@ def latex_text(cell: str) -> str:
 
 def captions(text: str) -> list[str]:
     return [latex_text(line) for line in re.findall(r"^\\caption\{(.*)\}$", text, re.MULTILINE)]
+
+
+class Page(HTMLParser):
+    """An HTML page read back: every element closes, and text is what a browser shows."""
+
+    VOID = ("meta",)
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.texts: list[tuple[str, str]] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        known = "html head meta title style body h1 h2 p ul li dl dt dd div table caption thead"
+        assert tag in f"{known} tbody tr th td strong".split()
+        assert all(name in ("class", "lang", "charset", "name", "content", "scope")
+                   for name, _ in attrs)  # fmt: skip
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.texts.append((self.open[-1], data))
+
+    def rows(self, n_columns: int) -> Table:
+        """The rows of its tables, the head first."""
+        cells = [text for tag, text in self.texts if tag in ("th", "td", "strong")]
+        return [cells[start : start + n_columns] for start in range(0, len(cells), n_columns)]
 
 
 READERS = {"markdown": markdown_tables, "latex": latex_tables}

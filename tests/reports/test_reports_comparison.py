@@ -15,21 +15,22 @@ from robustbench_gnl.metrics import GROUPS, Interval
 from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, Condition, conditions_of
 from robustbench_gnl.reports.comparison import (
-    Compared,
-    ComparisonReport,
-    comparison_parts,
-    render_comparison,
-)
-from robustbench_gnl.reports.comparison_rows import (
     CELL_COLUMNS,
     CELLS_TITLE,
-    LABELS,
+    INTERVAL,
     NUMBER_COLUMNS,
+    Compared,
+    ComparisonReport,
+    comparison_document,
+    comparison_notes,
+    number_label,
     number_rows,
 )
-from robustbench_gnl.reports.comparison_words import answer
-from robustbench_gnl.reports.run_details import KINDS
-from robustbench_gnl.reports.terminal_tables import fit
+from robustbench_gnl.reports.comparison_answer import answer
+from robustbench_gnl.reports.document import Paragraph, Table
+from robustbench_gnl.reports.metric_labels import KINDS
+from robustbench_gnl.reports.render import render
+from robustbench_gnl.reports.render.terminal import fit
 from robustbench_gnl.statistics import Comparison, Difference, compare
 from robustbench_gnl.statistics.comparison import OVERALL, SHARED
 from robustbench_gnl.statistics.jackknife import KINDS as KINDS_BY_BLOCK
@@ -39,13 +40,24 @@ from tests.reports.reading import (
     markdown_headings,
     markdown_items,
     read_csv,
-    terminal_text,
 )
 from tests.reports.samples import ALL, HOSTILE, N_IMAGES, Judged, judged
 
 FOG, SNOW = Condition("fog", 5), Condition("snow", 5)
 N_FIXED, N_BROKEN = 30, 40
 """Images that the candidate has right under FOG where the baseline errs, and wrong under SNOW."""
+
+
+NUMBERS = (*OVERALL, *(f"{which}_{kind}" for kind in KINDS for which in ("clean", "mean")))
+"""The numbers of a whole run that may be compared."""
+
+
+def render_comparison(report: ComparisonReport, format: str, *, intervals: bool = True) -> str:
+    return render(comparison_document(report, intervals=intervals), format)
+
+
+def terminal(report: ComparisonReport, width: int = 200) -> str:
+    return render(comparison_document(report), "table", width=width)
 
 
 def report_of(baseline: Judged, *others: Judged, level: float = 0.95) -> ComparisonReport:
@@ -85,6 +97,12 @@ def compared(report: ComparisonReport) -> dict[str, Any]:
     """The one comparison of the JSON document."""
     (one,) = json.loads(render_comparison(report, "json"))["comparisons"]
     return one
+
+
+def _answer(report: ComparisonReport) -> str:
+    """The paragraph of a comparison of two runs."""
+    (said,) = (b.text for b in comparison_document(report).blocks if isinstance(b, Paragraph))
+    return said
 
 
 def ce_by_hand(run: Judged, name: str) -> float:
@@ -227,13 +245,13 @@ def test_papers_show_rounded_numbers_with_the_better_one_in_bold(
         f"{fog['baseline']:.2f}",
         f"**{fog['candidate']:.2f}**",
         f"{fog['difference']:.2f} better",
-        f"{fog['interval']['low']:.2f} to {fog['interval']['high']:.2f}",
+        f"[{fog['interval']['low']:.2f}, {fog['interval']['high']:.2f}]",
     ]
     assert rows["snow CE"] == [
         f"**{snow['baseline']:.2f}**",
         f"{snow['candidate']:.2f}",
         f"+{snow['difference']:.2f} worse",
-        f"+{snow['interval']['low']:.2f} to +{snow['interval']['high']:.2f}",
+        f"[+{snow['interval']['low']:.2f}, +{snow['interval']['high']:.2f}]",
     ]
     # All that differs by no more than noise stands plain.
     for texts in rows.values():
@@ -248,13 +266,13 @@ def test_every_number_is_in_its_own_unit(
     shown = {row[0]: row[1].strip("*") for row in numbers}
 
     for label, key, text in (
-        ("clean error %", "clean_error", lambda value: f"{100 * value:.2f}"),
+        ("clean error, %", "clean_error", lambda value: f"{100 * value:.2f}"),
         ("mCE", "mce", "{:.2f}".format),
         ("relative mCE", "relative_mce", "{:.2f}".format),
         ("blur CE", "groups.blur", "{:.2f}".format),
-        ("robustness gap %", "robustness_gap", lambda value: f"{100 * value:.2f}"),
+        ("robustness gap, %", "robustness_gap", lambda value: f"{100 * value:.2f}"),
         ("mean negative log likelihood, nats", "mean_negative_log_likelihood", "{:.3f}".format),
-        ("mean top-5 error %", "mean_top5_error", lambda value: f"{100 * value:.2f}"),
+        ("mean top-5 error, %", "mean_top5_error", lambda value: f"{100 * value:.2f}"),
     ):
         assert shown[label] == text(compared["numbers"][key]["baseline"])
 
@@ -274,24 +292,23 @@ def test_a_row_for_each_corruption_has_its_cells_by_severity(
 
 
 def test_a_name_full_of_special_characters_is_printed_as_it_is(report: ComparisonReport) -> None:
-    title = f"{HOSTILE} against resnet50"
+    title = f"{HOSTILE} compared with resnet50"
     latex = render_comparison(report, "latex")
 
     assert title in markdown_headings(render_comparison(report, "markdown"))
-    assert captions(latex)[0].startswith(f"{title}, released-240: {HOSTILE} and resnet50 cannot")
+    assert captions(latex)[0].startswith(f"{title}, released-240: {HOSTILE} and resnet50 do not")
     assert captions(latex)[0].endswith("CE divides by the errors of AlexNet.")
     assert captions(latex)[1] == CELLS_TITLE
-    assert title in terminal_text(comparison_parts(report, width=200))
+    assert title in terminal(report, 200)
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_a_terminal_shows_every_number_and_mark_uncut(report: ComparisonReport, width: int) -> None:
-    parts = comparison_parts(report, width=width)
-    text = terminal_text(parts, width)
+    text = terminal(report, width)
 
     assert max(len(line) for line in text.splitlines()) <= width
     groups = (f"{group} CE" for group in GROUPS)
-    whole = (label for key, label in LABELS.items() if key != SHARED)  # mCE stands in its place
+    whole = (number_label(path) for path in NUMBERS if path != SHARED)  # mCE stands in its place
     labels = (*whole, *groups, "fog CE", "spatter CE")
     cells = ("-12.50 better", "+16.67 worse")  # both may fold
     for word in " ".join([*labels, *cells]).split():
@@ -305,18 +322,20 @@ def test_runs_that_answer_alike_are_not_told_apart_and_nothing_is_bold(baseline:
     alike = report_of(baseline, judged("twin", conditions=ALL))
     text = render_comparison(alike, "markdown")
 
-    assert "twin and resnet50 cannot be told apart: mCE" in text
+    assert "twin and resnet50 do not differ significantly: mCE" in text
     assert "**" not in text
     assert {row["mark"] for row in number_rows(alike.candidates[0].comparison)} == {"~"}
 
 
 def test_each_candidate_has_its_own_tables(baseline: Judged, candidate: Judged) -> None:
     both = report_of(baseline, candidate, judged("vit", conditions=ALL, harder=0.5))
-    text = terminal_text(comparison_parts(both, width=120), 120)
+    text = terminal(both, 120)
 
     assert len(READERS["markdown"](render_comparison(both, "markdown"))) == 4
-    assert text.index(f"{HOSTILE} against resnet50") < text.index("vit against resnet50")
-    assert "vit is worse than resnet50: mCE" in text
+    assert text.index(f"{HOSTILE} compared with resnet50") < text.index(
+        "vit compared with resnet50"
+    )
+    assert "vit is significantly worse than resnet50: mCE" in text
 
 
 def test_of_a_part_of_the_cells_a_corruption_shows_its_error_and_no_mean() -> None:
@@ -328,17 +347,17 @@ def test_of_a_part_of_the_cells_a_corruption_shows_its_error_and_no_mean() -> No
     _, cells = READERS["markdown"](render_comparison(partly, "markdown"))
 
     assert set(rows) == {
-        "clean error %", "mean error of shared cells %", "fog error %", "spatter error %",
-        "clean top-5 error %", "clean negative log likelihood, nats",
-        "clean expected calibration error %",
+        "clean error, %", "mean error of shared cells, %", "fog error, %", "spatter error, %",
+        "clean top-5 error, %", "clean negative log likelihood, nats",
+        "clean expected calibration error, %",
     }  # fmt: skip
-    assert rows["fog error %"]["section"] == "corruptions"
+    assert rows["fog error, %"]["section"] == "corruptions"
     assert [cell for row in cells[1:] for cell in row if cell == "-"] == ["-"] * 6
     shared = one.comparison.differences[SHARED]
     cells_of = [[run.answers[cell].wrong.mean() for cell in some[1:]] for run in pair]
     assert [shared.baseline, shared.candidate] == pytest.approx([np.mean(c) for c in cells_of])
-    assert partly.answer(one).startswith(
-        "vit is worse than resnet50: mean error of the cells that both have "
+    assert _answer(partly).startswith(
+        "vit is significantly worse than resnet50: mean error of the cells that both have "
     )
 
 
@@ -347,36 +366,43 @@ def test_of_a_part_of_the_cells_a_corruption_shows_its_error_and_no_mean() -> No
     [
         (
             {"mce": (70.0, 72.5, Interval(1.5, 3.5), "worse")},
-            "new is worse than old: mCE 72.50 against 70.00, +2.50 (+1.50 to +3.50).",
+            "new is significantly worse than old: "
+            "mCE 72.50 compared with 70.00, +2.50 [+1.50, +3.50].",
         ),
         (
             {"mce": (70.0, 68.0, Interval(-3.0, -1.0), "better")},
-            "new is better than old: mCE 68.00 against 70.00, -2.00 (-3.00 to -1.00).",
+            "new is significantly better than old: "
+            "mCE 68.00 compared with 70.00, -2.00 [-3.00, -1.00].",
         ),
         (
             {"mce": (70.0, 70.5, Interval(-0.5, 1.5), "~")},
-            "new and old cannot be told apart: mCE 70.50 against 70.00, +0.50 (-0.50 to +1.50).",
+            "new and old do not differ significantly: "
+            "mCE 70.50 compared with 70.00, +0.50 [-0.50, +1.50].",
         ),
         (
             {"mean_corruption_error": (0.5, 0.52, None, "~")},
-            "new and old cannot be told apart: mean corruption error 52.00 against 50.00, +2.00.",
+            "new and old do not differ significantly: "
+            "mean corruption error 52.00 compared with 50.00, +2.00.",
         ),
         (
             {
                 "mean_corruption_error": (0.5, 0.4, Interval(-0.2, -0.1), "better"),
                 "mce": (70.0, 72.5, Interval(1.5, 3.5), "worse"),
             },
-            "new is worse than old: mCE 72.50 against 70.00, +2.50 (+1.50 to +3.50).",
+            "new is significantly worse than old: "
+            "mCE 72.50 compared with 70.00, +2.50 [+1.50, +3.50].",
         ),
         (
             {"error": (0.5, 0.55, Interval(0.02, 0.08), "worse")},
-            "new is worse than old: mean error of the cells that both have 55.00 against 50.00, "
-            "+5.00 (+2.00 to +8.00).",
+            "new is significantly worse than old: "
+            "mean error of the cells that both have 55.00 compared with 50.00, "
+            "+5.00 [+2.00, +8.00].",
         ),
         (
             {"clean_error": (0.5, 0.55, Interval(-0.02, 0.08), "~")},
-            "new and old cannot be told apart: clean error 55.00 against 50.00, +5.00 "
-            "(-2.00 to +8.00).",
+            "new and old do not differ significantly: "
+            "clean error 55.00 compared with 50.00, +5.00 "
+            "[-2.00, +8.00].",
         ),
     ],
 )
@@ -418,11 +444,11 @@ def test_inside_the_noise_the_answer_names_what_surely_changed(
     noise, sure = ({"mce": found("mce", mark), **changed} for mark in ("~", "better"))
 
     assert answer("new", "old", Comparison((), (), noise, (), 0.95)) == (
-        f"new and old cannot be told apart: mCE 50.50 against 50.00, +0.50.{expected}"
+        f"new and old do not differ significantly: mCE 50.50 compared with 50.00, +0.50.{expected}"
     )
     other_way = f" W{expected.split('orse', 1)[1].join(['orse', ''])}" if worse else ""
     assert answer("new", "old", Comparison((), (), sure, (), 0.95)) == (
-        f"new is better than old: mCE 50.50 against 50.00, +0.50.{other_way}"
+        f"new is significantly better than old: mCE 50.50 compared with 50.00, +0.50.{other_way}"
     )
 
 
@@ -444,33 +470,34 @@ def test_what_surely_changed_stands_in_every_format(
     assert (compared["better"], compared["worse"]) == (["fog"], ["snow"])
     for format in READERS:
         assert "Better: fog; worse: snow." in render_comparison(report, format)
-    assert "Better: fog; worse: snow." in terminal_text(comparison_parts(report, width=300), 300)
+    assert "Better: fog; worse: snow." in terminal(report, 300)
 
 
 @pytest.mark.parametrize("mark", ["~", "better", "worse"])
 def test_both_tables_fit_80_columns_whatever_the_marks(mark: str) -> None:
     """The widest texts: three digits before the point at all ends, and a mark in every cell."""
-    ends = "-150.00 to -120.00"
+    ends = "[-150.00, -120.00]"
     numbers = [{"number": label, "baseline": "147.03", "candidate": "147.03", "interval": ends,
-                "difference": f"-133.33 {mark}"} for label in LABELS.values()]  # fmt: skip
+                "difference": f"-133.33 {mark}"} for label in map(number_label, NUMBERS)
+               ]  # fmt: skip
     cells = [{"corruption": name, "p_holm": 1e-9,
               **{f"severity_{s}": f"+16.67 {mark}" for s in corruptions.SEVERITIES}}
              for name in corruptions.names("all")]  # fmt: skip
 
-    for rows, columns in ((numbers, NUMBER_COLUMNS), (cells, CELL_COLUMNS)):
-        assert fit(rows, columns, width=80, n_fixed=1) == [list(columns)]
+    for rows, columns in ((numbers, (*NUMBER_COLUMNS, INTERVAL)), (cells, CELL_COLUMNS)):
+        assert fit(Table(columns, tuple(rows)), 80)[1] == [list(columns)]
 
 
 def test_the_notes_say_what_the_tables_stand_on(report: ComparisonReport) -> None:
-    assert report.notes(report.candidates[0]) == [
-        "240 images, 96 cells; difference is candidate less baseline, with its paired "
+    assert comparison_notes(report, report.candidates[0]) == [
+        "240 images, 96 cells; difference is candidate minus baseline, with its paired "
         "95 % interval",
-        "numbers: better or worse where the interval leaves out 0 and at least 6 images changed "
-        "(top-5, likelihood and calibration: the interval alone); ~: inside the noise",
+        "numbers: better or worse where the interval excludes 0 and at least 6 images changed "
+        "(top-5, likelihood and calibration: the interval alone); ~: not significant",
         "numbers are not corrected for how many they are: by chance alone, 5 % of those that did "
         "not change are marked; what the answer names besides is corrected (paired tests, Holm)",
         "cells: better or worse by McNemar's exact test at 5 %, with Holm's correction for 96 "
-        "cells; ~: inside the noise",
+        "cells; ~: not significant",
         "CE divides by the errors of AlexNet",
         "p of the clean cell (Holm): 1.000",
     ]
@@ -481,14 +508,14 @@ def test_the_notes_say_what_is_missing() -> None:
     report = report_of(whole, part, judged("twin", n_blocks=1), level=0.9)
     one, twin = report.candidates
 
-    assert "74 cells that only one of the runs has are left out" in report.notes(one)
-    assert "240 images, 2 cells;" in report.notes(one)[0]
-    assert "paired 90 % interval" in report.notes(one)[0]
-    assert "at least 5 images changed" in report.notes(one)[1]
-    assert "10 % of those that did not change" in report.notes(one)[2]
-    assert "at 10 %, with Holm's correction for 2 cells" in report.notes(one)[3]
-    assert not any("clean cell" in note for note in report.notes(one))
-    assert report.notes(twin)[-1] == (
+    assert "74 cells that only one of the runs has are left out" in comparison_notes(report, one)
+    assert "240 images, 2 cells;" in comparison_notes(report, one)[0]
+    assert "paired 90 % interval" in comparison_notes(report, one)[0]
+    assert "at least 5 images changed" in comparison_notes(report, one)[1]
+    assert "10 % of those that did not change" in comparison_notes(report, one)[2]
+    assert "at 10 %, with Holm's correction for 2 cells" in comparison_notes(report, one)[3]
+    assert not any("clean cell" in note for note in comparison_notes(report, one))
+    assert comparison_notes(report, twin)[-1] == (
         "?: not tested, for it has no interval: 1 whole block of images, and the jackknife needs "
         "4: evaluate more images"
     )
@@ -512,7 +539,7 @@ def test_what_was_not_tested_has_its_own_mark_and_is_not_bold(
     rows = {row[0]: row[1:] for row in table[1:]}
 
     for key in UNTESTED:
-        before, after, difference, interval = rows[LABELS[key]]
+        before, after, difference, interval = rows[number_label(key)]
         assert difference.endswith(" ?")
         assert not before.startswith("**")
         assert not after.startswith("**")
@@ -527,7 +554,7 @@ def test_machines_read_that_it_was_not_tested(untested: ComparisonReport) -> Non
 
     assert {key for key, found in one["numbers"].items() if found["mark"] == "untested"} == UNTESTED
     assert set(table[table["mark"] == "untested"]["key"]) == UNTESTED
-    assert terminal_text(comparison_parts(untested, width=120), 120).count(" ?") == len(UNTESTED)
+    assert terminal(untested, 120).count(" ?") == len(UNTESTED)
 
 
 def test_each_run_is_named_by_id_file_date_and_tags(report: ComparisonReport) -> None:
@@ -543,7 +570,7 @@ def test_each_run_is_named_by_id_file_date_and_tags(report: ComparisonReport) ->
     assert {*lines} <= {*markdown_items(render_comparison(tagged, "markdown"))}
     for line in lines:
         assert f"% {line}" in render_comparison(tagged, "latex").splitlines()
-        assert line in terminal_text(comparison_parts(tagged, width=200), 200)
+        assert line in terminal(tagged, 200)
     document = json.loads(render_comparison(tagged, "json"))
     assert document["baseline"]["created_at"] == run.created_at
 
@@ -561,7 +588,7 @@ def test_two_runs_of_one_file_say_so(baseline: Judged, weights: str, entries: st
 
     for format in READERS:
         assert render_comparison(both, format).count(sentence) == 1
-    assert terminal_text(comparison_parts(both, width=200), 200).count(sentence) == 1
+    assert terminal(both, 200).count(sentence) == 1
     document = json.loads(render_comparison(both, "json"))
     assert [one["same_checkpoint"] for one in document["comparisons"]] == [True, False]
 
@@ -612,11 +639,11 @@ def test_a_warning_of_the_protocol_stands_in_every_view(source: str, warning: st
 
     for format in READERS:
         assert warning in render_comparison(report, format)
-    assert warning in terminal_text(comparison_parts(report, width=200))
+    assert warning in terminal(report, 200)
 
 
 def test_what_is_compared_is_named_once() -> None:
-    assert set(LABELS) == {*OVERALL, *(f"{w}_{kind}" for kind in KINDS for w in ("clean", "mean"))}
+    assert len({number_label(path) for path in NUMBERS}) == len(NUMBERS)
     assert KINDS == KINDS_BY_BLOCK
 
 
@@ -627,7 +654,7 @@ def test_a_network_that_guesses_is_named_in_every_view(baseline: Judged) -> None
 
     for format in READERS:
         assert sentence in render_comparison(broken, format)
-    assert sentence in terminal_text(comparison_parts(broken, width=500), 500)
+    assert sentence in terminal(broken, 500)
     document = json.loads(render_comparison(broken, "json"))
     assert document["baseline"]["near_chance"] is False
     assert document["comparisons"][0]["candidate"]["near_chance"] is True

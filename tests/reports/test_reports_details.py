@@ -13,18 +13,13 @@ import pytest
 import corruptions
 from robustbench_gnl.metrics import summarize
 from robustbench_gnl.metrics.reference import default_reference
-from robustbench_gnl.records import CLEAN, Condition, conditions_of
-from robustbench_gnl.reports import render_run, run_document, run_table
-from robustbench_gnl.reports.run_details import (
-    FURTHER,
-    KINDS,
-    further_lines,
-    further_of_corruption,
-    interval_lines,
-)
-from robustbench_gnl.reports.run_parts import headline_lines
+from robustbench_gnl.records import CLEAN, Condition, Run, conditions_of
+from robustbench_gnl.reports.metric_labels import FURTHER, KINDS
+from robustbench_gnl.reports.render import render
+from robustbench_gnl.reports.run import run_document
+from robustbench_gnl.reports.run_summary import further_numbers, headline, interval_notes
 from robustbench_gnl.statistics import RunStatistics
-from tests.reports.reading import READERS, captions, latex_tables, read_csv, terminal_text
+from tests.reports.reading import READERS, captions, latex_tables, read_csv
 from tests.reports.samples import Judged, judged
 
 
@@ -43,8 +38,18 @@ def document(one: Judged, details: RunStatistics) -> dict[str, Any]:
     return json.loads(render_run(one.run, "json", details=details))
 
 
-def ends(interval: dict[str, Any], scale: float = 1.0, joint: str = "-") -> str:
-    return f"{scale * interval['low']:.2f}{joint}{scale * interval['high']:.2f}"
+def ends(interval: dict[str, Any], scale: float = 1.0) -> str:
+    return f"[{scale * interval['low']:.2f}, {scale * interval['high']:.2f}]"
+
+
+def render_run(
+    run: Run, format: str, *, details: RunStatistics | None = None, intervals: bool = True
+) -> str:
+    return render(run_document(run, details=details, intervals=intervals), format)
+
+
+def terminal(run: Run, details: RunStatistics) -> str:
+    return render(run_document(run, details=details), "table", width=200)
 
 
 def test_json_has_every_interval_and_further_number(
@@ -64,7 +69,7 @@ def test_json_has_every_interval_and_further_number(
 
 
 def test_json_without_details_has_no_word_of_them(one: Judged) -> None:
-    document = run_document(one.run)
+    document = run_document(one.run).data
 
     assert not {"intervals", "worst_class", *FURTHER} & set(document)
     assert not set(KINDS) & set(document["corruptions"]["fog"])
@@ -73,7 +78,7 @@ def test_json_without_details_has_no_word_of_them(one: Judged) -> None:
 def test_the_further_numbers_of_a_corruption_are_those_of_the_images(
     one: Judged, details: RunStatistics
 ) -> None:
-    found = further_of_corruption(details, "fog")
+    found = run_document(one.run, details=details).data["corruptions"]["fog"]
     cells = [one.answers[Condition("fog", s)] for s in corruptions.SEVERITIES]
     top5 = [cell.wrong_top5.mean() for cell in cells]
     likelihood = [cell.negative_log_likelihood.mean() for cell in cells]
@@ -82,12 +87,15 @@ def test_the_further_numbers_of_a_corruption_are_those_of_the_images(
     assert found["top5_error"] == pytest.approx(np.mean(top5))
     assert found["negative_log_likelihood_severities"] == pytest.approx(likelihood)
     assert found["negative_log_likelihood"] == pytest.approx(np.mean(likelihood))
-    assert set(found) == {*KINDS, *(f"{kind}_severities" for kind in KINDS)}
+    assert set(found) - {"error", "ce", "relative_ce", "severities"} == {
+        *KINDS,
+        *(f"{kind}_severities" for kind in KINDS),
+    }
 
 
 def test_a_severity_that_was_not_run_is_null() -> None:
     part = judged(conditions=(CLEAN, *conditions_of(("fog",), (1, 3))))
-    document = run_document(part.run, details=part.details)
+    document = run_document(part.run, details=part.details).data
     five = document["corruptions"]["fog"]["top5_error_severities"]
 
     assert [value is None for value in five] == [False, True, False, True, True]
@@ -135,7 +143,7 @@ def test_the_table_has_a_column_of_intervals_of_ce(
             captions(text)[:1] for text in (render_run(one.run, format, details=details), plain)
         )
         assert caption.endswith("In brackets: 95 % intervals")
-        assert re.sub(r" \([\d.]+ to [\d.]+\)|\. In brackets.*", "", caption) == short
+        assert re.sub(r" \[[\d., ]+\]|\. In brackets.*", "", caption) == short
 
 
 @pytest.mark.parametrize("view", ["terminal", "markdown", "latex"])
@@ -143,45 +151,44 @@ def test_every_number_stands_with_its_interval_below_the_table(
     one: Judged, details: RunStatistics, document: dict[str, Any], view: str
 ) -> None:
     text = (
-        terminal_text([run_table(one.run, details=details, width=200)])
+        terminal(one.run, details)
         if view == "terminal"
         else render_run(one.run, view, details=details)
     )
     intervals = document["intervals"]
 
     mce, clean = document["mce"], document["clean_error"]
-    assert f"mCE, AlexNet = 100: {mce:.2f} ({ends(intervals['mce'], joint=' to ')})" in text
-    clean_ends = ends(intervals["clean_error"], 100, " to ")
-    assert f"clean error, %: {100 * clean:.2f} ({clean_ends})" in text
-    for line in (*further_lines(details, summarize(one.run.cells, default_reference())),
-                 *interval_lines(details)):  # fmt: skip
+    assert f"mCE, AlexNet = 100: {mce:.2f} {ends(intervals['mce'])}" in text
+    clean_ends = ends(intervals["clean_error"], 100)
+    assert f"clean error, %: {100 * clean:.2f} {clean_ends}" in text
+    for line in (*further_numbers(details, summarize(one.run.cells, default_reference())),
+                 *interval_notes(details)):  # fmt: skip
         assert line in text
 
 
 def test_the_further_lines_are_in_their_own_units(
     one: Judged, details: RunStatistics, document: dict[str, Any]
 ) -> None:
-    lines = further_lines(details, summarize(one.run.cells, default_reference()))
+    lines = further_numbers(details, summarize(one.run.cells, default_reference()))
     gap, top5 = document["robustness_gap"], document["clean_top5_error"]
     worst = max(document["corruptions"].items(), key=lambda item: item[1]["ce"])[0]
     worst_class = document["worst_class"]
     intervals = document["intervals"]
 
     assert lines[0] == (
-        f"robustness gap (mean corruption error less clean error), %: {100 * gap:.2f} "
-        f"({ends(intervals['robustness_gap'], 100, ' to ')})"
+        f"robustness gap (mean corruption error minus clean error), %: {100 * gap:.2f} "
+        f"{ends(intervals['robustness_gap'], 100)}"
     )
     assert lines[1] == (
-        f"clean top-5 error, %: {100 * top5:.2f} "
-        f"({ends(intervals['clean_top5_error'], 100, ' to ')})"
+        f"clean top-5 error, %: {100 * top5:.2f} {ends(intervals['clean_top5_error'], 100)}"
     )
     assert lines[3].startswith(
         "clean negative log likelihood, nats: "
-        f"{one.answers[CLEAN].negative_log_likelihood.mean():.3f} ("
+        f"{one.answers[CLEAN].negative_log_likelihood.mean():.3f} ["
     )
     assert lines[7].startswith(
         "effective robustness, points of mCE below the line: "
-        f"{document['effective_robustness']:.2f} ("
+        f"{document['effective_robustness']:.2f} ["
     )
     assert lines[8:] == [
         f"worst corruption: {worst}",
@@ -198,25 +205,25 @@ def test_effective_robustness_off_its_line_has_a_remark(
     assert document["remarks"] == {"effective_robustness": remark}
     (line,) = (
         line
-        for line in further_lines(details, summarize(one.run.cells, default_reference()))
+        for line in further_numbers(details, summarize(one.run.cells, default_reference()))
         if line.startswith("effective robustness")
     )
-    assert line.endswith(f"); {remark}")
+    assert line.endswith(f"]; {remark}")
 
 
 def test_near_chance_effective_robustness_is_left_out_with_the_reason(one: Judged) -> None:
     right = np.flatnonzero(~one.answers[CLEAN].wrong)
     broken = judged("broken", changed={CLEAN: right})
-    document = run_document(broken.run, details=broken.details)
-    reason = "the model is near chance on clean images, so its clean error has no predictive value"
+    document = run_document(broken.run, details=broken.details).data
+    reason = "the network is near chance on clean images, so its clean error foretells nothing"
 
     assert document["effective_robustness"] is None
     assert document["reasons"]["effective_robustness"] == reason
-    assert f"no effective robustness: {reason}" in interval_lines(broken.details)
+    assert f"no effective robustness: {reason}" in interval_notes(broken.details)
 
 
 def test_what_the_intervals_are_is_said_once(details: RunStatistics) -> None:
-    first, of_cells, *others = interval_lines(dataclasses.replace(details, level=0.9))
+    first, of_cells, *others = interval_notes(dataclasses.replace(details, level=0.9))
 
     assert first == (
         "in brackets: 90 % intervals: Wilson's of the clean error and clean top-5 error; of mean "
@@ -244,28 +251,21 @@ def test_what_the_intervals_are_is_said_once(details: RunStatistics) -> None:
     assert others == [f"the line of effective robustness: {details.trend}"]
 
 
-def test_the_intervals_below_a_table_have_one_form(one: Judged, details: RunStatistics) -> None:
-    """Here effective robustness is below 0, elsewhere nothing is."""
-    summary = summarize(one.run.cells, default_reference())
-    numbers = details.numbers
-    positive = {n: i for n, i in numbers.intervals.items() if n != "effective_robustness"}
-    plain = dataclasses.replace(details, numbers=dataclasses.replace(numbers, intervals=positive))
+def test_every_number_of_the_whole_run_that_has_an_interval_shows_it(
+    one: Judged, details: RunStatistics
+) -> None:
+    summary, known = summarize(one.run.cells, default_reference()), details.numbers.intervals
+    lines = [*headline(summary, default_reference(), details), *further_numbers(details, summary)]
+    found = re.findall(r"-?\d+\.\d+ \[-?\d+\.\d+, -?\d+\.\d+\]", "\n".join(lines))
 
-    for found, joint in ((details, " to "), (plain, "-")):
-        lines = [
-            *headline_lines(summary, default_reference(), found),
-            *further_lines(found, summary),
-        ]
-        texts = re.findall(r"\((-?[\d.]+)( to |-)(-?[\d.]+)\)", "\n".join(lines))
-        assert {between for _, between, _ in texts} == {joint}
-        assert len(texts) == sum("." not in name for name in found.numbers.intervals)
+    assert len(found) == sum("." not in path for path in known)
 
 
 def test_no_corruption_is_the_worst_while_some_are_missing() -> None:
     whole, part = judged(), judged(conditions=[CLEAN, *conditions_of(("fog", "snow"), range(1, 6))])
     for run, is_named in ((whole, True), (part, False)):
-        document = run_document(run.run, details=run.details)
-        text = terminal_text([run_table(run.run, details=run.details, width=200)])
+        document = run_document(run.run, details=run.details).data
+        text = terminal(run.run, run.details)
         assert ("worst corruption" in text) == is_named
         assert (document["worst_corruption"] is not None) == is_named
         assert ("worst_corruption" in document["reasons"]) != is_named
@@ -274,7 +274,7 @@ def test_no_corruption_is_the_worst_while_some_are_missing() -> None:
 
 def test_numbers_without_an_interval_are_named_with_the_reason_they_share() -> None:
     few = judged(n_blocks=1)
-    reasons = [line for line in interval_lines(few.details) if line.startswith("no interval of ")]
+    reasons = [line for line in interval_notes(few.details) if line.startswith("no interval of ")]
 
     assert reasons == [
         "no interval of mean top-5 error over the 15, clean negative log likelihood, mean negative "
@@ -282,7 +282,7 @@ def test_numbers_without_an_interval_are_named_with_the_reason_they_share() -> N
         "calibration error over the 15: 1 whole block of images, and the jackknife needs 4: "
         "evaluate more images"
     ]
-    document = run_document(few.run, details=few.details)
+    document = run_document(few.run, details=few.details).data
     assert document["interval_reasons"]["mean_top5_error"].startswith("1 whole block of images")
     assert "mean_top5_error" not in document["intervals"]
 
@@ -291,6 +291,6 @@ def test_an_empty_run_shows_nothing_further() -> None:
     empty = judged(conditions=())
     details = empty.details
 
-    assert further_lines(details, summarize({}, default_reference())) == []
-    assert interval_lines(details) == []
-    assert latex_tables(render_run(empty.run, "latex", details=details))[0][0][-1] == "CE"
+    assert further_numbers(details, summarize({}, default_reference())) == []
+    assert interval_notes(details) == []
+    assert latex_tables(render_run(empty.run, "latex", details=details)) == []

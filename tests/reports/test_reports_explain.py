@@ -12,16 +12,16 @@ import corruptions
 from robustbench_gnl.metrics import GROUPS
 from robustbench_gnl.metrics.reference import Reference, default_reference, load_published
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, conditions_of
-from robustbench_gnl.reports.explain import explain_parts, explanations, render_explanations
-from robustbench_gnl.reports.explanation import METHODS, Explanation
-from robustbench_gnl.reports.formats import as_precise_percent
+from robustbench_gnl.reports.explanation import explanation_document
+from robustbench_gnl.reports.formatting import as_precise_percent
+from robustbench_gnl.reports.formulas import METHODS, Explanation, explanations
+from robustbench_gnl.reports.render import render
 from robustbench_gnl.statistics import N_RESAMPLES, run_statistics
 from tests.reports.reading import (
     captions,
     latex_tables,
-    markdown_items,
+    markdown_headings,
     read_csv,
-    terminal_text,
     worked_out,
 )
 from tests.reports.samples import (
@@ -228,6 +228,7 @@ def test_each_interval_names_its_level_and_method(found: dict[str, Explanation])
             assert one.interval_shown.endswith(f", 95 %: {METHODS[method]}")
     mce = found["mCE"].interval
     assert found["mCE"].interval_shown.startswith(f"{mce.low:.2f}-{mce.high:.2f}, ")
+    assert found["mCE"].interval_text.startswith(f"[{mce.low:.2f}, {mce.high:.2f}], ")
     assert f" {N_RESAMPLES:,} resamples " in METHODS["bootstrap"]
 
 
@@ -331,7 +332,8 @@ def hostile() -> Judged:
 
 
 def rendered(one: Judged, format: str) -> str:
-    return render_explanations(one.run, format, default_reference(), one.details)
+    document = explanation_document(one.run, default_reference(), one.details)
+    return render(document, format, width=500 if format == "table" else None)
 
 
 def test_json_carries_every_explanation(hostile: Judged) -> None:
@@ -385,18 +387,17 @@ def test_latex_is_a_table_of_formulas_with_numbers_in_them(hostile: Judged) -> N
 def test_people_read_each_number_with_its_formula_interval_and_source(
     hostile: Judged, view: str
 ) -> None:
-    parts = explain_parts(hostile.run, default_reference(), hostile.details)
-    text = rendered(hostile, "markdown") if view == "markdown" else terminal_text(parts, 500)
+    text = rendered(hostile, view)
     bullet = "- " if view == "markdown" else "  "
     lines = text.splitlines()
 
     named = f"{HOSTILE} (25.56 M parameters)"
-    assert named in (markdown_items(text) if view == "markdown" else lines)
+    assert named in (markdown_headings(text) if view == "markdown" else lines)
     for one in explained(hostile).values():
         head = next(i for i, line in enumerate(lines) if line.endswith(f"{one.label}: {one.shown}"))
         expected = [f"{bullet}{label}: {shown}" for label, shown in (
-            ("what", one.meaning), ("formula", one.formula), ("here", one.worked),
-            ("interval", one.interval_shown), ("remark", one.remark), ("source", one.source),
+            ("meaning", one.meaning), ("formula", one.formula), ("worked", one.worked),
+            ("interval", one.interval_text), ("remark", one.remark), ("source", one.source),
         ) if shown]  # fmt: skip
         assert lines[head + 1 : head + 1 + len(expected)] == expected
 
@@ -406,5 +407,5 @@ def test_a_missing_value_and_a_missing_interval_have_their_own_words() -> None:
     one_block = rendered(judged(n_blocks=1), "markdown")
 
     assert "#### clean error, %: -\n" in without_clean
-    assert "\n- none: clean was not evaluated\n" in without_clean
+    assert "\n- no value: clean was not evaluated\n" in without_clean
     assert "\n- no interval: 1 whole block of images" in one_block

@@ -15,13 +15,17 @@ from scipy import stats
 
 from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, Condition
-from robustbench_gnl.reports.gate import GateReport, gate_parts, render_gate
-from robustbench_gnl.reports.gate_annotations import annotation_lines, annotation_of_error
-from robustbench_gnl.reports.gate_junit import junit_error, junit_xml
-from robustbench_gnl.reports.gate_words import headline, notes_of
+from robustbench_gnl.reports.gate import (
+    GateReport,
+    failure_document,
+    gate_document,
+    headline,
+    notes_of,
+)
+from robustbench_gnl.reports.render import render
 from robustbench_gnl.statistics import Verdict, parse_rule, parse_rules, verdicts_of
 from robustbench_gnl.text import printable
-from tests.reports.reading import READERS, captions, read_csv, terminal_text
+from tests.reports.reading import READERS, captions, read_csv
 from tests.reports.samples import HOSTILE, N_IMAGES, Judged, judged
 from tests.store.samples import make_model
 
@@ -61,6 +65,19 @@ NOISY = verdict_of(
 @pytest.fixture(scope="module")
 def run() -> Judged:
     return judged(conditions=(CLEAN,))
+
+
+def render_gate(report: GateReport, format: str) -> str:
+    return render(gate_document(report), format)
+
+
+def junit_xml(report: GateReport) -> str:
+    return render_gate(report, "junit")
+
+
+def annotation_lines(report: GateReport) -> list[str]:
+    """As GitHub's runner reads them: only a line feed ends a line that is printed."""
+    return list(filter(None, render_gate(report, "github").split("\n")))
 
 
 def report_of(run: Judged, *verdicts: Verdict, **changes: Any) -> GateReport:
@@ -114,7 +131,7 @@ def test_documents_show_each_rule_in_its_own_unit(report: GateReport, format: st
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_a_terminal_shows_the_same_uncut(report: GateReport, width: int) -> None:
-    text = terminal_text(gate_parts(report, width=width), width)
+    text = render(gate_document(report), "table", width=width)
 
     assert max(len(line) for line in text.splitlines()) <= width
     assert text.startswith("FAILED: new compared with old violates 1 of 3 rules\n")
@@ -226,7 +243,9 @@ def test_junit_has_a_case_a_rule_and_counts_the_failures(report: GateReport) -> 
 
 @pytest.mark.parametrize(("rule", "name"), [("mCE:+1", "mCE:+1"), (None, "gnlbench check")])
 def test_junit_says_why_nothing_could_be_judged(rule: str | None, name: str) -> None:
-    root = ElementTree.fromstring(junit_error("UsageError", "the <run> lacks \x1b cells", rule))
+    root = ElementTree.fromstring(
+        render(failure_document("UsageError", "the <run> lacks \x1b cells", rule), "junit")
+    )
     (suite,) = root
     (case,) = suite
 
@@ -262,7 +281,7 @@ def test_a_hostile_name_leaves_the_documents_whole(run: Judged) -> None:
     assert caption == f"{headline(report)}. CE divides by the errors of AlexNet"
     for format, read in READERS.items():
         assert read(render_gate(report, format)) == [[HEAD_OF_ONE, ROWS[0]]]
-    assert headline(report) in terminal_text(gate_parts(report, width=200))
+    assert headline(report) in render(gate_document(report), "table", width=200)
 
 
 def test_the_notes_say_how_it_was_decided_and_what_would_have_been_seen(
@@ -348,7 +367,7 @@ def test_two_runs_of_one_checkpoint_are_told_in_every_format(run: Judged) -> Non
     for text in (
         *(render_gate(report, format) for format in ("json", "markdown", "latex")),
         junit_xml(report),
-        terminal_text(gate_parts(report, width=200), 200),
+        render(gate_document(report), "table", width=200),
     ):
         assert note in text
 
@@ -389,7 +408,7 @@ def test_a_strict_gate_says_so_and_shows_no_bound(run: Judged) -> None:
     for text in (
         *(render_gate(report, format) for format in ("json", "markdown", "latex")),
         junit_xml(report),
-        terminal_text(gate_parts(report, width=200)),
+        render(gate_document(report), "table", width=200),
     ):
         assert "power" not in text
         assert "bound" not in text.replace('_bound": null', "")
@@ -606,7 +625,7 @@ def test_nothing_in_an_annotation_begins_another_command(run: Judged, inner: str
     name = f"net{inner}::stop-commands::x{inner}::set-output name=a::b"
     rule = replace(BROKEN.rule, text=f"error[a,b]:{inner}::error::c")
     lines = annotation_lines(report_of(run, replace(BROKEN, rule=rule), name=name))
-    lines.append(annotation_of_error(name))
+    lines.append(render(failure_document("UsageError", name), "github"))
 
     for line in lines:
         assert re.split(r"\r\n|\r|\n", line) == [line]

@@ -9,43 +9,55 @@ import json
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 import corruptions
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.leaderboard import (
+    SORT_KEYS,
+    Board,
+    Entry,
+    boards,
+    is_comparable,
+    limited,
+    select_protocol,
+    stated_protocol,
+)
 from robustbench_gnl.metrics.reference import load_published
 from robustbench_gnl.records import CLEAN, Condition
-from robustbench_gnl.reports import (
-    Board,
-    board_tables,
-    boards,
-    limited,
-    render_boards,
-    select_protocol,
-)
-from robustbench_gnl.reports.leaderboard import SORT_KEYS
-from robustbench_gnl.reports.reported import is_comparable, stated_protocol
+from robustbench_gnl.reports.leaderboard import leaderboard_document
+from robustbench_gnl.reports.render import render
+
+
+def shown_name(entry: Entry) -> str:
+    return f"{entry.model} (reference)" if entry.kind == "reference" else entry.model
 
 
 def ranks(board: Board) -> dict[str, int | None]:
-    return {row["model"]: row["rank"] for row in board.rows}
+    return {shown_name(entry): entry.rank for entry in board.entries}
+
+
+def rows_of(board: Board) -> list[dict[str, Any]]:
+    """The rows as JSON has them."""
+    (found,) = leaderboard_document([board]).data["boards"]
+    return found["rows"]
+
+
+def render_boards(found: list[Board], format: str, columns: str = "groups") -> str:
+    return render(leaderboard_document(found, columns), format)
 
 
 def board_text(board: Board, columns: str = "groups", width: int = 80) -> str:
-    console = Console(width=width, record=True, file=io.StringIO())
-    for part in board_tables(board, columns, width=width):
-        console.print(part)
-    return console.export_text()
+    return render(leaderboard_document([board], columns), "table", width=width)
 
 
 def test_models_rank_by_mce_and_the_reference_has_no_rank(make_run: Any) -> None:
     (board,) = boards([make_run("b", 0.8), make_run("a", 0.9), make_run("c", 0.7)])
 
     assert ranks(board) == {"c": 1, "b": 2, "a": 3, "AlexNet (reference)": None}
-    assert board.rows[0]["mce"] == pytest.approx(70.0, abs=0.01)
-    reference = next(row for row in board.rows if row["kind"] == "reference")
-    assert (reference["mce"], reference["relative_mce"]) == (100.0, 100.0)
-    assert reference["mean_corruption_error"] == pytest.approx(0.788993, abs=1e-6)
+    assert board.entries[0].value("mce") == pytest.approx(70.0, abs=0.01)
+    reference = next(entry for entry in board.entries if entry.kind == "reference")
+    assert (reference.value("mce"), reference.value("relative_mce")) == (100.0, 100.0)
+    assert reference.value("mean_corruption_error") == pytest.approx(0.788993, abs=1e-6)
     assert "reference: AlexNet, 50,000 released images, no resampling" in board_text(
         board, width=200
     )
@@ -83,7 +95,7 @@ def test_the_newest_run_of_a_model_stands_for_it(make_run: Any) -> None:
     new = make_run("a", 0.8, id="new", created_at="2026-01-02T00:00:00+00:00")
     for runs in ([old, new], [new, old]):
         (board,) = boards(runs)
-        assert [row["run_id"] for row in board.rows if row["kind"] == "run"] == ["new"]
+        assert [entry.run.id for entry in board.entries if entry.run] == ["new"]
 
 
 def test_a_rerun_that_has_only_begun_hides_no_result(make_run: Any) -> None:
@@ -93,7 +105,7 @@ def test_a_rerun_that_has_only_begun_hides_no_result(make_run: Any) -> None:
     )
     (board,) = boards([begun, old])
 
-    assert board.rows[0]["run_id"] == "old"
+    assert board.entries[0].run.id == "old"
 
 
 def test_incomplete_runs_have_no_rank_and_say_how_far_they_are(make_run: Any) -> None:
@@ -115,7 +127,7 @@ def test_without_the_sorted_number_there_is_no_rank(make_run: Any) -> None:
 @pytest.mark.parametrize("sort", SORT_KEYS)
 def test_every_key_sorts_with_the_lower_first(make_run: Any, sort: str) -> None:
     (board,) = boards([make_run("a", 0.9), make_run("b", 0.7)], sort=sort)
-    values = [row[SORT_KEYS[sort]] for row in board.rows if row["rank"]]
+    values = [entry.value(SORT_KEYS[sort]) for entry in board.entries if entry.rank]
 
     assert len(values) == 2
     assert values == sorted(values)
@@ -137,7 +149,7 @@ def test_a_shared_name_is_told_apart_by_checkpoint_and_then_by_weights(make_run:
         ]
     )
 
-    assert [row.get("checkpoint") for row in board.rows[:4]] == [
+    assert [entry.checkpoint for entry in board.entries[:4]] == [
         "cdcdcdcd",
         "abababab state_dict_ema",
         "abababab state_dict",
@@ -157,25 +169,27 @@ def test_published_results_rank_only_under_their_own_protocol(
     if full.protocol and full.protocol.name == "resized":
         full, other = other, full
 
-    ranked = [row for row in full.rows if row["rank"]]
-    assert {row["kind"] for row in ranked} == {"run", "reported"}
-    assert [row["mce"] for row in ranked] == sorted(row["mce"] for row in ranked)
+    ranked = [entry for entry in full.entries if entry.rank]
+    values = [entry.value("mce") for entry in ranked]
+    assert {entry.kind for entry in ranked} == {"run", "reported"}
+    assert values == sorted(values)
     assert ranks(full)["Vanilla, ResNet-50"] is not None
-    assert {row["kind"] for row in other.rows} == {"run", "reference"}
+    assert {entry.kind for entry in other.entries} == {"run", "reference"}
     assert rest.protocol is None
-    assert {row["rank"] for row in rest.rows} == {None}
-    n_reported = sum(row["kind"] == "reported" for row in (*full.rows, *rest.rows))
+    assert {entry.rank for entry in rest.entries} == {None}
+    n_reported = sum(entry.kind == "reported" for entry in (*full.entries, *rest.entries))
     assert n_reported == 111  # all but AlexNet's own row
 
 
 def test_published_results_alone_rank_where_they_state_the_same_protocol() -> None:
     (board,) = boards([], published=load_published())
-    ranked = [row for row in board.rows if row["rank"]]
+    rows = rows_of(board)
+    ranked = [row for row in rows if row["rank"]]
 
     assert ranked
     assert {row["stated_protocol"] for row in ranked} == {"50,000 images, not resampled"}
     assert all(row["source_url"] for row in ranked)
-    assert any("protocol not stated" in (row["remark"] or "") for row in board.rows)
+    assert any("protocol not stated" in (row["remark"] or "") for row in rows)
 
 
 def test_what_published_results_state_is_put_in_a_phrase() -> None:
@@ -214,7 +228,7 @@ def test_limit_keeps_the_best_and_the_reference(make_run: Any) -> None:
     runs = [make_run(f"m{i}", 0.5 + i / 10) for i in range(4)]
     (board,) = [limited(each, 2) for each in boards(runs)]
 
-    assert [row["model"] for row in board.rows] == ["m0", "m1", "AlexNet (reference)"]
+    assert [shown_name(entry) for entry in board.entries] == ["m0", "m1", "AlexNet (reference)"]
 
 
 def test_a_protocol_is_selected_by_name_or_fingerprint(make_run: Any, protocol_of: Any) -> None:
@@ -309,7 +323,7 @@ def test_a_network_that_guesses_is_remarked_on_and_never_the_best(make_run: Any)
     cells = {**broken.cells, CLEAN: dataclasses.replace(broken.cells[CLEAN], n_top1=50)}
     broken = dataclasses.replace(broken, cells=cells)
     (board,) = boards([good, worse, broken])
-    rows = {row["model"]: row for row in board.rows}
+    rows = {row["model"]: row for row in rows_of(board)}
 
     assert rows["broken"]["relative_mce"] < rows["good"]["relative_mce"]
     assert (rows["broken"]["rank"], rows["good"]["remark"]) == (3, None)
@@ -323,5 +337,5 @@ def test_a_network_that_guesses_is_remarked_on_and_never_the_best(make_run: Any)
     part = dataclasses.replace(
         broken, cells={one: cell for one, cell in cells.items() if one.corruption != "fog"}
     )
-    (unfinished, *_) = (row for row in boards([part])[0].rows if row["kind"] == "run")
+    (unfinished, *_) = (row for row in rows_of(boards([part])[0]) if row["kind"] == "run")
     assert unfinished["remark"] == "70/75 cells; near chance on clean images"

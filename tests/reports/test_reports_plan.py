@@ -12,13 +12,13 @@ from scipy import stats
 from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN
 from robustbench_gnl.reports.plan import (
-    NAMES,
     PlanReport,
     change_lines,
     notes_of,
-    plan_parts,
-    render_plan,
+    number_label,
+    plan_document,
 )
+from robustbench_gnl.reports.render import render
 from robustbench_gnl.statistics import (
     PlannedChange,
     PlannedNumber,
@@ -26,7 +26,7 @@ from robustbench_gnl.statistics import (
     planned_numbers,
     spread_of,
 )
-from tests.reports.reading import READERS, captions, read_csv, terminal_text
+from tests.reports.reading import READERS, captions, read_csv
 from tests.reports.samples import HOSTILE, N_IMAGES, judged
 
 SIZES = (100, 1000, 50_000)
@@ -52,6 +52,10 @@ def plan(**changes: Any) -> PlanReport:
         "reference": "AlexNet",
     }
     return PlanReport(**{**fields, **changes})
+
+
+def render_plan(report: PlanReport, format: str) -> str:
+    return render(plan_document(report), format)
 
 
 ROWS = [
@@ -84,7 +88,7 @@ def test_the_title_says_what_the_numbers_are() -> None:
 
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
 def test_a_terminal_shows_the_same_uncut(width: int) -> None:
-    text = terminal_text(plan_parts(plan(), width=width), width)
+    text = render(plan_document(plan()), "table", width=width)
     flat = " ".join(text.split())
 
     assert max(len(line) for line in text.splitlines()) <= width
@@ -214,7 +218,7 @@ def test_a_hostile_name_leaves_the_documents_whole() -> None:
 
     for format, read in READERS.items():
         assert read(render_plan(report, format)) == [ROWS]
-    assert HOSTILE in terminal_text(plan_parts(report, width=300), 300)
+    assert HOSTILE in render(plan_document(report), "table", width=300)
 
 
 def test_the_plan_of_a_real_run_is_that_of_its_clean_answers() -> None:
@@ -230,7 +234,11 @@ def test_the_plan_of_a_real_run_is_that_of_its_clean_answers() -> None:
     # The exact test of a single cell asks for one image more.
     expected = (stats.t.ppf(0.95, 999) + stats.norm.ppf(0.8)) * error + 1 / 1000
 
-    assert [row[0] for row in table] == ["images", *NAMES.values(), "time"]
+    assert [row[0] for row in table] == [
+        "images",
+        *(number_label(one.name) for one in numbers),
+        "time",
+    ]
     assert table[-2] == ["clean error, pp", f"{100 * expected:.2f}"]
 
 

@@ -9,22 +9,24 @@ import json
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 import corruptions
 from robustbench_gnl.records import CLEAN, Condition, Run
-from robustbench_gnl.reports import render_run, run_document, run_table
+from robustbench_gnl.reports.render import render
+from robustbench_gnl.reports.run import run_document
+
+
+def render_run(run: Run, format: str) -> str:
+    return render(run_document(run), format)
 
 
 def table_text(run: Run, width: int = 80) -> str:
-    console = Console(width=width, record=True, file=io.StringIO())
-    console.print(run_table(run, width=width))
-    return console.export_text()
+    return render(run_document(run), "table", width=width)
 
 
 def test_the_document_has_the_contracts_fields(make_run: Any) -> None:
     run = make_run()
-    document = json.loads(json.dumps(run_document(run)))
+    document = json.loads(json.dumps(run_document(run).data))
 
     assert document["schema_version"] == 1
     assert document["run_id"] == run.id
@@ -49,7 +51,7 @@ def test_the_document_has_the_contracts_fields(make_run: Any) -> None:
 
 
 def test_what_was_not_run_is_null_with_a_reason(make_run: Any) -> None:
-    document = run_document(make_run(without=[CLEAN, Condition("fog", 2)]))
+    document = run_document(make_run(without=[CLEAN, Condition("fog", 2)])).data
 
     assert document["corruptions"]["fog"]["severities"][1] is None
     for field in ("clean_error", "mce", "relative_mce", "mean_corruption_error"):
@@ -62,7 +64,7 @@ def test_what_was_not_run_is_null_with_a_reason(make_run: Any) -> None:
 def test_skipped_images_are_counted(make_run: Any) -> None:
     run = make_run(skipped={"n01440764/x": "truncated"})
 
-    assert run_document(run)["n_skipped"] == 1
+    assert run_document(run).data["n_skipped"] == 1
     assert "1 left out because they could not be read" in table_text(run, 200)
 
 
@@ -78,10 +80,10 @@ def test_the_table_names_all_that_its_numbers_stand_on(make_run: Any, width: int
         f"released-50k [{run.protocol.fingerprint[:8]}]",
         "50,000 images",
         "clean error, %: 34.78",
-        "mean corruption error over the 15, %, not normalised: 63.12",
+        "mean corruption error over the 15, not normalised, %: 63.12",
         "mCE, AlexNet = 100: 80.00",
         "relative mCE, AlexNet = 100: 80.00",
-        "mean error over all 19, %, not normalised: 62.50",
+        "mean error over all 19, not normalised, %: 62.50",
         "Extra corruptions: part of no mean over the 15",
     ):
         assert phrase in text
@@ -110,7 +112,7 @@ def test_a_demonstration_says_so_in_every_format(make_run: Any, protocol_of: Any
     assert sentence in table_text(run)
     assert sentence in render_run(run, "markdown")
     assert sentence in render_run(run, "latex")
-    assert sentence in run_document(run)["demonstration"]
+    assert sentence in run_document(run).data["demonstration"]
 
 
 def test_csv_has_a_row_for_each_corruption_and_the_means(make_run: Any) -> None:
@@ -152,4 +154,4 @@ def test_a_network_that_guesses_says_so_in_every_view(make_run: Any) -> None:
         for format in ("markdown", "latex"):
             text = render_run(run, format).replace("\\%", "%")
             assert (sentence in text) == is_said
-        assert run_document(run)["near_chance"] == is_said
+        assert run_document(run).data["near_chance"] == is_said

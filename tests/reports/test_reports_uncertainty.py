@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import re
 from typing import Any
 
 import numpy as np
@@ -12,14 +10,20 @@ import pytest
 from scipy import stats
 
 import corruptions
-from robustbench_gnl.metrics import Interval
+from robustbench_gnl.leaderboard import (
+    Board,
+    Entry,
+    Uncertainty,
+    boards,
+    uncertainties,
+    with_uncertainty,
+)
 from robustbench_gnl.metrics.reference import default_reference, load_published
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, conditions_of
-from robustbench_gnl.reports import Board, board_tables, boards, render_boards
-from robustbench_gnl.reports.tables import INTERVALS
-from robustbench_gnl.reports.uncertainty import Uncertainty, uncertainties, with_uncertainty
+from robustbench_gnl.reports.leaderboard import leaderboard_document
+from robustbench_gnl.reports.render import render
 from robustbench_gnl.statistics import Replicates, bootstrap
-from tests.reports.reading import READERS, captions, read_csv, terminal_text
+from tests.reports.reading import READERS, captions, read_csv
 from tests.reports.samples import COMMON, N_IMAGES, Judged, judged
 
 ALTERNATING, IN_PAIRS = np.array([1.0, -1, 1, -1]), np.array([1.0, 1, -1, -1])
@@ -27,12 +31,24 @@ ALTERNATING, IN_PAIRS = np.array([1.0, -1, 1, -1]), np.array([1.0, 1, -1, -1])
 
 
 def ranges(board: Board) -> dict[str, Any]:
-    return {row["model"]: row.get("rank_range") for row in board.rows if row["kind"] == "run"}
+    return {one.model: one.ranks and str(one.ranks) for one in board.entries if one.run}
+
+
+def entry_of(board: Board, model: str) -> Entry:
+    return next(entry for entry in board.entries if entry.model == model)
+
+
+def render_boards(found: list[Board], format: str, columns: str = "groups") -> str:
+    return render(leaderboard_document(found, columns), format)
+
+
+def terminal(board: Board, width: int) -> str:
+    return render(leaderboard_document([board]), "table", width=width)
 
 
 def with_draws(board: Board, draws: dict[str, Any], level: float = 0.95) -> Board:
     """The board of runs by `make_run` with these replicates of the number it is sorted by."""
-    ids = {row["model"]: row["run_id"] for row in board.rows if row["kind"] == "run"}
+    ids = {entry.model: entry.run.id for entry in board.entries if entry.run}
     found = {ids[name]: Uncertainty({}, array) for name, array in draws.items()}
     return with_uncertainty(board, found, level)
 
@@ -62,7 +78,7 @@ def test_beside_results_without_error_bars_a_rank_stays_a_number(make_run: Any) 
     found = with_draws(board, {"a": 70 + ALTERNATING, "b": 75 + ALTERNATING})
 
     assert ranges(found) == {"a": None, "b": None}
-    assert [row["rank"] for row in found.rows] == [row["rank"] for row in board.rows]
+    assert [one.rank for one in found.entries] == [one.rank for one in board.entries]
 
 
 def test_a_run_without_replicates_leaves_all_ranks_as_numbers(make_run: Any) -> None:
@@ -145,32 +161,33 @@ def test_parameters_have_no_error_bars_and_their_ranks_no_ranges(runs: list[Judg
     found = board_of(runs, "n_params")
 
     assert set(ranges(found).values()) == {None}
-    assert "mce" in found.rows[0][INTERVALS]
+    assert found.entries[0].numbers["mce"].interval is not None
 
 
 def test_every_number_of_a_row_has_its_interval(runs: list[Judged], board: Board) -> None:
-    names = {row["model"]: row for row in board.rows}
-    row, one = names["middle"], runs[1]
+    entry, one = entry_of(board, "middle"), runs[1]
 
-    assert set(row[INTERVALS]) == {
+    assert set(entry.numbers) == {
         "clean_error", "mce", "relative_mce", "mean_corruption_error",
-        *(f"ce_{name}" for name in ("noise", "blur", "weather", "digital")),
-        *(f"ce_{name}" for name in corruptions.names("common")),
+        *(f"groups.{name}" for name in ("noise", "blur", "weather", "digital")),
+        *(f"corruptions.{name}.ce" for name in corruptions.names("common")),
     }  # fmt: skip
-    for key, interval in row[INTERVALS].items():
-        assert interval.low < row[key] < interval.high
-        assert interval.level == 0.95
+    for estimate in entry.numbers.values():
+        assert estimate.interval is not None
+        assert estimate.interval.low < estimate.value < estimate.interval.high
+        assert estimate.interval.level == 0.95
     # A percentile interval is about as wide as that of a mean of many images.
-    mce, half = row[INTERVALS]["mce"], 1.96 * stats.sem(mce_scores(one))
-    assert (mce.low, mce.high) == pytest.approx(
-        (row["mce"] - half, row["mce"] + half), abs=half / 10
-    )
+    mce, value = entry.numbers["mce"].interval, entry.numbers["mce"].value
+    half = 1.96 * stats.sem(mce_scores(one))
+    assert (mce.low, mce.high) == pytest.approx((value - half, value + half), abs=half / 10)
     wilson = stats.binomtest(int(one.answers[CLEAN].wrong.sum()), N_IMAGES).proportion_ci(
         method="wilson"
     )
-    clean = row[INTERVALS]["clean_error"]
+    clean = entry.numbers["clean_error"].interval
     assert (clean.low, clean.high) == pytest.approx((wilson.low, wilson.high))
-    assert INTERVALS not in names["AlexNet (reference)"]
+    reference = entry_of(board, "AlexNet")
+    assert not reference.has_intervals
+    assert {estimate.interval for estimate in reference.numbers.values()} == {None}
 
 
 def test_an_interval_is_left_out_where_its_number_is() -> None:
@@ -193,12 +210,13 @@ def test_a_number_that_is_the_same_for_all_images_has_no_interval() -> None:
         draws_of([perfect]), default_reference(), sort="fog", level=0.95
     ).values()
 
-    assert "ce_fog" not in found.intervals
+    assert "corruptions.fog.ce" not in found.intervals
     assert found.sorted_by is not None
     assert set(found.sorted_by) == {0.0}
-    (row, _) = board_of([perfect]).rows
-    assert "ce_fog" not in row[INTERVALS]
-    assert "mce" in row[INTERVALS]
+    (entry, _) = board_of([perfect]).entries
+    assert entry.numbers["corruptions.fog.ce"].interval is None
+    assert entry.numbers["corruptions.fog.ce"].reason
+    assert entry.numbers["mce"].interval is not None
 
 
 @pytest.mark.parametrize("format", READERS)
@@ -218,7 +236,7 @@ def test_an_interval_that_is_missing_has_its_reason_below_the_board(format: str)
     assert note in text
     assert "fog CE of" not in text
     assert "fog CE, " in render_boards([board], format, "all")
-    assert note in terminal_text(board_tables(board, width=500), 500)
+    assert note in terminal(board, 500)
     rows = json.loads(render_boards([board], "json"))["boards"][0]["rows"]
     reasons = {row["model"]: row.get("interval_reasons") for row in rows}
     assert set(reasons["hopeless"]) > {"mce", "ce_fog"}
@@ -234,20 +252,6 @@ def test_published_results_have_no_intervals_and_it_is_said(make_run: Any) -> No
     assert note not in render_boards([board], "markdown")
 
 
-@pytest.mark.parametrize("format", READERS)
-def test_all_intervals_of_a_board_have_one_form(board: Board, format: str) -> None:
-    """With one end below 0 a hyphen could be taken for a sign, in whatever row."""
-    rows = [dict(row) for row in board.rows]
-    first = next(row for row in rows if INTERVALS in row)
-    first[INTERVALS] = {**first[INTERVALS], "relative_mce": Interval(-2.0, 3.0)}
-    signed = dataclasses.replace(board, rows=tuple(rows))
-
-    for shown, joint in ((board, "-"), (signed, " to ")):
-        text = render_boards([shown], format) + terminal_text(board_tables(shown, width=80), 80)
-        joints = re.findall(r"\d\.\d\d( to |-)\d+\.\d\d", text)
-        assert set(joints) == {joint}
-
-
 def test_json_has_intervals_and_both_ends_of_the_ranks(board: Board) -> None:
     (document,) = json.loads(render_boards([board], "json"))["boards"]
     rows = {row["model"]: row for row in document["rows"]}
@@ -255,7 +259,7 @@ def test_json_has_intervals_and_both_ends_of_the_ranks(board: Board) -> None:
     assert document["level"] == 0.95
     assert (rows["middle"]["rank_first"], rows["middle"]["rank_last"]) == (2, 3)
     assert (rows["best"]["rank_first"], rows["best"]["rank_last"]) == (1, 1)
-    interval = next(row for row in board.rows if row["model"] == "middle")[INTERVALS]["mce"]
+    interval = entry_of(board, "middle").numbers["mce"].interval
     assert rows["middle"]["intervals"]["mce"] == {
         "low": interval.low, "high": interval.high, "level": 0.95, "method": "bootstrap"
     }  # fmt: skip
@@ -264,12 +268,12 @@ def test_json_has_intervals_and_both_ends_of_the_ranks(board: Board) -> None:
 
 def test_csv_has_intervals_and_both_ends_of_the_ranks(board: Board) -> None:
     table = read_csv(render_boards([board], "csv", "all")).set_index("model")
-    row = next(row for row in board.rows if row["model"] == "middle")
+    numbers = entry_of(board, "middle").numbers
 
     assert table.loc["middle", ["rank_first", "rank_last"]].tolist() == [2, 3]
-    for key in ("mce", "clean_error", "ce_fog"):
+    for key, path in (("mce",) * 2, ("clean_error",) * 2, ("ce_fog", "corruptions.fog.ce")):
         found = table.loc["middle", [f"{key}_low", f"{key}_high"]].tolist()
-        interval = row[INTERVALS][key]
+        interval = numbers[path].interval
         assert found == pytest.approx([interval.low, interval.high], rel=1e-12)
 
 
@@ -280,13 +284,13 @@ def test_documents_show_intervals_behind_numbers_and_ranks_as_ranges(
     text = render_boards([board], format)
     (table,) = READERS[format](text)
     shown = {row[1]: dict(zip(table[0], row, strict=True)) for row in table[1:]}
-    row = next(row for row in board.rows if row["model"] == "best")
-    mce, clean = row[INTERVALS]["mce"], row[INTERVALS]["clean_error"]
+    best = entry_of(board, "best")
+    mce, clean = (best.numbers[path].interval for path in ("mce", "clean_error"))
 
     assert shown["middle"]["rank"] == shown["twin"]["rank"] == "2-3"
-    assert shown["best"]["mCE"] == f"**{row['mce']:.2f} ({mce.low:.2f}-{mce.high:.2f})**"
-    assert shown["best"]["clean error %"] == (
-        f"**{100 * row['clean_error']:.2f} ({100 * clean.low:.2f}-{100 * clean.high:.2f})**"
+    assert shown["best"]["mCE"] == f"**{best.value('mce'):.2f} [{mce.low:.2f}, {mce.high:.2f}]**"
+    assert shown["best"]["clean error, %"] == (
+        f"**{100 * best.value('clean_error'):.2f} [{100 * clean.low:.2f}, {100 * clean.high:.2f}]**"
     )
     assert shown["AlexNet (reference)"]["mCE"] == "100.00"
     if format == "latex":
@@ -301,11 +305,11 @@ def test_documents_show_intervals_behind_numbers_and_ranks_as_ranges(
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_a_terminal_shows_intervals_under_their_numbers(board: Board, width: int) -> None:
-    text = terminal_text(board_tables(board, width=width), width)
-    mce = next(row for row in board.rows if row["model"] == "best")[INTERVALS]["mce"]
+    text = terminal(board, width)
+    mce = entry_of(board, "best").numbers["mce"].interval
 
     assert max(len(line) for line in text.splitlines()) <= width
-    assert f"{mce.low:.2f}-{mce.high:.2f}" in text
+    assert f"[{mce.low:.2f}, {mce.high:.2f}]" in text
     assert text.count("2-3") >= 2
 
 

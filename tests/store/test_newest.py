@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from robustbench_gnl.leaderboard import boards
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Run
-from robustbench_gnl.reports import boards
 from robustbench_gnl.store import Store, open_store, writing
 from tests.store.samples import fill, import_document, make_image_set, make_model, make_protocol
 
@@ -37,7 +37,7 @@ def test_a_clock_set_back_makes_no_run_older(store: Store, monkeypatch: pytest.M
     protocol = make_protocol(make_image_set())
     assert store.run_ids_of(make_model(), protocol) == [second, first]
     (board,) = boards(store.runs())
-    assert [row["run_id"] for row in board.rows if row["kind"] == "run"] == [second]
+    assert [entry.run.id for entry in board.entries if entry.run] == [second]
     run = store.run(second)
     assert (run.created_at, run.finished_at) == (LATE, LATE), "not before the one before it"
     assert run.environment["clock_when_begun"] == EARLY

@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from robustbench_gnl.metrics.reference import load_bibliography
-from robustbench_gnl.reports.citations import (
+from robustbench_gnl.citations import (
     ALWAYS,
     FAMILIES,
     GROUPNL,
@@ -15,6 +14,8 @@ from robustbench_gnl.reports.citations import (
     bibtex,
     citations_of,
 )
+from robustbench_gnl.metrics.reference import load_bibliography
+from robustbench_gnl.suites import SUITES
 
 ENTRY = re.compile(r"@(\w+)\{(\w+),\n(.*?)\n\}(?:\n\n|\Z)", re.DOTALL)
 FIELD = re.compile(r"  (\w+) += \{(.*)\}")
@@ -76,9 +77,12 @@ def test_each_entry_stands_there_once_however_many_models_share_it() -> None:
 
 
 def test_every_family_has_an_entry_that_bibtex_can_read() -> None:
-    found = entries(bibtex([*FAMILIES, "gnl_resnet18"]))
+    cited = {*ALWAYS, TIMM, GROUPNL, *FAMILIES.values()}
+    of_suites = {suite.citation for suite in SUITES.values()}
+    found = entries("\n\n".join(load_bibliography().values()))
 
-    assert set(found) == {*ALWAYS, TIMM, GROUPNL, *FAMILIES.values()} == set(load_bibliography())
+    assert set(entries(bibtex([*FAMILIES, "gnl_resnet18"]))) == cited
+    assert set(found) == cited | of_suites
     for key, fields in found.items():
         assert {"title", "author", "year"} <= set(fields), key
         assert fields["year"] in key

@@ -1,10 +1,67 @@
-"""Text in GitHub's Markdown: what Markdown or GitHub would obey is printed instead."""
+"""Documents in GitHub's Markdown: what Markdown or GitHub would obey is printed instead."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
+from robustbench_gnl.reports.document import (
+    Block,
+    Document,
+    Entries,
+    Heading,
+    Names,
+    Notes,
+    Paragraph,
+    Table,
+)
 from robustbench_gnl.text import printable
+
+
+def markdown_document(document: Document) -> str:
+    """The blocks one below the other, below headings of the third level."""
+    return "\n\n".join(map(_block, document.blocks))
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Heading():
+            return f"### {markdown_text(block.text)}"
+        case Paragraph():
+            return markdown_text(block.text)
+        case Notes():
+            return _list(block.lines)
+        case Names():
+            return _list(block.items)
+        case Table():
+            return _table(block)
+        case Entries():
+            return "\n\n".join(
+                f"#### {markdown_text(f'{entry.name}: {entry.value}')}\n"
+                + _list(f"{label}: {text}" for label, text in entry.fields.items())
+                for entry in block.entries
+            )
+
+
+def _list(items: Iterable[str]) -> str:
+    return "\n".join(f"- {markdown_text(item)}" for item in items)
+
+
+def _table(table: Table) -> str:
+    import pandas as pd
+
+    frame = pd.DataFrame(
+        table.texts(markdown_cell, "**{}**"),
+        columns=[column.title for column in table.columns],
+        dtype=object,
+    )
+    text: str = frame.to_markdown(
+        index=False,
+        disable_numparse=True,  # `50.10` stays as it is
+        colalign=[column.justify for column in table.columns],
+    )
+    return f"#### {markdown_text(table.title)}\n\n{text}" if table.title else text
+
 
 _TOKEN = re.compile(
     # A command in a sentence of ours is the only code; every other backtick is text.

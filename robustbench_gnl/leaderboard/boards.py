@@ -1,0 +1,243 @@
+"""The boards of a store: one a protocol, never two protocols on one, best entries first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from robustbench_gnl.contents import cell_contents, grouped_by_contents
+from robustbench_gnl.errors import UsageError, did_you_mean
+from robustbench_gnl.leaderboard.entries import (
+    CORRUPTION_CES,
+    GROUP_CES,
+    N_PARAMS,
+    Entry,
+    is_comparable,
+    reference_entry,
+    reported_entry,
+    run_entry,
+    stated_protocol,
+    takes_reported,
+    told_apart,
+)
+from robustbench_gnl.metrics import Summary, summarize
+from robustbench_gnl.metrics.reference import Published, Reference, default_reference
+from robustbench_gnl.records import CLEAN, Protocol, Run
+
+SORT_KEYS: Mapping[str, str] = (
+    {path: path for path in ("mce", "relative_mce", "clean_error", "mean_corruption_error")}
+    | {N_PARAMS: N_PARAMS}
+    | GROUP_CES
+    | CORRUPTION_CES
+)
+"""What `--sort` takes, and the path of the number that it stands for. Lower is better."""
+RATIOS = frozenset(SORT_KEYS) - {"clean_error", "mean_corruption_error", N_PARAMS}
+"""Those that are divided by the reference's errors."""
+TIE_DECIMALS = 9
+"""Numbers that differ by less came from the same counts in another order of adding."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """The entries of one protocol, best first; those without a rank come last."""
+
+    protocol: Protocol | None
+    """None: published results, each with the protocol that it states."""
+    sort: str
+    entries: tuple[Entry, ...]
+    reference: Reference
+    """Whose errors CE divides by."""
+    level: float | None = None
+    """Of the intervals of the entries; None where there are none."""
+    image_files: str | None = None
+    """Digest of the files behind the images, where other runs of this protocol read different
+    files of the same names and stand on another board."""
+
+    @property
+    def is_demonstration(self) -> bool:
+        return self.protocol is not None and self.protocol.is_demonstration
+
+
+def boards(
+    runs: Sequence[Run],
+    *,
+    sort: str = "mce",
+    published: Sequence[Published] = (),
+    reference: Reference | None = None,
+) -> list[Board]:
+    """A board for each protocol among `runs`, real ones with most images first. Runs that read
+    different files of the same names are of different image sets, and have a board each.
+
+    Published results rank on the boards whose protocol they state; the others stand on
+    a board of their own, at the end.
+
+    Raises:
+        UsageError: Nothing can be sorted by `sort`.
+    """
+    check_sort(sort)
+    reference = reference or default_reference()
+    by_protocol: dict[str, list[Run]] = {}
+    for run in runs:
+        by_protocol.setdefault(run.protocol.fingerprint, []).append(run)
+    # The reference has its own line on every board.
+    reported = [one for one in published if one.kind != "reference"]
+    groups = sorted(by_protocol.values(), key=_board_order)
+    result = [
+        board for group in groups for board in _boards_of_protocol(group, sort, reported, reference)
+    ]
+    taken = any(takes_reported(group[0].protocol) for group in groups)
+    left = [one for one in reported if not (taken and is_comparable(one))]
+    if left:
+        result.append(_board_of_reported(left, sort, reference))
+    return result
+
+
+def check_sort(sort: str) -> None:
+    """Refuse what no column is called.
+
+    Raises:
+        UsageError: Nothing can be sorted by `sort`.
+    """
+    if sort not in SORT_KEYS:
+        raise UsageError(
+            f"cannot sort by {sort!r}; expected one of {', '.join(SORT_KEYS)}"
+            f"{did_you_mean(sort, SORT_KEYS)}",
+            sort=sort,
+        )
+
+
+def select_protocol(runs: Sequence[Run], wanted: str) -> list[Run]:
+    """The runs whose protocol has that name, or a fingerprint that begins so.
+
+    Raises:
+        UsageError: There are runs, but none under that protocol.
+    """
+    selected = [
+        run
+        for run in runs
+        if run.protocol.name == wanted or run.protocol.fingerprint.startswith(wanted)
+    ]
+    if runs and not selected:
+        known = {run.protocol.name: run.protocol.fingerprint[:8] for run in runs}
+        listed = ", ".join(f"{name} [{fingerprint}]" for name, fingerprint in known.items())
+        raise UsageError(
+            f"no run under a protocol {wanted!r}; the store has {listed}"
+            f"{did_you_mean(wanted, known)}",
+            protocol=wanted,
+        )
+    return selected
+
+
+def limited(board: Board, limit: int) -> Board:
+    """The first entries, and the reference whatever its place. Ranges of ranks count all runs:
+    to be cut afterwards."""
+    others = [entry for entry in board.entries if entry.kind != "reference"]
+    kept = {id(entry) for entry in others[:limit]}
+    entries = [one for one in board.entries if one.kind == "reference" or id(one) in kept]
+    return replace(board, entries=tuple(entries))
+
+
+def _board_order(runs: Sequence[Run]) -> tuple[bool, int, str, str]:
+    protocol = runs[0].protocol
+    return (
+        protocol.is_demonstration,
+        -protocol.n_images,
+        protocol.name,
+        protocol.fingerprint,
+    )
+
+
+def _boards_of_protocol(
+    runs: Sequence[Run], sort: str, reported: Sequence[Published], reference: Reference
+) -> list[Board]:
+    groups = grouped_by_contents(runs)
+    reference = reference.for_protocol(runs[0].protocol)
+    if not reference.is_defined and sort in RATIOS:
+        sort = "mean_corruption_error"
+    found = [_board_of_runs(group, sort, reported, reference) for group in groups]
+    if len(groups) > 1:
+        found = [
+            replace(board, image_files=_digest_of_files(group))
+            for board, group in zip(found, groups, strict=True)
+        ]
+    return found
+
+
+def _digest_of_files(runs: Sequence[Run]) -> str | None:
+    """Of the clean images, or of another cell where there are none."""
+    every = (cell_contents(run) for run in runs)
+    known = next((contents for contents in every if contents), {})
+    first = known.get(CLEAN) or next(iter(known.values()), None)
+    return None if first is None else first.source or first.digest
+
+
+def _board_of_runs(
+    runs: Sequence[Run], sort: str, reported: Sequence[Published], reference: Reference
+) -> Board:
+    protocol = runs[0].protocol
+    entries = told_apart([run_entry(*chosen) for chosen in _one_a_model(runs, reference)])
+    candidates = [one for one in entries if one.is_complete]
+    unfinished = [one for one in entries if not one.is_complete]
+    if takes_reported(protocol):
+        candidates += [reported_entry(one) for one in reported if is_comparable(one)]
+    return _board(protocol, sort, candidates, unfinished, reference)
+
+
+def _board_of_reported(reported: Sequence[Published], sort: str, reference: Reference) -> Board:
+    return _board(
+        None,
+        sort,
+        [reported_entry(one) for one in reported if is_comparable(one)],
+        [reported_entry(one) for one in reported if not is_comparable(one)],
+        reference,
+    )
+
+
+def _board(
+    protocol: Protocol | None,
+    sort: str,
+    candidates: Sequence[Entry],
+    unranked: Sequence[Entry],
+    reference: Reference,
+) -> Board:
+    path = SORT_KEYS[sort]
+    ranked = _ranked([one for one in candidates if one.value(path) is not None], path)
+    rest = [one for one in candidates if one.value(path) is None]
+    # Side by side only with those of the same protocol: no order across protocols.
+    rest += sorted(unranked, key=lambda one: (_stated(one), _or_last(one.value(path))))
+    divisor = [reference_entry(reference)] if reference.is_defined else []
+    return Board(protocol, sort, (*ranked, *divisor, *rest), reference)
+
+
+def _ranked(entries: Iterable[Entry], path: str) -> list[Entry]:
+    """Best first; equal numbers share a rank and the next one counts them all."""
+
+    def value(entry: Entry) -> float:
+        return round(_or_last(entry.value(path)), TIE_DECIMALS)
+
+    ordered = sorted(entries, key=lambda one: (value(one), one.model))
+    values = [value(one) for one in ordered]
+    return [replace(one, rank=values.index(value(one)) + 1) for one in ordered]
+
+
+def _or_last(value: float | None) -> float:
+    return math.inf if value is None else float(value)
+
+
+def _stated(entry: Entry) -> str:
+    return str(None if entry.published is None else stated_protocol(entry.published))
+
+
+def _one_a_model(runs: Sequence[Run], reference: Reference) -> list[tuple[Run, Summary]]:
+    """The newest complete run of each model, or its newest, where none is complete.
+
+    A rerun that has only begun must not hide the result that is there.
+    """
+    chosen: dict[str, tuple[Run, Summary]] = {}
+    for run in sorted(runs, key=lambda run: run.created_at, reverse=True):
+        summary = summarize(run.cells, reference)
+        before = chosen.get(run.model.fingerprint)
+        if before is None or (summary.is_complete and not before[1].is_complete):
+            chosen[run.model.fingerprint] = (run, summary)
+    return list(chosen.values())

@@ -1,0 +1,98 @@
+"""Checks as CI servers read them: JUnit XML, and annotations of a GitHub workflow."""
+
+from __future__ import annotations
+
+from typing import Literal
+from xml.etree import ElementTree
+
+from robustbench_gnl.reports.document import Check, Checks, Document
+from robustbench_gnl.text import printable
+
+TOOL = "gnlbench check"
+CLASS_NAME = "gnlbench.check"
+
+
+def junit_xml(document: Document) -> str:
+    """One test case a check, and the summary once.
+
+    An inconclusive check is skipped, which no CI server takes for a pass or for a failure; where
+    it is no pass, it is an error: the test could not be carried out.
+    """
+    checks = _checks_of(document)
+    n_open, n_errors = checks.count("inconclusive"), checks.count("error")
+    n_skipped = 0 if checks.fail_inconclusive else n_open
+    counts = {
+        "tests": str(len(checks.checks)),
+        "failures": str(checks.count("failed")),
+        "errors": str(n_errors + n_open - n_skipped),
+    }
+    root = ElementTree.Element("testsuites", counts)
+    suite = ElementTree.SubElement(
+        root,
+        "testsuite",
+        # The number of skipped tests is an attribute of suites alone.
+        {"name": printable(checks.name), **counts, "skipped": str(n_skipped)},
+    )
+    for check in checks.checks:
+        _add_case(suite, check, fail_inconclusive=checks.fail_inconclusive)
+    if checks.summary:
+        text = "\n".join(map(printable, checks.summary))
+        ElementTree.SubElement(suite, "system-out").text = text
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True)
+
+
+def _add_case(suite: ElementTree.Element, check: Check, *, fail_inconclusive: bool) -> None:
+    case = ElementTree.SubElement(
+        suite, "testcase", {"classname": CLASS_NAME, "name": printable(check.name)}
+    )
+    message = printable(check.message)
+    if check.status == "failed":
+        ElementTree.SubElement(case, "failure", {"type": "regression", "message": message})
+    elif check.status == "error":
+        ElementTree.SubElement(case, "error", {"type": check.kind, "message": message})
+    elif check.status == "inconclusive":
+        why = {"message": printable(f"inconclusive: {check.reason}")}
+        if fail_inconclusive:
+            ElementTree.SubElement(case, "error", {"type": "inconclusive", **why})
+        else:
+            ElementTree.SubElement(case, "skipped", why)
+    if check.details:
+        ElementTree.SubElement(case, "system-out").text = printable(check.details)
+
+
+def github_annotations(document: Document) -> str:
+    """A line for each check that did not pass: an error, or a warning where it is inconclusive.
+
+    The format is that of "Workflow commands for GitHub Actions" in GitHub's documentation, and
+    the escapes are those of its own toolkit, `packages/core/src/command.ts`.
+    """
+    checks, lines = _checks_of(document), []
+    for check in checks.checks:
+        title, message = f"{TOOL}: {check.name}", f"{checks.name}: {check.message}"
+        if check.status == "failed":
+            lines.append(_command("error", f"{title} failed", message))
+        elif check.status == "error":
+            lines.append(_command("error", f"{TOOL} could not decide", check.message))
+        elif check.status == "inconclusive":
+            why = f"{message}; inconclusive: {check.reason}"
+            lines.append(_command("warning", f"{title} is inconclusive", why))
+    return "\n".join(lines)
+
+
+def _checks_of(document: Document) -> Checks:
+    assert document.checks is not None, "`render` offers these formats of documents with checks"
+    return document.checks
+
+
+def _command(level: Literal["error", "warning"], title: str, message: str) -> str:
+    """One line, whatever the texts hold: a line break would begin another command."""
+    return f"::{level} title={_escaped_property(title)}::{_escaped(message)}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _escaped_property(text: str) -> str:
+    return _escaped(text).replace(":", "%3A").replace(",", "%2C")
