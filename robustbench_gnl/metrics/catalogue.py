@@ -387,23 +387,22 @@ def headline_metrics(suite: Suite) -> tuple[Metric, ...]:
 def column_ids(suite: Suite) -> tuple[MetricId, ...]:
     """What a leaderboard of a suite shows and may be sorted by: overall, of groups, of
     corruptions."""
-    overall = [one for one in overall_metrics(suite) if one.is_column]
+    return _column_ids(suite, overall_metrics(suite), tuple(METRICS))
+
+
+@lru_cache(maxsize=16)
+def _column_ids(
+    suite: Suite, overall: tuple[Metric, ...], metrics: tuple[Metric, ...]
+) -> tuple[MetricId, ...]:
+    # Cached, since a leaderboard asks for it with every entry.
+    columns = [one for one in metrics if one.is_column]
+    shown = [one for one in overall if one.is_column]
     # Unnormalised means come last, so that nobody takes them for mCE.
-    overall.sort(key=lambda one: one.qualifier == NOT_NORMALISED)
-    found = [MetricId(one) for one in overall]
-    found += [
-        MetricId(one, group)
-        for group in suite.groups
-        for one in METRICS
-        if one.scope is Scope.GROUP and one.is_column
-    ]
-    if suite.groups:
-        found += [
-            MetricId(one, name)
-            for name in suite.corruptions
-            for one in METRICS
-            if one.scope is Scope.CORRUPTION and one.is_column
-        ]
+    shown.sort(key=lambda one: one.qualifier == NOT_NORMALISED)
+    found = [MetricId(one) for one in shown]
+    places = {Scope.GROUP: tuple(suite.groups), Scope.CORRUPTION: suite.corruptions}
+    for scope, names in places.items() if suite.groups else ():
+        found += [MetricId(m, name) for name in names for m in columns if m.scope is scope]
     return tuple(found)
 
 

@@ -53,7 +53,7 @@ CellSelection = Callable[[Suite, str], Sequence[Condition]]
 """The cells that the mean of a quantity is over."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is declared once, so it is compared by identity
 class Metric:
     """A named number of a run. Exactly one of `definition` and `quantity` is set."""
 

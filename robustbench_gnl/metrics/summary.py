@@ -54,7 +54,7 @@ class Summary:
     errors: Mapping[Condition, float]
     """Top-1 error of each complete cell."""
 
-    @property
+    @cached_property
     def n_main_cells(self) -> int:
         """How many of the suite's main conditions are complete."""
         return sum(condition in self.errors for condition in self.suite.main_conditions)
