@@ -1,8 +1,7 @@
-"""Every metric, declared once: tables, `--sort`, gate rules, plans, comparisons, explanations and
-docs/metrics.md read this file.
+"""The catalogue of metrics, which tables, `--sort`, gate rules, plans and docs/metrics.md read.
 
-To add a metric, write what it is made of as an expression, and add one entry to `METRICS`; a
-suite says in its own file which overall metrics are defined for it.
+To add a metric, write its expression and add one entry to `METRICS`. Each suite lists in its own
+file which overall metrics are defined for it.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ ERROR = Quantity(
     key="error",
     label="error",
     unit=FRACTION,
-    meaning="share of the images whose first answer is wrong",
+    meaning="share of the images whose top-1 prediction is wrong",
     formula="100 x wrong / images",
     source=HENDRYCKS,
     rule="error",
@@ -48,7 +47,7 @@ TOP5_ERROR = Quantity(
     key="top5_error",
     label="top-5 error",
     unit=FRACTION,
-    meaning="share of the images whose label is not among the first five answers",
+    meaning="share of the images whose label is not among the top five predictions",
     formula="100 x wrong in all five / images",
     source="Russakovsky et al. 2015, section 4",
     rule="top5_error",
@@ -58,7 +57,7 @@ NEGATIVE_LOG_LIKELIHOOD = Quantity(
     key="negative_log_likelihood",
     label="negative log likelihood",
     unit=NATS,
-    meaning="how surprised the model is by the label",
+    meaning="how improbable the label is to the model",
     formula="mean of -log p(label)",
     source="Guo et al. 2017, section 2",
     rule="nll",
@@ -74,7 +73,7 @@ CALIBRATION_ERROR = Quantity(
 )
 QUANTITIES = (ERROR, TOP5_ERROR, NEGATIVE_LOG_LIKELIHOOD, CALIBRATION_ERROR)
 BLOCK_QUANTITIES = tuple(one for one in QUANTITIES if not one.is_kept_by_image)
-"""Those that are kept as sums of blocks, and not by image."""
+"""Quantities of which only sums over blocks of images are stored, not the value of each image."""
 
 
 def _clean_error(suite: Suite, reference: Reference, of: str) -> Expression | None:
@@ -82,7 +81,7 @@ def _clean_error(suite: Suite, reference: Reference, of: str) -> Expression | No
 
 
 def _main_error(suite: Suite, reference: Reference, of: str) -> Expression | None:
-    """Of a suite of a single condition."""
+    """The error of the only condition of a suite, such as ImageNet-R."""
     return CellError(suite.main_conditions[0]) if len(suite.main_conditions) == 1 else None
 
 
@@ -91,7 +90,8 @@ def _corruption_error(suite: Suite, reference: Reference, of: str) -> Expression
 
 
 def _complete_error(suite: Suite, of: str) -> Expression:
-    """Of a mean over corruptions, each of which must have all its severities."""
+    """The mean error of a corruption as part of a mean over corruptions."""
+    # Not partial: a mean over corruptions that lack severities would favour the milder ones.
     return MeanError(suite.conditions_of(of))
 
 
@@ -143,8 +143,8 @@ def _robustness_gap(suite: Suite, reference: Reference, of: str) -> Expression |
 
 
 def _quantity_metrics(quantity: Quantity) -> tuple[Metric, ...]:
-    """A quantity that is kept by block: clean, as a mean, of a single condition, and of each
-    corruption."""
+    """The metrics of a quantity that is stored by block: on clean images, as a mean over the
+    cells, of a suite with a single condition, and by corruption."""
     clean = Metric(
         key=f"clean_{quantity.key}",
         label=f"clean {quantity.label}",
@@ -230,7 +230,7 @@ RELATIVE_MCE = Metric(
     key="relative_mce",
     label="relative mCE",
     unit=PERCENT,
-    meaning="what corruption itself costs, against the reference",
+    meaning="what corruption adds to the clean error, relative to the reference",
     formula="mean of the {n} relative CEs",
     source=HENDRYCKS,
     definition=_relative_mce,
@@ -265,14 +265,14 @@ MEAN_ERROR = Metric(
     key="error",
     label="mean error",
     unit=FRACTION,
-    meaning="mean over the corruption cells that there are, or that both runs have",
+    meaning="mean over the corruption cells that were evaluated, or that both runs have",
     formula="mean of the errors",
     source=HENDRYCKS,
     qualifier="of the cells that both runs have",
     is_planned=True,
 )
-"""Of runs that are not complete, whose mean over all corruptions is undefined: the cells that it
-is over are those at hand, so no suite lists it."""
+"""For incomplete runs, whose mean over all corruptions is undefined. Which cells it averages
+depends on the runs that are compared, so no suite lists it."""
 ROBUSTNESS_GAP = Metric(
     key="robustness_gap",
     label="robustness gap",
@@ -287,7 +287,7 @@ EFFECTIVE_ROBUSTNESS = Metric(
     key="effective_robustness",
     label="effective robustness",
     unit=POINTS_OF_MCE,
-    meaning="how far mCE lies below what the clean error predicts; above 0 is better",
+    meaning="how far mCE is below what the clean error predicts; above 0 is better",
     formula="expected mCE - mCE",
     source="Taori et al. 2020, section 2",
     lower_is_better=False,
@@ -298,7 +298,7 @@ GROUP_CE = Metric(
     key="ce",
     label="CE",
     unit=PERCENT,
-    meaning="a group of the paper",
+    meaning="mean CE of a group of corruptions",
     formula="mean of its {n} CEs",
     source=HENDRYCKS,
     scope=Scope.GROUP,
@@ -310,7 +310,7 @@ CORRUPTION_ERROR = Metric(
     key="error",
     label="error",
     unit=FRACTION,
-    meaning="mean over its severities",
+    meaning="mean error over the severities of the corruption",
     formula="mean of the errors by severity",
     source=HENDRYCKS,
     scope=Scope.CORRUPTION,
@@ -320,7 +320,7 @@ CE = Metric(
     key="ce",
     label="CE",
     unit=PERCENT,
-    meaning="its errors as a share of those of {reference}",
+    meaning="errors of the corruption as a share of those of {reference}",
     formula="100 x sum of the errors / sum of the reference's errors",
     source=HENDRYCKS,
     scope=Scope.CORRUPTION,
@@ -332,7 +332,9 @@ RELATIVE_CE = Metric(
     key="relative_ce",
     label="relative CE",
     unit=PERCENT,
-    meaning="the same of what corruption adds to the clean error",
+    meaning=(
+        "what the corruption adds to the clean error, as a share of what it adds to the reference's"
+    ),
     formula="100 x sum of (error - clean error) / the same sum of the reference",
     source=HENDRYCKS,
     scope=Scope.CORRUPTION,
@@ -381,8 +383,8 @@ def metric_ids(suite: Suite) -> Iterator[MetricId]:
 
 
 def linear_expressions(reference: Reference) -> Mapping[str, tuple[MetricId, Expression]]:
-    """The linear metrics of the reference's suite by path, each with what it is made of; those of
-    single cells left out."""
+    """The linear metrics of the reference's suite by path, each with its expression, without those
+    of single cells."""
     return _linear_expressions(reference, tuple(METRICS))
 
 
@@ -400,10 +402,10 @@ def _linear_expressions(
 
 
 def metric_id(path: str, suite: Suite) -> MetricId:
-    """The metric that stands under a path of the JSON of a run.
+    """The metric at a path of a run's JSON, such as `mce` or `corruptions.fog.ce`.
 
     Raises:
-        UsageError: No metric of the suite does.
+        UsageError: The suite has no metric with this path.
     """
     known = ids_by_path(suite)
     if path not in known:

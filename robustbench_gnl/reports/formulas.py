@@ -238,21 +238,22 @@ def _corruption(one: _Explained, name: str) -> Iterator[Explanation]:
     yield one.explain(
         f"{path}.error",
         summary.error,
-        "mean over its severities",
+        "mean error over the severities of the corruption",
         "mean of the errors by severity",
         _mean_of(known, as_precise_percent),
     )
     yield one.explain(
         f"{path}.ce",
         summary.ce,
-        f"its errors as a share of those of {one.reference.name}",
+        f"errors of the corruption as a share of those of {one.reference.name}",
         "100 x sum of the errors / sum of the reference's errors",
         f"100 x ({errors}) / ({divisor})",
     )
     yield one.explain(
         f"{path}.relative_ce",
         summary.relative_ce,
-        "the same of what corruption adds to the clean error",
+        "what the corruption adds to the clean error, as a share of what it adds to the "
+        "reference's",
         "100 x sum of (error - clean error) / the same sum of the reference",
         f"100 x ({errors} - 5 x {clean}) / ({divisor} - 5 x {clean_of_reference})",
     )
@@ -287,7 +288,7 @@ def _means(one: _Explained) -> Iterator[Explanation]:
         yield one.explain(
             f"groups.{group}",
             summary.groups[group],
-            "a group of the paper",
+            "mean CE of a group of corruptions",
             f"mean of its {len(ces)} CEs",
             _mean_of(ces, as_precise),
         )
