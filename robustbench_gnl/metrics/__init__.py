@@ -1,4 +1,4 @@
-"""Metrics: each declared once in the catalogue, and the numbers of a run computed from it.
+"""The catalogue of metrics, and the metrics of a run computed from the counts of its cells.
 
 reference = default_reference().for_protocol(run.protocol)
 summary = summarize(run.cells, reference)

@@ -1,8 +1,7 @@
-"""Every metric, declared once: tables, `--sort`, gate rules, plans, comparisons, explanations and
-docs/metrics.md read this file.
+"""The catalogue of metrics, which tables, `--sort`, gate rules, plans and docs/metrics.md read.
 
-To add a metric, write what it is made of as an expression, and add one entry to `METRICS`; a
-suite says in its own file which overall metrics are defined for it.
+To add a metric, write its expression and add one entry to `METRICS`. Each suite lists in its own
+file which overall metrics are defined for it.
 """
 
 from __future__ import annotations
@@ -77,7 +76,7 @@ CALIBRATION_ERROR = Quantity(
 )
 QUANTITIES = (ERROR, TOP5_ERROR, NEGATIVE_LOG_LIKELIHOOD, CALIBRATION_ERROR)
 BLOCK_QUANTITIES = tuple(one for one in QUANTITIES if not one.is_kept_by_image)
-"""Those that are kept as sums of blocks, and not by image."""
+"""Quantities of which only sums over blocks of images are stored, not the value of each image."""
 
 
 def _clean_error(suite: Suite, reference: Reference, of: str) -> Expression | None:
@@ -85,7 +84,7 @@ def _clean_error(suite: Suite, reference: Reference, of: str) -> Expression | No
 
 
 def _main_error(suite: Suite, reference: Reference, of: str) -> Expression | None:
-    """Of a suite of a single condition."""
+    """The error of the only condition of a suite, such as ImageNet-R."""
     return CellError(suite.main_conditions[0]) if len(suite.main_conditions) == 1 else None
 
 
@@ -94,7 +93,8 @@ def _corruption_error(suite: Suite, reference: Reference, of: str) -> Expression
 
 
 def _complete_error(suite: Suite, of: str) -> Expression:
-    """Of a mean over corruptions, each of which must have all its severities."""
+    """The mean error of a corruption as part of a mean over corruptions."""
+    # Not partial: a mean over corruptions that lack severities would favour the milder ones.
     return MeanError(suite.conditions_of(of))
 
 
@@ -146,8 +146,8 @@ def _robustness_gap(suite: Suite, reference: Reference, of: str) -> Expression |
 
 
 def _quantity_metrics(quantity: Quantity) -> tuple[Metric, ...]:
-    """A quantity that is kept by block: clean, as a mean, of a single condition, and of each
-    corruption."""
+    """The metrics of a quantity that is stored by block: on clean images, as a mean over the
+    cells, of a suite with a single condition, and by corruption."""
     clean = Metric(
         key=f"clean_{quantity.key}",
         label=f"clean {quantity.label}",
@@ -275,14 +275,14 @@ MEAN_ERROR = Metric(
     key="error",
     label="mean error",
     unit=FRACTION,
-    meaning="mean over the corruption cells that there are, or that both runs have",
+    meaning="mean over the corruption cells that were evaluated, or that both runs have",
     formula="mean of the errors",
     source=HENDRYCKS,
     qualifier="of the cells that both runs have",
     is_planned=True,
 )
-"""Of runs that are not complete, whose mean over all corruptions is undefined: the cells that it
-is over are those at hand, so no suite lists it."""
+"""For incomplete runs, whose mean over all corruptions is undefined. Which cells it averages
+depends on the runs that are compared, so no suite lists it."""
 ROBUSTNESS_GAP = Metric(
     key="robustness_gap",
     label="robustness gap",
@@ -311,7 +311,7 @@ GROUP_CE = Metric(
     key="ce",
     label="CE",
     unit=PERCENT,
-    meaning="a group of the paper",
+    meaning="mean CE of a group of corruptions",
     formula="mean of its {n} CEs",
     source=HENDRYCKS,
     scope=Scope.GROUP,
@@ -323,7 +323,7 @@ CORRUPTION_ERROR = Metric(
     key="error",
     label="error",
     unit=FRACTION,
-    meaning="mean over its severities",
+    meaning="mean error over the severities of the corruption",
     formula="mean of the errors by severity",
     source=HENDRYCKS,
     scope=Scope.CORRUPTION,
@@ -334,7 +334,7 @@ CE = Metric(
     key="ce",
     label="CE",
     unit=PERCENT,
-    meaning="its errors as a share of those of {reference}",
+    meaning="errors of the corruption as a share of those of {reference}",
     formula="100 x sum of the errors / sum of the reference's errors",
     source=HENDRYCKS,
     scope=Scope.CORRUPTION,
@@ -346,7 +346,9 @@ RELATIVE_CE = Metric(
     key="relative_ce",
     label="relative CE",
     unit=PERCENT,
-    meaning="the same of what corruption adds to the clean error",
+    meaning=(
+        "what the corruption adds to the clean error, as a share of what it adds to the reference's"
+    ),
     formula="100 x sum of (error - clean error) / the same sum of the reference",
     source=HENDRYCKS,
     scope=Scope.CORRUPTION,
@@ -423,8 +425,8 @@ def metric_ids(suite: Suite) -> Iterator[MetricId]:
 
 
 def linear_expressions(reference: Reference) -> Mapping[str, tuple[MetricId, Expression]]:
-    """The linear metrics of the reference's suite by path, each with what it is made of; those of
-    single cells left out."""
+    """The linear metrics of the reference's suite by path, each with its expression, without those
+    of single cells."""
     return _linear_expressions(reference, tuple(METRICS))
 
 
@@ -442,10 +444,11 @@ def _linear_expressions(
 
 
 def metric_id(path: str, suite: Suite) -> MetricId:
-    """The metric that stands under a path of the JSON of a run, or is overall of that key.
+    """The metric at a path of a run's JSON, such as `mce` or `corruptions.fog.ce`; an overall
+    metric is found by its key whatever the suite.
 
     Raises:
-        UsageError: There is none.
+        UsageError: There is no metric with this path.
     """
     known = ids_by_path(suite)
     if path not in known:

@@ -1,4 +1,4 @@
-"""Whether a model predicts hardly better than one that guesses."""
+"""Detection of models whose accuracy on clean images is near chance."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from robustbench_gnl.records import CLEAN, Run
 
 
 def is_near_chance(n_right: int, n_images: int, n_classes: int) -> bool:
-    """Whether a model is right on clean images hardly more often than one that guesses: by no
-    more than three standard errors, or on no more than 5 % of them.
+    """Whether the accuracy on clean images is at most three standard errors above chance, or at
+    most 5 %.
 
-    Such a model is nearly always a mistake of the set-up, and what is its clean error subtracted
-    from, or predicted by it, means nothing.
+    The cause is nearly always a mistake in the setup, such as another order of classes. Metrics
+    that subtract the clean error, or are predicted from it, have no meaning for such a model.
     """
     chance = 1 / n_classes
     spread = 3 * math.sqrt(chance * (1 - chance) / n_images)
@@ -27,7 +27,7 @@ def is_run_near_chance(run: Run) -> bool:
 
 
 def near_chance_warning(model_name: str, n_right: int, n_images: int, n_classes: int) -> str | None:
-    """What to tell of a model whose first clean images are near chance; None if they are not."""
+    """A warning if the accuracy on the first clean images is near chance, else None."""
     if not is_near_chance(n_right, n_images, n_classes):
         return None
     return (

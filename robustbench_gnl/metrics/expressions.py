@@ -1,10 +1,9 @@
-"""What linear metrics are made of: means, ratios and differences of the errors of cells.
+"""Expressions of linear metrics: means, ratios and differences of the errors of cells.
 
-An expression is evaluated in two ways that a test compares. `value` follows the paper's formula
-on the errors of the cells, exactly rounded sums included, and needs no numerical library.
-`weights` gives the same number as a weighted sum of cell errors, which is what resampling and
-paired tests need: all cells have the same images, so a weighted sum of cell errors is a mean over
-images of a weighted sum of outcomes.
+An expression can be evaluated in two ways, and a test compares them. `value` follows the formula of
+the paper with exactly rounded sums, and needs no numerical library. `weights` writes the same
+number as a weighted sum of cell errors. Resampling and paired tests need this form: all cells have
+the same images, so the sum is a mean over images of a weighted sum of outcomes.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ Weights = dict[Condition, float]
 
 
 class Expression(ABC):
-    """A number made of cell errors."""
+    """A number that is computed from cell errors."""
 
     @property
     @abstractmethod
     def needs(self) -> tuple[Condition, ...]:
-        """The cells that it is made of."""
+        """The cells that it is computed from."""
 
     @abstractmethod
     def value(self, errors: Errors) -> float | None:
@@ -71,23 +70,23 @@ class MeanError(Expression):
 
     conditions: tuple[Condition, ...]
     is_partial: bool = False
-    """Whether it is over those cells that are there, as long as there is one."""
+    """Whether missing cells are left out of the mean, as long as one is present."""
 
     @property
     def needs(self) -> tuple[Condition, ...]:
         return self.conditions
 
     def value(self, errors: Errors) -> float | None:
-        there = [errors[condition] for condition in self.conditions if condition in errors]
-        if not there or (len(there) < len(self.conditions) and not self.is_partial):
+        present = [errors[condition] for condition in self.conditions if condition in errors]
+        if not present or (len(present) < len(self.conditions) and not self.is_partial):
             return None
-        return math.fsum(there) / len(there)
+        return math.fsum(present) / len(present)
 
     def weights(self, present: Callable[[Condition], bool]) -> Weights | None:
-        there = [condition for condition in self.conditions if present(condition)]
-        if not there or (len(there) < len(self.conditions) and not self.is_partial):
+        averaged = [condition for condition in self.conditions if present(condition)]
+        if not averaged or (len(averaged) < len(self.conditions) and not self.is_partial):
             return None
-        return dict.fromkeys(there, 1 / len(there))
+        return dict.fromkeys(averaged, 1 / len(averaged))
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ class CorruptionError(Expression):
 
     conditions: tuple[Condition, ...]
     reference_sum: float | None
-    """Of the reference's errors over the same severities; None where it is not known."""
+    """Sum of the reference's errors over the same severities; None if unknown."""
 
     @property
     def needs(self) -> tuple[Condition, ...]:
@@ -119,7 +118,8 @@ class CorruptionError(Expression):
 
 @dataclass(frozen=True)
 class RelativeCorruptionError(Expression):
-    """Relative CE in percent: what a corruption adds to the clean error, against the reference."""
+    """Relative CE in percent: what a corruption adds to the clean error, relative to the
+    reference."""
 
     conditions: tuple[Condition, ...]
     reference_sum: float | None
@@ -139,7 +139,7 @@ class RelativeCorruptionError(Expression):
 
     @property
     def _reference_loss(self) -> float | None:
-        """What the reference loses: the sum of its errors minus as many clean errors."""
+        """The sum of the reference's errors minus its clean error for each of them."""
         if not self.reference_sum or self.reference_clean is None:
             return None
         return self.reference_sum - len(self.conditions) * self.reference_clean
@@ -204,8 +204,8 @@ class Difference(Expression):
         return self.minuend.uses_reference_clean or self.subtrahend.uses_reference_clean
 
     def value(self, errors: Errors) -> float | None:
-        one, other = self.minuend.value(errors), self.subtrahend.value(errors)
-        return None if one is None or other is None else one - other
+        minuend, subtrahend = self.minuend.value(errors), self.subtrahend.value(errors)
+        return None if minuend is None or subtrahend is None else minuend - subtrahend
 
     def weights(self, present: Callable[[Condition], bool]) -> Weights | None:
         return _sum(
@@ -215,6 +215,7 @@ class Difference(Expression):
 
 def mean(values: Iterable[float | None]) -> float | None:
     """The mean; None where any value is None, or there are none."""
+    # Without a partial mean: one of fewer corruptions would be compared with one of all.
     present: list[float] = []
     for value in values:
         if value is None:

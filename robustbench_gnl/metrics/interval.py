@@ -1,4 +1,4 @@
-"""The confidence interval of a number."""
+"""The confidence interval of a metric."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Interval:
-    """Where a number would lie with as many other images of the same kind."""
+    """A confidence interval over other images of the same kind and number."""
 
     low: float
     high: float

@@ -1,4 +1,4 @@
-"""What a metric is, and the identifier of a metric at a place, such as the CE of fog."""
+"""The classes `Metric` and `MetricId`: a metric, and a metric of one corruption, group or run."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from robustbench_gnl.suites import Suite
 
 HENDRYCKS = "Hendrycks & Dietterich 2019, section 4"
 Method = Literal["wilson", "bootstrap", "jackknife"]
-"""How an interval is computed: of one proportion, by resampling images, or by leaving out blocks
-of images."""
+"""How an interval is computed: Wilson's of one proportion, by resampling images, or by leaving out
+one block of images at a time."""
 
 
 class Scope(Enum):
-    """What a metric is of."""
+    """What a metric describes: a run, a group of corruptions or a corruption."""
 
     OVERALL = "overall"
     GROUP = "group"
     CORRUPTION = "corruption"
-    """And of each of its severities."""
+    """A corruption, or one of its severities."""
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """What is kept of every cell."""
+    """A quantity that is stored for every cell."""
 
     key: str
     label: str
@@ -39,16 +39,16 @@ class Quantity:
     formula: str
     source: str
     rule: str
-    """What gate rules call its mean over cells."""
+    """The name of its mean over cells in gate rules."""
     is_kept_by_image: bool = False
-    """Whether the outcome of each image is kept, and not sums of blocks alone."""
+    """Whether the outcome of each image is stored, and not only sums over blocks."""
     is_count: bool = False
     """Whether it counts images, so that the interval of a single cell is that of a proportion."""
 
 
 Definition = Callable[[Suite, Reference, str], Expression | None]
-"""The expression of a linear metric; the text is the group or the corruption, empty overall. None
-where the suite does not have what it is made of."""
+"""The expression of a linear metric. The text is the group or the corruption, and empty for a
+metric of the whole run. None if the suite lacks the cells."""
 CellSelection = Callable[[Suite, str], Sequence[Condition]]
 """The cells that the mean of a quantity is over."""
 
@@ -58,33 +58,33 @@ class Metric:
     """A named number of a run. Exactly one of `definition` and `quantity` is set."""
 
     key: str
-    """Its path in JSON, of a metric overall; else the last part of it."""
+    """The path in JSON of a metric of the whole run; the last part of the path of others."""
     label: str
-    """Without its unit, and without the name of what it is of."""
+    """Without its unit, and without the name of the corruption or group."""
     unit: Unit
     meaning: str
-    """One phrase; `{reference}`, `{n}` (how many it is a mean of), `{n_cells}` and `{of}` stand for
-    what they name."""
+    """One phrase. The placeholders are `{reference}`, `{n}` (of how many it is a mean), `{n_cells}`
+    and `{of}` (the corruption or group)."""
     formula: str
     source: str
     scope: Scope = Scope.OVERALL
     definition: Definition | None = None
-    """Of a linear metric: a weighted sum of the errors of cells."""
+    """The expression of a linear metric, which is a weighted sum of cell errors."""
     quantity: Quantity | None = None
-    """Of the mean of a quantity over cells, which is kept by block."""
+    """The quantity whose mean over cells it is, if it is stored by block."""
     cells: CellSelection | None = None
-    """Of the same: the cells."""
+    """The cells of that mean."""
     of_cell: Quantity | None = None
-    """What it is at a single severity; None where it is defined for a whole corruption only."""
+    """What it is at a single severity; None if it is defined only for whole corruptions."""
     lower_is_better: bool = True
     qualifier: str = ""
-    """What is said beside its label where there is room, such as `not normalised`."""
+    """An addition to the label where there is space, such as `not normalised`."""
     rule: str = ""
-    """What gate rules call it; empty where none may name it."""
+    """The name in gate rules; empty if no rule may name it."""
     is_column: bool = False
     """Whether a leaderboard shows it and may be sorted by it."""
     narrow_title: str = ""
-    """The title on lines of its own, for a narrow column; empty where it is short enough."""
+    """The title of a narrow column, on several lines; empty: the title is short enough."""
     is_compared: bool = True
     """Whether `compare` shows it."""
     is_planned: bool = False
@@ -133,7 +133,7 @@ def with_unit(label: str, symbol: str) -> str:
 
 @dataclass(frozen=True)
 class MetricId:
-    """A metric at a place: overall, of a group, of a corruption, or of one of its severities."""
+    """A metric of a whole run, of a group, of a corruption, or of one of its severities."""
 
     metric: Metric
     of: str = ""
@@ -142,7 +142,7 @@ class MetricId:
 
     @property
     def path(self) -> str:
-        """Where it stands in the JSON of a run: `mce`, `groups.noise`, `corruptions.fog.ce`,
+        """The path in the JSON of a run: `mce`, `groups.noise`, `corruptions.fog.ce`,
         `corruptions.fog.severities.3`, `corruptions.fog.severities.3.top5_error`."""
         if self.metric.scope is Scope.OVERALL:
             return self.metric.key
@@ -151,7 +151,8 @@ class MetricId:
         if self.severity is None:
             return f"corruptions.{self.of}.{self.metric.key}"
         cell = f"corruptions.{self.of}.severities.{self.severity}"
-        # The errors were there first, and stand under the severity itself.
+        # JSON of the first version had only the error at this path, so other quantities are below
+        # it.
         return cell if self.metric.quantity is None else f"{cell}.{self.metric.key}"
 
     @property
@@ -185,7 +186,8 @@ class MetricId:
         return f"{self.metric.key}_{self.of}" if self.of else self.metric.key
 
     def expression(self, suite: Suite, reference: Reference) -> Expression | None:
-        """What a linear metric is made of; None of others, and where the suite lacks it."""
+        """The expression of a linear metric; None for other metrics, and if the suite lacks the
+        cells."""
         if self.metric.definition is None:
             return None
         if self.severity is not None:

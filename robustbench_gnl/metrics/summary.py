@@ -1,7 +1,7 @@
-"""The numbers of a run from the counts of its cells: no numerical library, no pieces.
+"""The linear metrics of a run, computed from the counts of its cells without NumPy.
 
 Errors are fractions in [0, 1]; CE, mCE and relative CE are percent, reference = 100.
-A number that is undefined is None, and `Summary.reasons` says why.
+An undefined metric is None, and `Summary.reasons` says why.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from robustbench_gnl.suites import Suite
 
 Cells = Mapping[Condition, Cell]
 MOST_NAMES = 6
-"""A reason that would name more corruptions than this counts them instead."""
+"""A reason that concerns more corruptions than this gives their number instead of their names."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class CorruptionSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a table shows of one run: every linear metric of its suite, from its cells."""
+    """The linear metrics of one run, as tables show them."""
 
     suite: Suite
     values: Mapping[str, float | None]
     """By the path of the metric in JSON; without the severities of corruptions."""
     reasons: Mapping[str, str]
-    """Path to why the value is None."""
+    """The reason why a value is None, by path."""
     errors: Mapping[Condition, float]
     """Top-1 error of each complete cell."""
 
@@ -61,7 +61,7 @@ class Summary:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every condition is there that the means are over."""
+        """Whether the run has all main conditions of the suite."""
         return self.n_main_cells == len(self.suite.main_conditions)
 
     @cached_property
@@ -163,7 +163,7 @@ def _shown(suite: Suite, errors: Mapping[Condition, float]) -> tuple[str, ...]:
 def why_undefined(
     expression: Expression, errors: Mapping[Condition, float], reference: Reference
 ) -> str:
-    """One sentence for a metric that is None."""
+    """The reason why a metric is None, as one sentence."""
     if expression.uses_reference and not reference.is_defined:
         return reference.protocol
     needed = expression.needs

@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Unit:
-    """What a number is in. Values are stored raw; a unit says how people see them."""
+    """The unit of a metric. Values are stored raw; the unit defines how they are displayed."""
 
     name: str
-    """As JSON has it."""
+    """The name in JSON."""
     symbol: str = ""
-    """Behind a value."""
+    """Written after a value."""
     change_symbol: str = ""
-    """Behind a change: a share of images changes by percentage points."""
+    """Written after a change: a share of images changes by percentage points."""
     factor: int = 1
-    """What a raw value is multiplied by to be shown."""
+    """Factor between a raw and a displayed value."""
     digits: int = 2
     """Decimals that are shown."""
     rule_unit: str = ""
-    """What a gate rule writes behind a change."""
+    """Written after a change in a gate rule."""
 
     @property
     def is_share(self) -> bool:
@@ -46,8 +46,8 @@ class Unit:
         return self._with(self.signed(change), self.change_symbol)
 
     def precise(self, value: float) -> str:
-        """What a formula is worked out with: four decimals, so that two come out right, without
-        trailing zeros."""
+        """A value inside a formula: four decimals without trailing zeros, so that readers who
+        recompute the result get its two decimals right."""
         text = f"{self.factor * value:z.4f}"
         return text[:-2] + text[-2:].rstrip("0")
 

@@ -1,4 +1,4 @@
-"""Resampling images: the same draws for every cell of a run and every run of an image set.
+"""The bootstrap over images, with the same draws for all cells and all runs of an image set.
 
 Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 6 and 13. Cells share
 their images, so an image is drawn with all its cells; runs share their draws, so that the
@@ -25,7 +25,8 @@ LEVEL = 0.95
 N_RESAMPLES = 1000
 SEED = 0
 DRAWS = "philox-1"
-"""Name of the draws below. Another way to draw needs another name: replicates are kept."""
+"""Version of the draws. Another way to draw needs another name, because stored replicates are
+reused."""
 
 _CHUNK_BYTES = 32 * 2**20
 _MOST_IMAGES = 2**24  # Up to here every partial sum of a float32 product is a whole number.
@@ -33,7 +34,7 @@ _MOST_IMAGES = 2**24  # Up to here every partial sum of a float32 product is a w
 
 @dataclass(frozen=True, eq=False)
 class Replicates:
-    """Counts of wrong answers in resampled image sets; or differences of two runs' counts."""
+    """Counts of wrong predictions in resampled image sets; or differences of two runs' counts."""
 
     conditions: tuple[Condition, ...]
     n_images: int
@@ -81,7 +82,7 @@ def bootstrap(
 ) -> Replicates:
     """The replicates of a run's cells.
 
-    The counts are whole numbers and come out the same on every machine. Those of the first
+    The counts are integers, and identical on every machine. Those of the first
     100 resamples are the same whether 100 or 1,000 are asked for.
     """
     counts = resampled_sums(outcomes.wrong, n_resamples=n_resamples, seed=seed)
@@ -115,8 +116,8 @@ def image_counts(
 
     The draws depend on (seed, n_images) alone. They are made of Philox's raw words, which
     NumPy promises to keep, and not by its distributions, which may change with a version.
-    An index is the high half of 32 random bits times n_images: its chance is off by less
-    than n_images / 2**32 of itself.
+    An index is the high half of 32 random bits times n_images. The relative error of its
+    probability is below n_images / 2**32.
     """
     if n_resamples < 1 or not 0 <= seed < 2**63:
         raise UsageError(
@@ -138,7 +139,7 @@ def image_counts(
 
 
 def check_level(level: float) -> None:
-    """Refuse what is no level.
+    """Raise UsageError if the confidence level is not between 0 and 1.
 
     Raises:
         UsageError: It is not between 0 and 1.

@@ -1,11 +1,11 @@
-"""The one-sided test of a single run's number: is the mean of bounded values above a limit?
+"""The one-sided test that the mean of bounded values is above a limit.
 
 The lower confidence bound is that of Gaffke, "Three test statistics for a nonparametric
 one-sided hypothesis on the mean of a nonnegative variable", 2005: the Bayesian bootstrap
 (Rubin, "The Bayesian bootstrap", 1981) of the values and of one more that is as low as a value
 can be. Of values that are 0 or 1 it is the exact bound of Clopper & Pearson 1934. A percentile
-bootstrap of few images is too narrow; this one is not, since the value that was added stands for
-images that were not drawn.
+bootstrap of few images is too narrow; this one is not, because the added value represents images
+that were not drawn.
 
 With D ~ Dirichlet(1, ..., 1), p = P(sum_j D_j x_j <= limit) = P(sum_j E_j (x_j - limit) <= 0) for
 independent exponential E_j. No draws are needed: the saddlepoint approximation of Lugannani &
@@ -26,7 +26,7 @@ from robustbench_gnl.statistics.outcomes import Counts, Floats
 from robustbench_gnl.statistics.paired_tests import MOST_ENUMERATED, standard_deviation
 
 _NEAR_THE_MEAN = 1e-3
-"""Where the saddlepoint is this near 0 its formula is 0 / 0, and its limit is taken."""
+"""This close to 0, the saddlepoint formula is 0 / 0, and its limit is used."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +69,9 @@ class BoundedMean:
 def bounded_change(differences: Floats, reach: float) -> BoundedMean:
     """The mean of the differences of two runs (n_images,), none of which is beyond the reach.
 
-    Where many images differ, those that differ most stand for the reach: that an image changes
-    in all of its cells at once is possible, but so rare that allowing for it would hide real
-    changes. Where few differ, they say nothing of how far others may.
+    If many images differ, the largest observed differences define the reach. A change of an image
+    in all of its cells at once is possible, but allowing for it would hide real changes. If few
+    images differ, the observed differences are no estimate of the largest possible one.
     """
     n_differing = int(np.count_nonzero(differences))
     if n_differing > MOST_ENUMERATED:
@@ -116,7 +116,7 @@ def _exponential_sum_at_most_0(weights: Floats, n_each: Counts) -> float:
 
 
 def _solve(function: Callable[[float], float], low: float, high: float) -> float:
-    """Where a function that rises passes 0; an end where it does not."""
+    """The zero of an increasing function, or an end of the interval if there is none."""
     from scipy.optimize import brentq
 
     if function(low) >= 0:

@@ -3,9 +3,9 @@
 Guo, Pleiss, Sun & Weinberger, "On Calibration of Modern Neural Networks", 2017, equation 3,
 with 15 bins of equal width: the mean over images of |accuracy - confidence| of their bin.
 
-Chance alone parts accuracy from confidence, so few images give a larger ECE than many of the
-same kind: a perfectly calibrated network comes out at about 0.04 a cell with 1,000 images.
-Its interval is about the ECE of that many images; compare it between runs of one image set.
+Random variation separates accuracy from confidence, so ECE is biased upwards for few images: a
+perfectly calibrated model has about 0.04 in a cell of 1,000 images. The interval is that of the ECE
+at the same number of images. Compare ECE only between runs on the same images.
 """
 
 from __future__ import annotations

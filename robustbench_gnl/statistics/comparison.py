@@ -1,4 +1,4 @@
-"""Two runs of one protocol side by side: every number that both have, and every cell."""
+"""The comparison of two runs of one protocol: differences of all metrics and tests of all cells."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def block_differences(
 
 
 def check_protocols(protocols: Iterable[tuple[str, Protocol]]) -> None:
-    """Refuse runs whose protocols differ, saying in what.
+    """Raise UsageError for runs of different protocols, with the fields that differ.
 
     Args:
         protocols: What a run is called, and its protocol.
@@ -158,7 +158,7 @@ def check_comparable(runs: Sequence[tuple[str, Run]]) -> None:
 
 
 def _shown(value: object) -> str:
-    """A fingerprint by its first letters, anything else as it is."""
+    """A fingerprint is shortened to its first letters."""
     text = str(value)
     return text[:8] if len(text) == 64 else text
 

@@ -1,4 +1,4 @@
-"""Two runs on the same images: the differences of their metrics, with intervals and marks."""
+"""Differences of the metrics of two runs on the same images, with intervals and significance."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class Difference:
     interval: Interval | None
     """Of the difference, from resamples that both share, or by leaving out blocks."""
     n_differing: int | None
-    """Images whose score is not the same in both; None of what is not kept by image."""
+    """Images whose scores differ; None for quantities that are stored by block."""
     mark: Mark
     reason: str | None = None
     """Why there is no interval."""
     p_value: float | None = None
-    """Two-sided, of the test of `onesided`; None of what is not kept by image."""
+    """Two-sided, of `paired_tests`; None for quantities that are stored by block."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def differences(
 
 
 def two_sided_p(change: Floats) -> float:
-    """p of the test of `onesided` that a mean change (n_images,) is not 0."""
+    """p-value of the two-sided paired test that a mean change (n_images,) is 0."""
     return min(1.0, 2 * min(paired_test(change).p_value, paired_test(-change).p_value))
 
 
@@ -141,14 +141,15 @@ def paired_bootstrap(
 
 
 def with_two_more_images(interval: Interval, change: Floats, one_cell: float) -> Interval:
-    """The interval of a mean change, each end moved out as two more images would that changed,
-    one to either side.
+    """The interval of a mean change, widened as if two more images had changed, one in each
+    direction.
 
-    Resampling underestimates the variance where a few images make all the change: that others
-    might have changed too is not in the draws. For a single cell two more are what Bonett & Price,
+    Resampling underestimates the variance if only a few images changed, because the draws never
+    contain other images that might have changed. For a single cell, two more images are what Bonett
+    & Price,
     "Adjusted Wald confidence interval for a difference of binomial proportions based on paired
-    data", 2012, add. Of numbers of several cells they are of the size of those that matter,
-    sum d^4 / sum d^2 being its square.
+    data", 2012, add. For metrics of several cells, the squared size of their change is sum d^4 /
+    sum d^2, which gives large changes the most weight.
 
     Args:
         change: (n_images,): d_i, whose mean the interval is of.
@@ -166,11 +167,11 @@ def with_two_more_images(interval: Interval, change: Floats, one_cell: float) ->
 
 
 def mark_of(interval: Interval, n_differing: int | None = None) -> Mark:
-    """What an interval of a difference says of the candidate.
+    """Whether an interval of a difference is significant, and in which direction.
 
-    Resampling a handful of images that differ shows too little spread: four that all went one
-    way would pass, though a coin does that one time in eight. So at least as many must differ
-    as make 2 / 2**n at most 1 - level: six at 95 %.
+    Resampling a few differing images underestimates the spread: four that all changed in one
+    direction would be significant, although this has a probability of 1/8 by chance. At least n
+    images must differ, with 2 / 2**n at most 1 - level: six at 95 %.
     """
     if n_differing is not None and n_differing < fewest_changed(interval.level):
         return "~"

@@ -1,16 +1,18 @@
-"""A gate: every rule is tested on a run and its baseline, and all of them share one level.
+"""The tests of gate rules on a run and its baseline, with one significance level for all rules.
 
 | rule | fails when the estimate is above what it allows and ... | test |
 |---|---|---|
-| `mCE:+0.5` | the increase is significant: the lower bound of the change is above 0 | `onesided` |
-| `mCE:-0.5` | the lower bound of the change is above -0.5 | `bounded` |
-| `mCE<=70` | the lower bound of the value is above 70 | `bounded` |
+| `mCE:+0.5` | the increase is significant: the lower bound of the change is above 0 |
+`paired_tests` |
+| `mCE:-0.5` | the lower bound of the change is above -0.5 | `bounded_means` |
+| `mCE<=70` | the lower bound of the value is above 70 | `bounded_means` |
 
-What is kept by block (`nll`, `ece`, `top5_error`) is tested by the jackknife instead. With
+Quantities that are stored by block (`nll`, `ece`, `top5_error`) are tested by the jackknife
+instead. With
 several rules Holm's correction keeps the probability of a false positive (a run that truly
 satisfies all of them fails any) at most alpha.
 
-A rule that does not fail is inconclusive where the images cannot decide it; see
+A rule that does not fail is inconclusive if the images are too few to decide it; see
 `Verdict.is_inconclusive`.
 """
 
@@ -36,7 +38,8 @@ from robustbench_gnl.statistics.rules import Rule, no_baseline
 from robustbench_gnl.text import counted
 
 _ROUNDING = 1e-12
-"""A rise this near the threshold is at it: sums of fractions differ in their last bits."""
+"""Tolerance of comparisons with the threshold, because sums of fractions differ in their last
+bits."""
 
 Status = Literal["passed", "inconclusive", "failed"]
 
@@ -64,7 +67,7 @@ class Verdict:
     """The true change, or the true value of a limit, that fails with 80 % power. None where the
     runs have the same errors, where an error would have to be above 1, or nothing is tested."""
     passed: bool
-    """Whether it did not fail."""
+    """Whether the rule did not fail."""
     n_cells: int
     is_narrowed: bool
     """Whether it looked at fewer cells than it selects, or at those that both runs have of all."""
@@ -84,7 +87,7 @@ class Verdict:
 
     @property
     def bound(self) -> float:
-        """What the estimate must not be above."""
+        """The upper bound that the rule sets."""
         bound = self.limit if self.allowed is None else self.allowed
         assert bound is not None
         return bound
@@ -108,9 +111,9 @@ class Verdict:
 
     @property
     def has_too_few_images(self) -> bool:
-        """Whether the rule is finer than what these images show: an increase of twice what it
-        allows, or a gain that is missing altogether, would not fail with 80 % power. A limit has
-        no such size: its images are too few where the confidence interval contains it."""
+        """Whether the power is too low for the rule: an increase of twice what it allows, or no
+        gain at all, would be detected with less than 80 % power. For a limit there is no such
+        effect size: the images are too few if the confidence interval contains it."""
         if self.limit is not None:
             return True
         if self.rule.threshold == 0 or self.n_differing == 0:
@@ -175,8 +178,8 @@ def verdicts_of(
 
 
 def _check_can_fail_and_pass(one: Measurement) -> None:
-    """Refuse a rule that allows more than its number can be, unless it is that already, or that
-    requires a gain of more than there is.
+    """Raise UsageError for a rule that allows more than the largest possible value (unless the run
+    already has that value), or that requires a gain larger than the baseline's value.
 
     Raises:
         UsageError: It does.
@@ -212,9 +215,9 @@ def _check_can_fail_and_pass(one: Measurement) -> None:
 
 
 def _check_enough_images(one: Measurement, n_images: int, alpha: float) -> None:
-    """Refuse a rule that no run could violate with so few images. Of a change: even if every
-    image changed for the worse, a fair coin does so once in 2**n_images. Of a limit: even if every
-    answer was wrong.
+    """Raise UsageError for a rule that no run could violate significantly with so few images. The
+    smallest p-value of a change is 2**-n_images, if every image got worse. For a limit, it is that
+    of a run with only wrong predictions.
 
     Raises:
         UsageError: There are too few images.

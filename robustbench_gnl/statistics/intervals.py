@@ -1,4 +1,4 @@
-"""The interval of every number of a run, each by the method that fits it.
+"""Confidence intervals of all metrics of a run.
 
 | number | method |
 |---|---|
@@ -31,7 +31,7 @@ NO_SPREAD = "every image scores the same, so resampling shows no spread"
 
 @dataclass(frozen=True)
 class Numbers:
-    """Numbers by name, with what is known of each."""
+    """Values, intervals and reasons of metrics, by path."""
 
     values: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, Interval] = field(default_factory=dict)
@@ -61,7 +61,7 @@ def run_numbers(
     """Every number of a run with its interval.
 
     Args:
-        replicates: Of these cells, where they are at hand; drawn otherwise.
+        replicates: Replicates of these cells, if already computed.
     """
     if not outcomes.conditions:
         return Numbers()

@@ -1,4 +1,4 @@
-"""Intervals of what is stored by block and not by image: leave out one block at a time.
+"""The jackknife over blocks: intervals of quantities that are stored by block and not by image.
 
 Top-5 error, negative log likelihood and calibration error are kept as sums of blocks. The
 blocks need not be of one size: Busing, Meijer & van der Leeden, "Delete-m jackknife for

@@ -1,4 +1,4 @@
-"""What a gate rule measures in the runs it is about: an estimate, and what is known of it."""
+"""Measurements for gate rules: the estimate of a rule, and its tests."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def measure_value(rule: Rule, candidate: Outcomes, reference: Reference) -> Meas
 
 
 def highest_of(field: LinearMetric) -> float:
-    """What a number cannot be above: all answers wrong that count for it."""
+    """The largest possible value: all predictions that count are wrong."""
     return float(np.maximum(field.weights, 0).sum()) + field.constant
 
 

@@ -1,4 +1,4 @@
-"""What a run shows, as arrays: the bits of its complete cells, and their sums by block."""
+"""The outcomes of a run as arrays: one bit for each image and cell, and sums by block."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Outcomes:
 
     conditions: tuple[Condition, ...]
     wrong: Bits
-    """(n_cells, n_images): True where the first answer was wrong."""
+    """(n_cells, n_images): True where the top-1 prediction is wrong."""
     n_images_by_block: Counts
     """(n_blocks,)"""
     n_top1: Counts

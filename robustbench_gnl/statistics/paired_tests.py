@@ -1,5 +1,4 @@
-"""Tests of two runs on the same images: one-sided ones for gates, McNemar's for cells, and Holm's
-correction of many.
+"""Paired tests of two runs on the same images, McNemar's test, and Holm's correction.
 
 The one-sided paired test asks whether one run's number is above another's.
 
@@ -32,7 +31,7 @@ from robustbench_gnl.statistics.outcomes import Counts, Floats, Outcomes
 
 MOST_ENUMERATED = 16
 _ROUNDING = 1e-9
-"""Scores this near, as a share of the largest, differ by the order of adding alone."""
+"""Relative tolerance: closer scores differ only by the order of summation."""
 
 
 @dataclass(frozen=True)
@@ -135,14 +134,14 @@ def paired_test(differences: Floats) -> PairedTest:
 
 
 def _binomial_p(n_above: int, n_differing: int) -> float:
-    """P(X >= n_above) of a fair coin thrown n_differing times."""
+    """P(X >= n_above) for X ~ Binomial(n_differing, 1/2)."""
     from scipy.special import bdtrc
 
     return float(bdtrc(n_above - 1, n_differing, 0.5)) if n_above else 1.0
 
 
 def _signs_p(differing: Floats, largest: float) -> float:
-    """The share of the ways to turn the signs whose sum is at least the one that came."""
+    """The share of sign assignments whose sum is at least the observed one."""
     sums = np.zeros(1)
     for size in np.abs(differing):
         sums = np.concatenate([sums - size, sums + size])
@@ -162,7 +161,7 @@ def _t_quantile(probability: float, n_images: int) -> float:
 
 
 def _rounded(differences: Floats, scale: float) -> Floats:
-    """Losses and gains that cancel leave an exact 0."""
+    """Rounded so that increases and decreases that cancel give exactly 0."""
     differences[np.abs(differences) <= _ROUNDING * scale] = 0.0
     return differences
 

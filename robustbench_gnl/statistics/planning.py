@@ -52,20 +52,20 @@ class PlannedChange:
 
 @dataclass(frozen=True)
 class Spread:
-    """What two runs differ by: measured on two, or assumed from one."""
+    """The standard deviation of differences: measured from two runs, or assumed from one."""
 
     outcomes: Outcomes
     other: Outcomes | None = None
     correlation: float = 0.0
 
     def of(self, field: LinearMetric) -> float:
-        """The standard deviation of a field's differences; 0 says nothing of other runs."""
+        """The standard deviation of a field's differences; 0 if it cannot be estimated."""
         if self.other is None:
             return assumed_sd(self.outcomes, field, self.correlation)
         return paired_sd(self.other, self.outcomes, field)
 
     def nothing_to_plan_from(self, what: str) -> UsageError:
-        """What to raise where nothing varies."""
+        """The error if the differences have no variance."""
         alike = (
             "every image scores the same"
             if self.other is None
@@ -79,7 +79,7 @@ class Spread:
 def spread_of(
     outcomes: Outcomes, other: Outcomes | None = None, correlation: float = 0.0
 ) -> Spread:
-    """What to plan from.
+    """The spread that a plan is computed from.
 
     Raises:
         UsageError: There are no cells, or too few images.

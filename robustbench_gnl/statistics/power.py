@@ -1,4 +1,4 @@
-"""The power of the one-sided paired test of `onesided`, by the number of images.
+"""Power of the one-sided paired test, by the number of images.
 
 The mean of n differences with standard deviation sd has the standard error sd / sqrt(n). A
 change d is detected when its estimate is above both the threshold of the rule and t standard
@@ -30,8 +30,8 @@ _MOST_IMAGES = 2**40
 def paired_sd(baseline: Outcomes, candidate: Outcomes, field: LinearMetric) -> float:
     """The standard deviation of the differences of two runs, image by image.
 
-    What to plan with where two runs are there that differ as much as those to come. 0 where
-    they have the same errors, which says nothing of other pairs.
+    Use it if two runs are available that differ as much as future ones. It is 0 if both runs have
+    the same errors, and then is no estimate for other pairs.
     """
     return standard_deviation(paired_differences(baseline, candidate, field))
 
@@ -40,8 +40,8 @@ def assumed_sd(outcomes: Outcomes, field: LinearMetric, correlation: float = 0.0
     """The same where there is one run: that of the difference to a run whose scores spread as
     widely and go with this one's by `correlation`.
 
-    0 is cautious: networks find the same images hard, so a pair's correlation is above it
-    and fewer images do.
+    0 is conservative: models have errors on the same images, so the actual correlation is higher
+    and fewer images are needed.
 
     Raises:
         UsageError: The correlation is not in [-1, 1).

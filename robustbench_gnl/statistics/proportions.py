@@ -1,4 +1,4 @@
-"""The interval of one proportion: a single cell, whose images are either right or wrong."""
+"""The Wilson interval of one proportion, such as the error of a single cell."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def wilson(n_wrong: int, n_images: int, level: float = LEVEL) -> Interval:
     """The interval of n_wrong / n_images.
 
     Wilson, "Probable inference, the law of succession, and statistical inference", 1927:
-    the proportions that a test at 1 - level would not reject. Never outside [0, 1], and never
-    of no width, where resampling a cell without an error would see none.
+    the proportions that a test at 1 - level would not reject. The interval is within [0, 1] and
+    never empty. The bootstrap interval of a cell without errors would have width 0.
 
     Raises:
         UsageError: The counts are none, or the level is not between 0 and 1.

@@ -1,4 +1,4 @@
-"""Ranks as ranges: from 1 + the runs that are significantly better to N - those that are worse."""
+"""Ranges of ranks: from 1 + the significantly better runs to N - the significantly worse ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from robustbench_gnl.statistics.bootstrap import LEVEL
 from robustbench_gnl.statistics.outcomes import Floats
 
 _ROUNDING = 1e-9
-"""Numbers this near, as a share of the largest, differ by the order of adding alone."""
+"""Relative tolerance: closer numbers differ only by the order of summation."""
 
 
 @dataclass(frozen=True)

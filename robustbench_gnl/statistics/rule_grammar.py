@@ -1,4 +1,4 @@
-"""Reading the rules of a gate from text.
+"""The grammar of gate rules, and their parser.
 
     RULE     = SUBJECT ":+" NUMBER UNIT     the number may rise that far above the baseline's
              | SUBJECT ":-" NUMBER UNIT     it must fall that far below the baseline's
@@ -34,7 +34,7 @@ GRAMMAR = (
     "mCE<=70, clean_error<=25%, nll<=2.5nats"
 )
 MOST = 1_000_000
-"""No number of a model is that high, so a rule that names more is a slip."""
+"""No metric has larger values, so a larger number in a rule is a typing error."""
 _RULE = re.compile(
     r"(?P<subject>\w+)\s*(?:\[(?P<selection>[^\]]*)\])?\s*(?P<operator>[:<>=!\u2264\u2265]+)"
     r"(?P<number>[^%a-zA-Z]*)(?P<unit>pp|nats|%|)"

@@ -1,4 +1,4 @@
-"""Rules of a gate: what a number of a run must not exceed, and which cells it is made of.
+"""Gate rules: an upper bound for a metric or its change, and the cells of the metric.
 
 `rule_grammar` reads them from text.
 """
@@ -25,12 +25,12 @@ from robustbench_gnl.text import counted
 
 RuleUnit = Literal["points", "pp", "nats", "%"]
 CHANGE, LIMIT = ":", "<="
-"""What stands between a subject and its number: how far it may change, or how high it may be."""
+"""The operators of a rule: for a change, and for a limit."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a rule is about. Exactly one of `metric` and `quantity` is set."""
+    """The metric or quantity of a rule. Exactly one of `metric` and `quantity` is set."""
 
     name: str
     """As rules write it: `mCE`, `CE`, `error`, `nll`."""
@@ -70,7 +70,7 @@ def subjects() -> dict[str, Subject]:
     metrics = [one for one in METRICS if one.rule and one.scope is not Scope.GROUP]
     found = [Subject(one.rule, one.unit, metric=one) for one in metrics]
     found += [Subject(one.rule, one.unit, quantity=one) for one in QUANTITIES]
-    # What most people have in mind first: the ratios, then what the default suite defines.
+    # The most common subjects first: ratios, then those that the default suite defines.
     found.sort(key=lambda one: (not one.is_defined_for(DEFAULT_SUITE), not one.is_ratio))
     return {one.name.lower(): one for one in found}
 
@@ -99,7 +99,7 @@ class Rule:
 
     @property
     def subject_text(self) -> str:
-        """`error[fog]`: what stands before the threshold, as it was typed."""
+        """`error[fog]`: the text before the threshold, as it was typed."""
         return self.text.split(LIMIT if self.is_limit else CHANGE, 1)[0].strip()
 
     @property
@@ -113,7 +113,7 @@ class Rule:
         return self.subject.quantity is not None and not self.is_limit
 
     def threshold_from(self, baseline: float) -> float:
-        """What may be added to the baseline's value, in the value's own unit."""
+        """The allowed increase of the baseline's value, in the unit of the value."""
         if self.unit == "%":
             return abs(baseline) * self.threshold / 100
         return self.threshold / 100 if self.unit == "pp" else self.threshold
@@ -212,7 +212,7 @@ def _lacks_cells(rule: Rule, who: str, missing: Sequence[str]) -> UsageError:
 
 
 def no_baseline(rules: Sequence[Rule]) -> UsageError:
-    """What to raise where rules compare with a baseline and none was given."""
+    """The error if a rule needs a baseline and none was given."""
     compares = f"the {'rule' if len(rules) == 1 else 'rules'} "
     compares += ", ".join(rule.text for rule in rules)
     return UsageError(
@@ -253,7 +253,7 @@ def metric_of(rule: Rule, cells: Sequence[Condition], reference: Reference) -> L
 
 
 def _path_of(rule: Rule, suite: Suite) -> str:
-    """Where the number of a rule about a metric stands in the JSON of a run."""
+    """The JSON path of the metric of a rule."""
     metric = rule.subject.metric
     assert metric is not None
     if rule.name is None:

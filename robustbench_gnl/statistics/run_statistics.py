@@ -1,4 +1,4 @@
-"""All that the pieces of one run say: its numbers with intervals, and its worst sides."""
+"""All statistics of one run: metrics with intervals, worst class and calibration."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from robustbench_gnl.suites import Suite
 
 NEAR_CHANCE = "the model is near chance on clean images, so its clean error has no predictive value"
 FEWEST_IMAGES_PER_CLASS = 10
-"""With fewer, the worst of many classes is the unluckiest one."""
+"""With fewer images, the maximum over many classes mostly reflects chance."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,15 @@ class RunStatistics:
     """What `effective_robustness` is measured from; None where that is not defined."""
     worst_class: WorstClass | None
     reasons: Mapping[str, str]
-    """Why `effective_robustness` or `worst_class` is not there."""
+    """Why `effective_robustness` or `worst_class` is undefined."""
     remarks: Mapping[str, str] = field(default_factory=dict)
-    """What must stand beside a number, by its name."""
+    """Remarks that must be shown with a metric, by its path."""
     calibration_gaps: tuple[float, ...] = ()
-    """By bin of confidence: how far the number of right answers is from the sum of the confidences,
-    on the clean images or, of a suite without them, on its images. Their sum as a share of the
-    images is the calibration error."""
+    """By bin of confidence: how far the number of right answers is from the sum of the
+    confidences, on the clean images or, if the suite has none, on its only condition. Their sum as
+    a share of the images is the calibration error."""
     n_image_classes: int = 0
-    """How many classes the images have; the network may tell more apart."""
+    """Number of classes of the images; the model may have more outputs."""
 
 
 def run_statistics(
@@ -74,8 +74,8 @@ def run_statistics(
 
     Args:
         keys: The image keys, in the order of the outcomes's images.
-        n_classes: That the network tells apart; None: nothing is said of chance.
-        replicates: Of these cells, where they are at hand; drawn otherwise.
+        n_classes: Number of outputs of the model; None: no test for chance accuracy.
+        replicates: Replicates of these cells, if already computed.
     """
     reasons: dict[str, str] = {}
     n_image_classes = len({key.split("/", 1)[0] for key in keys})
@@ -127,7 +127,7 @@ def _is_near_chance(outcomes: Outcomes, n_classes: int) -> bool:
 
 
 def worst_class(outcomes: Outcomes, keys: Sequence[str]) -> tuple[WorstClass | None, str | None]:
-    """The class that suffers most, or why none can be named."""
+    """The class with the highest error, or the reason why there is none."""
     rows = [i for i, condition in enumerate(outcomes.conditions) if not condition.is_clean]
     if not rows:
         return None, "no corruption was evaluated"

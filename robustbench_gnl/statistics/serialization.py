@@ -1,4 +1,4 @@
-"""Replicates as bytes that a store can keep, and back."""
+"""Serialization of bootstrap replicates for the store."""
 
 from __future__ import annotations
 

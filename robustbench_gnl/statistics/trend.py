@@ -1,8 +1,8 @@
 """Effective robustness: by how much a model's mCE is below what its clean error predicts.
 
 Taori et al., "Measuring Robustness to Natural Distribution Shifts in Image Classification",
-2020, section 2: the distance to the line that other networks lie on. Here the line goes
-through the published results that state no resampling of the released images: mCE on clean
+2020, section 2: the distance to a regression line through other models. Here the line is fitted to
+the published results that state no resampling of the released images: mCE on clean
 error, both in percent, by least squares.
 """
 
@@ -31,7 +31,8 @@ class Trend:
     """The lowest and the highest clean error of these results, in percent."""
 
     def remark(self, clean_error: float) -> str | None:
-        """What stands beside a number of a network off the range of the line, None of others."""
+        """A remark for a model outside the range of clean errors that the line was fitted on, else
+        None."""
         low, high = self.clean_errors
         if low <= 100 * clean_error <= high:
             return None
@@ -41,7 +42,7 @@ class Trend:
         )
 
     def expected_mce(self, clean_error: float) -> float:
-        """Of a network with that clean error, a fraction in [0, 1]."""
+        """The mCE that the line predicts for a clean error, a fraction in [0, 1]."""
         return self.intercept + self.slope * 100 * clean_error
 
     def __str__(self) -> str:
@@ -57,7 +58,7 @@ def published_trend(published: Sequence[Published] | None = None) -> Trend:
     points = [
         (100 * one.clean_error, one.mce)
         for one in (load_published() if published is None else published)
-        if one.kind != "reference"  # AlexNet stands among the results, too
+        if one.kind != "reference"  # AlexNet is listed among the results, too
         and one.resampling == "none"
         and one.test_time_adaptation in ("", "none")
         and one.clean_error is not None

@@ -1,4 +1,4 @@
-"""Benchmarks, each declared once: nothing else knows how many conditions or classes one has.
+"""The registry of suites (benchmarks): no other package has the number of conditions or classes.
 
 suite = get_suite("imagenet-c")
 suite.conditions, suite.groups, suite.labels.n_classes, suite.input.crop
@@ -61,7 +61,7 @@ def get_suite(name: str) -> Suite:
 
 @cache
 def condition_order(condition: Condition) -> tuple[int, str, int]:
-    """A key that sorts conditions as the papers list them: clean first, unknown ones last."""
+    """A sort key for conditions in the order of the papers: clean first, unknown ones last."""
     if condition == CLEAN:
         return -1, "", 0
     known = (

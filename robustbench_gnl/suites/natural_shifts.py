@@ -1,4 +1,4 @@
-"""Natural distribution shifts: ImageNet-V2, -Sketch, -A and -R, each a data set of its own images.
+"""Natural distribution shifts: ImageNet-V2, -Sketch, -A and -R, data sets with their own images.
 
 Recht et al., "Do ImageNet Classifiers Generalize to ImageNet?", ICML 2019; Wang et al., "Learning
 Robust Global Representations by Penalizing Local Predictive Power", NeurIPS 2019; Hendrycks et
@@ -28,7 +28,7 @@ def _natural_shift(
     layout: ClassFolderLayout,
     labels: LabelSpace = IMAGENET_LABELS,
 ) -> Suite:
-    """A suite whose one condition is its images as they are."""
+    """A suite with a single condition: its images without corruption."""
     return Suite(
         name=name,
         title=title,

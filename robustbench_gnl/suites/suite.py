@@ -1,4 +1,4 @@
-"""What a benchmark consists of: its conditions, classes, input, metrics and reference."""
+"""The class `Suite`: conditions, classes, input, metrics and reference of a benchmark."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class InputRecipe:
     crop: int
     """Side of the centre crop in pixels."""
     shorter_side: int
-    """What the shorter side of an image is resized to before the crop (bilinear)."""
+    """Size in pixels to which the shorter side is resized before the crop (bilinear)."""
     jpeg_quality: int | None = None
-    """Of the JPEG files that corrupted images are released as; None where there is no such step."""
+    """Quality of the JPEG step after the corruption; None if there is none."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class LabelSpace:
     class_list: str
     """Data file with the WordNet ids in the order of the class indices."""
     subset_list: str | None = None
-    """Data file with the WordNet ids that the suite has images of. All other outputs of a model
-    are left out before its answer is taken, as in the papers of ImageNet-A and -R."""
+    """Data file with the WordNet ids that the suite has images of. All other outputs of a model are
+    ignored in its prediction, as in the papers of ImageNet-A and -R."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -46,7 +46,7 @@ class LabelSpace:
 
     @property
     def subset(self) -> tuple[int, ...] | None:
-        """The class indices that compete; None where all of them do."""
+        """The class indices that predictions are limited to; None if there is no limit."""
         if self.subset_list is None:
             return None
         index = {wnid: i for i, wnid in enumerate(self.classes)}
@@ -66,16 +66,16 @@ class ReferenceErrors:
 
 @dataclass(frozen=True)
 class ClassFolderLayout:
-    """A data set of its own images: one folder a class, with the images inside."""
+    """A data set with its own images in class folders."""
 
     file_name: re.Pattern[str] | None = None
-    """What the names of its files look like; None where they tell nothing."""
+    """Pattern of the file names; None if they have none."""
     folders_are_indices: bool = False
     """Whether the folders are class indices, and not WordNet ids."""
     n_images_per_class: int | None = None
-    """Where every class has as many."""
+    """None if classes differ in size."""
     n_images: int | None = None
-    """Of the complete data set."""
+    """Number of images of the complete data set."""
 
 
 @dataclass(frozen=True, eq=False)  # each is declared once, so it is compared by identity
@@ -83,33 +83,33 @@ class Suite:
     """One benchmark. Adding one is one file in this package, and a line in its `__init__`."""
 
     name: str
-    """As protocols and `--suite` have it."""
+    """The name in protocols and in `--suite`."""
     title: str
-    """As people write it."""
+    """The name in reports."""
     citation: str
     """Its key in `references.bib`."""
     corruptions: tuple[str, ...]
-    """Those that the means are over, in the order of the paper; of a suite of natural shifts the
-    name of its one condition."""
+    """The corruptions that means are over, in the order of the paper. A suite of natural shifts has
+    one entry, the name of its only condition."""
     labels: LabelSpace
     input: InputRecipe
     metrics: tuple[str, ...]
     """Keys of the catalogue of metrics that are defined for it, in the order of reports."""
     ranked_by: tuple[str, ...]
-    """What a leaderboard is sorted by: the first of these that is defined."""
+    """A leaderboard is sorted by the first of these metrics that is defined."""
     severities: tuple[int, ...] = (0,)
-    """0 alone where conditions have none."""
+    """Only 0 if conditions have no severity."""
     extra_corruptions: tuple[str, ...] = ()
-    """Those that are part of no mean but the one over all."""
+    """Corruptions that are only part of the mean over all corruptions."""
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Group of the paper to its corruptions."""
     has_clean: bool = False
     """Whether it has clean images beside its conditions."""
     reference: ReferenceErrors | None = None
     layout: ClassFolderLayout | None = None
-    """How it is recognised where it has images of its own; None for a tree of corruptions."""
+    """How a data set with its own images is detected; None for a tree of corruptions."""
     n_published_images: int | None = None
-    """How many images of a condition published results are about."""
+    """Number of images of each condition in published results."""
 
     @property
     def all_corruptions(self) -> tuple[str, ...]:
@@ -121,7 +121,7 @@ class Suite:
 
     @cached_property
     def main_conditions(self) -> tuple[Condition, ...]:
-        """The conditions that the means are over: a run that has them all is complete."""
+        """The conditions that means are over. A run with all of them is complete."""
         return conditions_of(self.corruptions, self.severities)
 
     @cached_property
@@ -143,7 +143,7 @@ class Suite:
 
     @property
     def selections(self) -> Mapping[str, tuple[str, ...]]:
-        """What stands for several corruptions: `common`, `extra`, `all`, and the groups."""
+        """Names of several corruptions: `common`, `extra`, `all`, and the groups."""
         return {
             "common": self.corruptions,
             **({"extra": self.extra_corruptions} if self.extra_corruptions else {}),

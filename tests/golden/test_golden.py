@@ -1,4 +1,4 @@
-"""Every number that an earlier version printed of its store is printed today, to the last digit."""
+"""The numbers that an earlier version printed for a store are printed today, to the last digit."""
 
 from __future__ import annotations
 
@@ -35,8 +35,14 @@ REWORDED: dict[str, str] = {
     "how far mCE lies below what the clean error foretells": (
         "how far mCE is below what the clean error predicts"
     ),
+    "a group of the paper": "mean CE of a group of corruptions",
+    "mean over its severities": "mean error over the severities of the corruption",
+    "its errors as a share of those of": "errors of the corruption as a share of those of",
+    "the same of what corruption adds to the clean error": (
+        "what the corruption adds to the clean error, as a share of what it adds to the reference's"
+    ),
 }
-"""Sentences of then, and what says the same today. Numbers, keys and names are never reworded."""
+"""Sentences of the earlier version and their wording today; numbers and keys never change."""
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("output", OUTPUTS, ids=lambda output: " ".join(output["command"]))
-def test_the_output_is_that_of_then(
+def test_the_output_is_that_of_the_earlier_version(
     output: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder)
@@ -73,7 +79,7 @@ def _table(text: str) -> list[dict[str, str]]:
 
 
 def _differences(before: Any, now: Any, path: str = "") -> Iterator[str]:
-    """Where something that was there is there no more, or is another; new keys are welcome."""
+    """What is missing or has changed; new keys are allowed."""
     if isinstance(before, dict) and isinstance(now, dict):
         for key, value in before.items():
             if key in now:
@@ -88,8 +94,8 @@ def _differences(before: Any, now: Any, path: str = "") -> Iterator[str]:
 
 
 def _reworded(sentence: str) -> str:
-    for then, today in REWORDED.items():
-        sentence = sentence.replace(then, today)
+    for before, today in REWORDED.items():
+        sentence = sentence.replace(before, today)
     return sentence
 
 

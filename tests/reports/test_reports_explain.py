@@ -321,7 +321,7 @@ def test_a_reference_known_by_its_sums_divides_by_them(sample: Judged) -> None:
 
     assert found[f"CE of {worst}"].worked.endswith(" / (250.00)")
     assert found[f"relative CE of {worst}"].worked.endswith(" / (250.00 - 5 x 25.00)")
-    assert found[f"CE of {worst}"].meaning == "its errors as a share of those of half"
+    assert found[f"CE of {worst}"].meaning == "errors of the corruption as a share of those of half"
     assert found["mCE"].meaning == "half is 100"
     assert found["effective robustness"].reason == ("published mCEs are against AlexNet, not half")
 

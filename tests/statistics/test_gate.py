@@ -523,7 +523,7 @@ def test_the_calibration_error_of_a_rule_by_hand():
 def test_few_blocks_cannot_be_told_from_noise_unless_strict():
     runs = two_runs(5, 192, 0.8)
     with pytest.raises(
-        UsageError, match=r"nll:\+0\.1nats cannot be tested here: 3 whole blocks .*--strict"
+        UsageError, match=r"nll:\+0\.1nats cannot be tested here: 3 whole blocks .*strict=True"
     ):
         gate("nll:+0.1nats", *runs)
     with pytest.raises(UsageError, match=r"more images \(4 x 64 = 256 are enough\); or leave"):
@@ -587,7 +587,7 @@ def test_what_is_missing_is_listed_but_not_at_length():
     with pytest.raises(
         UsageError,
         match=r"needs 4 cells that the run lacks \(fog/2, fog/3, fog/4 "
-        r"and more\); evaluate them, or look only .* with --common-cells",
+        r"and more\); evaluate them, or look only .* with common_cells=True",
     ):
         gate("error[fog]:+1pp", whole, whole.only([CLEAN, FOG[0]]))  # fmt: skip
 

@@ -374,7 +374,7 @@ FOG_ONLY = Reference("own", "made up", None, {"fog": (0.5,) * 5})
     ],
 )
 def test_a_number_that_is_not_defined_is_refused(text, cells, reference, who: str):
-    lacks = {"own": "errors that own does not have; name another --reference"}
+    lacks = {"own": "errors that own does not have; name another reference"}
     why = lacks.get(who, f"{who}; evaluate")
     with pytest.raises(UsageError, match=why) as caught:
         metric_of(parse_rule(text), cells, reference)
