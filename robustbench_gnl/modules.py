@@ -1,4 +1,4 @@
-"""What is known of a torch module in memory: its weights, its normalisation, its digest."""
+"""Properties of a torch module in memory: weights, normalisation and digest."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def check_has_values(module: nn.Module) -> None:
     key = first_without_values(module)
     if key is not None:
         raise ModelError(
-            f"the network has no values for {key!r}; give one whose weights are loaded", key=key
+            f"the model has no values for {key!r}; give one whose weights are loaded", key=key
         )
 
 
