@@ -25,7 +25,7 @@ _STATED = ("pretrained_cfg", "default_cfg")
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A network with its weights, and what a run must say about it.
+    """A module with its weights, and the properties that are stored with a run.
 
     Attributes:
         module: The network in eval mode.
@@ -90,8 +90,8 @@ def mark_initial_weights(module: nn.Module) -> None:
 def has_initial_weights(module: nn.Module) -> bool:
     """Whether a module, or one inside it, still has the random parameters that it was marked with.
 
-    Buffers do not count: a forward pass in training mode changes running means, and teaches
-    nothing.
+    Buffers do not count: a forward pass in training mode changes running means without any
+    training.
     """
     return any(
         getattr(part, _INITIAL_WEIGHTS, None) == _parameters_sha256(part)

@@ -1,5 +1,6 @@
-"""Finding the images that cannot be read before a run begins, so that every cell lacks the
-same ones and the image set is known from the start."""
+"""Finding images that cannot be read before a run begins.
+
+All cells then skip the same images, and the image set is known from the start."""
 
 from __future__ import annotations
 
