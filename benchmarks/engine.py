@@ -1,4 +1,4 @@
-"""Our corruptions against the package imagecorruptions, one image at a time, in one run.
+"""Compares the speed of the engine with that of the package imagecorruptions, image by image.
 
 One thread, one photograph of 224 x 224; milliseconds as the mean over the five severities of
 the median of some repeats. Cold starts come apart: the first call of each corruption in a
@@ -54,7 +54,7 @@ def milliseconds(call: Callable[[], object], repeats: int) -> float:
 
 
 def both(image: np.ndarray, name: str, repeats: int) -> tuple[float, float]:
-    """Milliseconds of the package and of ours, means over the severities."""
+    """Milliseconds of the package and of the engine, means over the severities."""
     theirs, ours = [], []
     for severity in corruptions.SEVERITIES:
         theirs.append(

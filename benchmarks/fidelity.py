@@ -1,11 +1,11 @@
-"""Our corruptions against the code that made ImageNet-C, on photographs of your choice.
+"""Compares the corruptions with the code that made ImageNet-C, on given photographs.
 
 Needs what that code needs, ImageMagick and `pip install Wand`, and a copy of its folder
 ImageNet-C/create_c (github.com/hendrycks/robustness). One photograph of each class folder is
 cropped as for the release and corrupted twice by both. Differences of the mean figures are
 given in units of a tolerance (four standard errors of the draws, 3 % or 0.05 grey levels,
-whichever is the largest), and in standard errors alone; outputs of what draws nothing are
-compared value by value too.
+whichever is the largest), and in standard errors alone; outputs of deterministic corruptions are
+also compared value by value.
 
     python benchmarks/fidelity.py PATH/TO/create_c PHOTOGRAPHS [--skip 0] [--count 100]
 """
@@ -141,7 +141,7 @@ def mean_and_error(figures: Figures) -> tuple[Figures, Figures]:
 
 
 def deviations(found: Compared) -> tuple[Figures, Figures]:
-    """Ours less theirs, in tolerances and in standard errors of the difference (0 without)."""
+    """The engine minus the original code, in tolerances and in standard errors (0 without)."""
     theirs, error = mean_and_error(found.theirs)
     ours, own_error = mean_and_error(found.ours)
     tolerance = np.maximum(4 * 2**0.5 * error, np.maximum(0.03 * np.abs(theirs), 0.05))

@@ -1,9 +1,9 @@
-"""How long intervals take: 1,000 resamples of 50,000 images under 76 conditions.
+"""Measures the time of intervals: 1,000 resamples of 50,000 images under 76 conditions.
 
 python benchmarks/resampling.py [--images 50000]
 
-Beside it the plain way, drawing indices and averaging the bits under them, on as few
-resamples as are worth waiting for, multiplied up.
+The baseline draws indices and averages the outcomes of these images, for fewer resamples, and is
+extrapolated.
 """
 
 from __future__ import annotations

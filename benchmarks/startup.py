@@ -1,4 +1,4 @@
-"""How long `gnlbench --help` and `gnlbench leaderboard` take, with 100 stored runs.
+"""Measures the time of `gnlbench --help` and `gnlbench leaderboard` with 100 stored runs.
 
 python benchmarks/startup.py
 """

@@ -1,12 +1,12 @@
-"""The common corruptions of ImageNet-C as a library of its own.
+"""The common corruptions of ImageNet-C, as a separate library.
 
     >>> import corruptions
     >>> corruptions.names("blur")
     ('defocus_blur', 'glass_blur', 'motion_blur', 'zoom_blur')
 
 `corrupt(image, name, severity, seed=..., key=...)` corrupts one image; every pixel is a
-function of those arguments alone. The package knows nothing of networks, databases or
-the application that uses it, and importing it loads no numerical library.
+function of those arguments alone. The package does not depend on the application that uses it, and
+importing it loads no numerical library.
 
 Reference: Hendrycks & Dietterich, "Benchmarking Neural Network Robustness to Common
 Corruptions and Perturbations", ICLR 2019.

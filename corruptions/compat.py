@@ -1,9 +1,9 @@
-"""A drop-in for the package `imagecorruptions`: its names and arguments, our engine's pixels.
+"""A drop-in replacement for `imagecorruptions`: its names and arguments, the pixels of this engine.
 
     from corruptions.compat import corrupt, get_corruption_names
 
 What differs is listed in `docs/corruptions.md`: the pixels are the release's, a seed can be
-given, NumPy's global generator is neither read nor moved, and errors are the engine's own.
+given, NumPy's global generator is not used, and errors are the engine's own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a JPEG file loses of a block of 8 x 8 samples: the fine detail of its cosine transform.
+"""The lossy step of JPEG: cosine transform and quantisation of blocks of 8 x 8 samples.
 
 The discrete cosine transform (DCT), the division of its 64 coefficients by steps, rounded,
 and the way back, in the integer arithmetic of libjpeg (files jfdctint, jcdctmgr, jidctint and

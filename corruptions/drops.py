@@ -1,4 +1,4 @@
-"""Where drops of water shine: OpenCV's steps that the release took, on one channel.
+"""The light on water drops in `spatter`, by the steps of OpenCV that the release used.
 
 Canny, "A computational approach to edge detection", PAMI 1986; Borgefors, "Distance
 transformations in digital images", CVGIP 1986. Each function gives the values of OpenCV's.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ENGINES = ("gnlbench", "imagecorruptions")
-# Raise this whenever a pixel of our own engine may change: it stands in protocols.
+# Increase this whenever a pixel of the engine may change: it is part of protocols.
 VERSION = "2"
 
 
@@ -86,7 +86,7 @@ def jpeg_round_trip(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]
 
 
 def engine_version(engine: str = "gnlbench") -> str:
-    """The version that stands in a protocol: it changes whenever the engine's code may change
+    """The version in a protocol: it changes whenever the engine's code may change
     a pixel. The numerical libraries below the package `imagecorruptions` are not part of it.
 
     Raises:

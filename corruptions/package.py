@@ -2,7 +2,7 @@
 
 The package (installed as `imagecorruptions-imaug`, the maintained fork) draws from three
 generators: NumPy's global one, scikit-image's own (impulse_noise) and numba's own
-(glass_blur). Here each image gets a seed of its own for all three, and NumPy's global
+(glass_blur). Here each image has its own seed for all three, and NumPy's global
 state is put back afterwards.
 """
 
@@ -74,7 +74,7 @@ def _as_pil(image: NDArray[np.uint8]) -> Any:
 
 
 def _in_a_thread(function: Any, *args: Any, **kwargs: Any) -> Any:
-    """Call in a thread of its own: numba keeps one generator a thread, and seeding it here
+    """Call in a separate thread: numba keeps one generator a thread, and seeding it here
     would change the numbers that the caller's compiled code draws."""
     from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""Random numbers by counter: the n-th draw of an image needs none of the draws before it.
+"""A counter-based random number generator: each draw can be computed without the earlier ones.
 
 Philox4x32-10 (Salmon, Moraes, Dror & Shaw, "Parallel random numbers: as easy as 1, 2, 3",
 SC 2011) encrypts a counter with a key. The low half of an image's 128-bit seed is the key,

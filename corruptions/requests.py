@@ -1,4 +1,4 @@
-"""What an image must be before anything is done to it."""
+"""Validation of images, severities and seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the random draws of an image come from: a key, never a global state."""
+"""The seed of an image under a condition, derived from its key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to cite: the benchmark, the reference, and the networks that are known."""
+"""BibTeX entries of the suite, the reference and known model families."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Digests of the image files that a run read: equal names may stand for different files.
+"""Digests of the image files that a run read, because files with equal names may differ.
 
 The protocol knows images by their keys. Two folders may hold other files under the same keys,
 so every piece also carries the sha256 of the files that were read for it. A tree written by
@@ -163,7 +163,7 @@ def grouped_by_contents(runs: Iterable[Run]) -> list[list[Run]]:
 
 
 _Seen = dict[tuple[int, Condition], set[Contents]]
-"""What a group holds for a cell, by block size: one entry, but for runs of trees."""
+"""The contents of a cell in a group, by block size; several entries only for runs of trees."""
 
 
 def _contradicts(own: Mapping[tuple[int, Condition], Contents], seen: _Seen) -> bool:

@@ -3,11 +3,11 @@
     GnlbenchError
     |-- UsageError      2   unknown name, no data or weights given, protocols that differ
     |-- DataError       3   path missing, empty or unreadable, an image that is none
-    |-- ModelError      4   checkpoint unreadable, refused or of another network
+    |-- ModelError      4   checkpoint unreadable, refused or of another model
     `-- StoreError      5   busy, newer, not a database, read-only, disk full
 
-A message says what was expected, what came, and what to do next. The values stand on
-the error as attributes, so that callers need not read the sentence. Parameters in it are named by
+A message says what was expected, what was found, and what to do next. Errors have the values as
+attributes, so that callers need not parse the sentence. Parameters in it are named by
 `option`, which the command line words as options, and Python as arguments.
 """
 
@@ -19,10 +19,11 @@ from collections.abc import Iterable
 from typing import Any
 
 _OPEN, _CLOSE = "\ue000", "\ue001"
-"""Around a parameter in a message; of Unicode's private use, so that no message has them itself."""
+"""Delimiters of a parameter in a message, from Unicode's private use area, so that no text contains
+them."""
 _PARAMETER = re.compile(f"{_OPEN}([a-z_]+)=([^{_CLOSE}]*){_CLOSE}")
 _ARGUMENTS = {"ckpt": "checkpoint", "db": "store", "model": "name", "source": "kind"}
-"""What parameters are called in Python that have another name on the command line."""
+"""Names in Python of parameters that have another name on the command line."""
 _FLAGS = frozenset({"common_cells", "pretrained", "rerun", "skip_bad_images", "strict"})
 
 
@@ -76,7 +77,7 @@ class GnlbenchError(Exception):
 
 
 class UsageError(GnlbenchError):
-    """The request itself cannot be carried out as it was worded."""
+    """The request is invalid."""
 
     exit_code = 2
 
@@ -88,7 +89,7 @@ class DataError(GnlbenchError):
 
 
 class ModelError(GnlbenchError):
-    """The network or its weights are unusable."""
+    """The model or its weights are unusable."""
 
     exit_code = 4
 

@@ -1,6 +1,6 @@
 """Reading and writing files that users name.
 
-No pipe, device or endless file stops a command; a file is written whole or not at all.
+A pipe, device or endless file never blocks a command. A file is written completely or not at all.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def replace_file(
 
 
 def _mode_of(path: Path) -> int | None:
-    """What the path leads to, links followed; None where nothing is there yet.
+    """The `st_mode` of the path, with links followed; None if it does not exist.
 
     Raises:
         OSError: The links lead in a circle, or a folder cannot be searched.
@@ -187,7 +187,7 @@ def read_bounded(file: BinaryIO, most_bytes: int) -> bytearray:
 
 
 class _Opened(io.FileIO):
-    """A file that remembers how its last reading ended."""
+    """A file that records how its last read ended."""
 
     n_last: int | None = 0
     """Bytes; None: there are none yet, but somebody may write some."""

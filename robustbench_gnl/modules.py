@@ -1,4 +1,4 @@
-"""What is known of a torch module in memory: its weights, its normalisation, its digest."""
+"""Properties of a torch module in memory: weights, normalisation and digest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STATED = ("pretrained_cfg", "default_cfg")
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A network with its weights, and what a run must say about it.
+    """A module with its weights, and the properties that are stored with a run.
 
     Attributes:
         module: The network in eval mode.
@@ -68,7 +68,7 @@ def check_has_values(module: nn.Module) -> None:
     key = first_without_values(module)
     if key is not None:
         raise ModelError(
-            f"the network has no values for {key!r}; give one whose weights are loaded", key=key
+            f"the model has no values for {key!r}; give one whose weights are loaded", key=key
         )
 
 
@@ -90,8 +90,8 @@ def mark_initial_weights(module: nn.Module) -> None:
 def has_initial_weights(module: nn.Module) -> bool:
     """Whether a module, or one inside it, still has the random parameters that it was marked with.
 
-    Buffers do not count: a forward pass in training mode changes running means, and teaches
-    nothing.
+    Buffers do not count: a forward pass in training mode changes running means without any
+    training.
     """
     return any(
         getattr(part, _INITIAL_WEIGHTS, None) == _parameters_sha256(part)

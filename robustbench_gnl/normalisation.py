@@ -11,11 +11,11 @@ ChannelValues = tuple[float, float, float]
 IMAGENET_MEAN: ChannelValues = (0.485, 0.456, 0.406)
 IMAGENET_STD: ChannelValues = (0.229, 0.224, 0.225)
 INSIDE = "none"
-"""Given as the mean: the network normalises by itself, and is fed with pixels in [0, 1]."""
+"""Passed as the mean: the model normalises its input itself and gets pixels in [0, 1]."""
 
 
 def given_normalisation(mean: object, std: object) -> tuple[ChannelValues, ChannelValues] | None:
-    """What a user gave: None where nothing was given.
+    """The normalisation that a user gave; None if none was given.
 
     Args:
         mean: Three numbers, one number for all channels, or `"none"`.

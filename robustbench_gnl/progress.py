@@ -51,7 +51,7 @@ class ProgressBar:
         unit: str = "images",
         write: Callable[[str], None] = write_line,
     ) -> None:
-        """`write` takes the plain lines that stand for the bar where there is no terminal."""
+        """`write` prints the lines that replace the bar if stderr is no terminal."""
         self._total = total
         self._unit = unit
         self._done = 0

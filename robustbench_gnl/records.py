@@ -1,7 +1,7 @@
 """Plain records of the benchmark: condition, image set, protocol, model, piece, cell and run.
 
-They hold facts only, nothing derived. Nothing here imports a numerical library, so that reading
-commands start at once.
+Records contain only stored values; metrics are computed from them. No numerical library is imported
+here, so that reading commands start fast.
 """
 
 from __future__ import annotations
@@ -153,14 +153,13 @@ def _field_names(kind: Any) -> tuple[str, ...]:
 
 @cache
 def optional_fields(kind: Any) -> Mapping[str, Any]:
-    """The fields that may be missing where a record of that kind was written, and what stands for
-    them."""
+    """The fields that may be missing in a stored record of that kind, with their defaults."""
     found = {one.name: one.default for one in fields(kind) if one.metadata.get(_ADDED_LATER)}
     return MappingProxyType(found)  # It is shared.
 
 
 def fingerprint_of(kind: str, fields: Mapping[str, Any]) -> str:
-    """sha256 of the canonical JSON of `fields`, told apart by `kind`."""
+    """sha256 of the canonical JSON of `fields` and of `kind`."""
     text = json.dumps(dict(fields), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(f"{kind}\n{text}".encode()).hexdigest()
 
@@ -189,7 +188,7 @@ class Protocol:
     precision: str
     jpeg_decoder: str
     skipped_images: int = 0
-    """Images left out because they could not be read: the protocol is then partial."""
+    """Number of images skipped because they could not be read; above 0 the protocol is partial."""
     suite: str = added_later(DEFAULT_SUITE_NAME)
     """The benchmark, as `robustbench_gnl.suites` names it."""
 
@@ -213,7 +212,7 @@ class Protocol:
 
     @property
     def is_unverified(self) -> bool:
-        """Laid out as the release, with other images: nobody knows how they were made."""
+        """Whether the images have the layout of the release but are others, of unknown origin."""
         return self.source == "released-layout"
 
     def differences(self, other: Protocol) -> dict[str, tuple[Any, Any]]:
@@ -241,7 +240,7 @@ class Model:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A run is found again by this and the protocol's."""
+        """A stored run is found by this fingerprint and that of its protocol."""
         return fingerprint_of("gnlbench-model-1", stated_fields(self))
 
 
@@ -331,7 +330,7 @@ class Run:
     """Image key and the reason it was left out."""
     seconds: float = 0.0
     pieces: tuple[Piece, ...] = field(default=(), repr=False, compare=False)
-    """The facts of every block, where they were asked for; the frames per image need them."""
+    """The results of every block, if they were requested; the frames per image need them."""
     image_set: ImageSet | None = field(default=None, repr=False, compare=False)
     """The images of the run, where its pieces were asked for."""
 
@@ -373,7 +372,7 @@ class Run:
         """Which images were classified correctly under which condition, as a pandas frame.
 
         A row per image key and a column per complete condition (`clean`, `fog/3`); True where the
-        first class was right.
+        top-1 prediction is correct.
 
         Raises:
             UsageError: The run was loaded without its pieces.

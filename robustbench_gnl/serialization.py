@@ -1,7 +1,7 @@
-"""Records to values that JSON can hold, and back: no other shape is accepted.
+"""Strict conversion of records to JSON values and back.
 
 One field, one key; tuples are lists, bytes are base64, and a record inside a record is an object,
-except `Condition`, whose two fields stand beside those of the record that has it. Fields that were
+except `Condition`, whose two fields are written among those of its record. Fields that were
 added to a record later (`records.added_later`) are left out while they have their default.
 
 msgspec, pydantic and cattrs were considered instead. They check the fields of their own classes,

@@ -1,5 +1,4 @@
-"""Text as messages and reports show it: escapes for what a terminal would obey, plurals, short
-lists and short values."""
+"""Formatting of text: escapes of control characters, plurals, short lists and short values."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ _JOINED_EMOJI = re.compile(f"[{_EMOJI}\ufe0f]\u200d(?=[{_EMOJI}])")
 
 
 def printable(text: str) -> str:
-    r"""The text on one line, with all that is not shown as a sign of its own escaped: `\x1b`.
+    r"""The text on one line, with all invisible characters escaped: `\x1b`.
 
     Control characters (escape sequences and line breaks among them), changes of the writing
     direction, characters without width, lone surrogates and noncharacters become Python's escapes.
@@ -52,7 +51,7 @@ def some_of(names: Iterable[object], most: int = 3, *, last: str = ", ") -> str:
     """`fog, snow, frost and 2 more`: the first names, and how many others there are.
 
     Args:
-        last: What stands before the last name where all are named.
+        last: The word before the last name if all are named.
     """
     texts = [str(name) for name in names]
     if len(texts) > most:

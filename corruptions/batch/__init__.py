@@ -1,4 +1,4 @@
-"""Our own engine on torch tensors: many images at once, on whatever device they are.
+"""The engine on torch tensors: many images at once, on any device.
 
 A module a family and a function a corruption, as in `corruptions.families`; each takes
 images (uint8, (B, 3, H, W)), a severity and a seed an image, all checked already, and
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MADE_ONE_BY_ONE = frozenset({"glass_blur", "gaussian_blur", "spatter"})
 """Corruptions without a version for batches."""
 EXACT = frozenset(ALL) - MADE_ONE_BY_ONE - {"snow", "contrast", "elastic_transform"}
-"""Corruptions whose every bit is the same here as in `corruptions.corrupt`, on any device."""
+"""Corruptions that are bit-identical to `corruptions.corrupt` on any device."""
 
 
 def corrupt_batch(images: Tensor, name: str, severity: int, *, seeds: Sequence[int]) -> Tensor:

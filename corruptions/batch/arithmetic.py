@@ -1,4 +1,4 @@
-"""What it takes for a graphics processor to compute to the last bit as NumPy does."""
+"""Arithmetic that gives the same bits on a GPU as in NumPy."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from torch import Tensor
 
 
 def divisor(value: float, device: torch.device, dtype: torch.dtype = torch.float64) -> Tensor:
-    """A number to divide by. By a plain one CUDA would multiply with the inverse, and the last
-    bit go."""
+    """A divisor as a tensor. CUDA replaces the division by a plain number with a multiplication by
+    its inverse, which changes the last bit."""
     return torch.tensor(value, dtype=dtype, device=device)
 
 

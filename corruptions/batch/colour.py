@@ -1,7 +1,7 @@
-"""Brightness, contrast and saturation for many images at once, as `corruptions.families.colour`
-makes them: brightness and saturation to the bit. In contrast the means are those of whole
-numbers, not of float64 added up pixel by pixel. That tells where a last bit decides between
-two grey levels, on flat images above all."""
+"""Brightness, contrast and saturation for many images at once; see `corruptions.families.colour`.
+
+Brightness and saturation are bit-identical. In contrast, means are sums of integers and not of
+float64 pixel by pixel, which can change the last bit and so a grey level, mostly on flat images."""
 
 from __future__ import annotations
 

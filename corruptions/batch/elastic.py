@@ -1,5 +1,6 @@
-"""Elastic transform for many images at once, as `corruptions.families.elastic` makes it but for
-the order in which the smoothing is summed up."""
+"""Elastic transform for many images at once; see `corruptions.families.elastic`.
+
+Only the order of summation in the smoothing differs."""
 
 from __future__ import annotations
 

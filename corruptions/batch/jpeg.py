@@ -1,5 +1,6 @@
-"""The JPEG round trip for many images at once, in whole numbers: equal to the bit to Pillow
-with libjpeg-turbo, on any device. `corruptions.families.jpeg` and `corruptions.dct` say more."""
+"""The JPEG round trip for many images at once, bit-identical to Pillow with libjpeg-turbo.
+
+It uses integer arithmetic on any device; see `corruptions.families.jpeg` and `corruptions.dct`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Snow for many images at once, as `corruptions.families.snow` makes it but for the last bit of
-a logarithm or a cosine, which may move a flake by one grey level."""
+"""Snow for many images at once; see `corruptions.families.snow`.
+
+The last bit of a logarithm or a cosine may differ, which can change a flake by one grey level."""
 
 from __future__ import annotations
 

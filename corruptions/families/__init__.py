@@ -1,4 +1,4 @@
-"""Our own engine: a family of corruptions a module, a function a corruption.
+"""The engine: one module for each family of corruptions, one function for each corruption.
 
 Each function takes an image (uint8, (H, W, 3), contiguous, never written to), a severity and
 the image's 128-bit seed, all checked already, and returns a new image.

@@ -70,7 +70,7 @@ def fixed_kernel(radius: int, softness: float) -> NDArray[np.int32]:
 def kernel_steps(radius: int, softness: float) -> tuple[int, NDArray[np.int32]]:
     """How far the kernel reaches, and its steps: rows of (row, column, height of the step).
 
-    The kernel is the same in its four quarters. A step (r, c, h) stands for four: the rows r
+    The kernel is the same in its four quarters. A step (r, c, h) represents four: the rows r
     and -r grow by h at column -c and fall by h after column c.
     """
     fixed = fixed_kernel(radius, softness)

@@ -1,4 +1,4 @@
-"""Class maps: files that say which class folder is which class of the model."""
+"""Class maps: files that assign a class of the model to each class folder."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ EXPECTED = (
 
 @dataclass(frozen=True)
 class ClassMap:
-    """Pairs of a name and a class, as a file lists them; which column is which shows when they
-    meet the folders.
+    """Pairs of a name and a class from a file. Which of both is the folder is decided when the
+    folders are known.
 
-    A class is an index, or a WordNet id that stands for its index among ImageNet's classes.
+    A class is an index, or a WordNet id, which means its index among ImageNet's classes.
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""Which files lie behind images: read and hashed, and compared with what a stored run read."""
+"""Digests of image files, and their comparison with those that a stored run read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from robustbench_gnl.errors import DataError
 from robustbench_gnl.records import CLEAN, Condition
 
 FILES_CHECKED = 2048
-"""About how many files are read to compare stored pieces with the data: a second or two."""
+"""Approximate number of files that are read to compare a stored run with the data; this takes one
+or two seconds."""
 
 Place = tuple[int, Condition]
 
@@ -61,10 +62,10 @@ def contents_at_hand(source: Source, condition: Condition, keys: Sequence[str]) 
 def first_difference(
     source: Source, layout: Layout, stored: Mapping[Place, Contents]
 ) -> Place | None:
-    """The first stored piece, among some of them, whose files are known to be others now.
+    """The first of some stored pieces whose files differ from those in the data folder.
 
     Pieces from all over the run are compared, until about `FILES_CHECKED` files were read; of
-    conditions that are made from the same clean images one stands for all.
+    conditions that are made from the same clean images, only one is compared.
 
     Args:
         layout: As the stored run was cut.
@@ -111,7 +112,7 @@ def check_clean_images(source: Source) -> None:
 
 
 def _spread(places: Sequence[Place]) -> list[Place]:
-    """The same in an order that mixes blocks and conditions, always the same one."""
+    """The pieces in a fixed order that mixes blocks and conditions."""
 
     def order(place: Place) -> bytes:
         block, condition = place

@@ -1,4 +1,4 @@
-"""What lies in a folder, looked at in part: names only, nothing is opened."""
+"""The names of the files and folders in a folder; no file is opened."""
 
 from __future__ import annotations
 

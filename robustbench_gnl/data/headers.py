@@ -1,4 +1,4 @@
-"""What the headers of a few images say about a folder: corrupted already, or too small."""
+"""Checks of a few image headers: whether the images are already corrupted, or too small."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CROP = DEFAULT_SUITE.input.crop
 
 @dataclass(frozen=True)
 class Header:
-    """What is known of an image without decoding it."""
+    """Properties of an image that are known without decoding it."""
 
     size: tuple[int, int]
     is_release_jpeg: bool
@@ -30,7 +30,8 @@ class Header:
 
 
 def read_header(path: Path) -> Header | None:
-    """The header of an image file; None where it cannot be read, as reading it will tell."""
+    """The header of an image file; None if it cannot be read. The error is reported when the image
+    is read."""
     try:
         with (
             open_regular(path) as file,
@@ -63,17 +64,18 @@ def _release_tables() -> dict[int, list[int]]:
 def notes_on_clean_images(
     root: Path, paths: Sequence[Path], *, insisted: bool, insist: str
 ) -> tuple[str, ...]:
-    """What a few headers say about class folders: corrupted already, or too small.
+    """Check whether the images of class folders are already corrupted, or too small.
 
-    Half of a sample decides. ImageNet's validation set itself has about 7 % of its images below
-    the size of the crop, which the release enlarged; data sets of small images have nothing else.
+    The median of a sample decides. About 7 % of ImageNet's validation images are smaller than the
+    crop, and the release enlarged them; in data sets of small images, all are.
 
     Args:
-        insisted: The user said that these are clean images.
-        insist: How to say so.
+        insisted: The user stated that these are clean images.
+        insist: How to state it, as the end of an error message.
 
     Raises:
-        DataError: They are no clean images of a usable size, and the user has not insisted.
+        DataError: They are no clean images of a usable size, and the user did not state that they
+        are.
     """
     headers = [header for header in map(read_header, _spread(paths)) if header is not None]
     if not headers:

@@ -30,7 +30,7 @@ class Labels:
     `imagenet-1k-map-<digest>` (a class map of WordNet ids)."""
     by_folder: Mapping[str, int]
     note: str | None = None
-    """What people should know of how the labels were found."""
+    """Notes for the user on how the labels were determined."""
 
 
 @cache
@@ -63,7 +63,7 @@ def labels_of_folders(
     if n_classes == len(known) and all(folder in known for folder in folders):
         return Labels(IMAGENET, {folder: known[folder] for folder in folders})
     # Some ids of ImageNet among others, and as many outputs as ImageNet has classes: numbering
-    # the folders would shift labels without a word.
+    # the folders would silently shift all labels.
     shifted = n_classes == len(known) and any(folder in known for folder in folders)
     if not shifted and all(re.fullmatch(r"[0-9]{1,9}", folder) for folder in folders):
         found = _numbered(folders, n_classes)
@@ -75,11 +75,11 @@ def labels_of_folders(
 
 
 def labels_of_suite(folders: Sequence[str], n_classes: int, suite: Suite) -> Labels:
-    """The labels of the class folders of a suite that has images of its own: WordNet ids, or class
-    indices where the suite says so.
+    """The labels of the class folders of a suite with its own images: by WordNet id, or by class
+    index if the suite says so.
 
     Raises:
-        ModelError: The model does not tell the suite's classes apart.
+        ModelError: The model does not have the outputs of the suite.
     """
     space = suite.labels
     if n_classes != space.n_classes:
@@ -213,7 +213,7 @@ def class_folders(root: Path, class_map: ClassMap | None = None) -> list[str]:
         class_map: Where it is given, any folder with images is a class.
 
     Raises:
-        DataError: There is no class folder, or strangers with images stand among WordNet ids,
+        DataError: There is no class folder, or other folders with images are among WordNet ids,
             which would leave open what the labels are.
     """
     folders = subfolders(root)

@@ -1,4 +1,4 @@
-"""What lies in a folder of class folders: names only, nothing is opened."""
+"""Listing class folders and image files by name; no file is opened."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def is_image_name(name: str) -> bool:
 def image_files(folder: Path) -> list[str]:
     """Names of the files in `folder` whose suffix is that of an image, sorted.
 
-    A link that leads nowhere is among them: left out in silence, it would make the image set
-    smaller. Reading it says what is wrong.
+    Broken links are included: to skip them silently would make the image set smaller. Reading them
+    raises an error.
 
     Raises:
         DataError: The folder cannot be read.

@@ -1,4 +1,4 @@
-"""The manifest by which a tree that gnlbench made is known from the release.
+"""The manifest of a tree by `gnlbench corrupt`, which distinguishes it from the release.
 
 `gnlbench-manifest.json` at the root of the tree:
 {"manifest_version": 1, "engine": ..., "engine_version": ..., "seed": ..., "jpeg_quality": ...,
@@ -83,7 +83,7 @@ class _Malformed(DataError):
 
 
 def _check(manifest: Manifest) -> None:
-    """Raises ValueError for what gnlbench never writes."""
+    """Raise ValueError for content that gnlbench never writes."""
     if manifest.jpeg_quality is not None and not 1 <= manifest.jpeg_quality <= 100:
         raise ValueError(f"its jpeg_quality is {manifest.jpeg_quality}, not 1 to 100")
     for name in ("engine", "engine_version"):

@@ -1,4 +1,4 @@
-"""From a folder to a source: what it holds is detected from its content."""
+"""Opening a data folder as a source: its kind is detected from its content."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def open_source(
 ) -> Source:
     """Detect what a folder holds, and describe it.
 
-    Where the folder itself holds no data, the folder meant is looked for a few levels below; the
-    source's `notes` say which one is used.
+    If the folder itself contains no data, folders up to a few levels below are searched. The
+    `notes` of the source say which one is used.
 
     Args:
         root: An ImageNet-C tree (`<corruption>/<severity>/<class>/<image>`), or class folders
@@ -107,10 +107,10 @@ def _own_images(
     clean_root: Path | None,
     class_map: ClassMap | None,
 ) -> Source:
-    """The images of a suite that was asked for by name.
+    """The images of a suite that the user named.
 
     Raises:
-        UsageError: What was given beside it makes no sense for such a suite.
+        UsageError: Another argument does not apply to such a suite.
         DataError: The folder holds something else.
     """
     others = {"a kind of source": kind, "clean images": clean_root, "a class map": class_map}
@@ -135,7 +135,7 @@ def open_clean(root: Path, *, recipe: Recipe | None = None, insisted: bool = Fal
     Args:
         root: The class folders, or a folder above them.
         recipe: How to corrupt them.
-        insisted: Take images that look corrupted, or are small, as clean images nevertheless.
+        insisted: Accept images as clean although they look corrupted or are small.
 
     Raises:
         DataError: The folder is missing, empty, or holds something else.
@@ -217,7 +217,7 @@ def _made_tree(root: Path, found: Mapping[str, Path], class_map: ClassMap | None
 
 
 def _released_kind(folders: Sequence[str], files: Mapping[str, str]) -> str:
-    """`released` only for the very images of the release, or a named subset of them."""
+    """`released` only for exactly the images of the release, or a named subset of them."""
     known = imagenet_labels()
     if not all(folder in known for folder in folders):
         return "released-layout"
@@ -262,7 +262,7 @@ def check_trees(source: Source, conditions: Sequence[Condition]) -> None:
         if missing:
             raise DataError(
                 f"{tree} lacks {len(missing)} of {len(expected)} images, the first of them "
-                f"{missing[0]}; every cell must judge the same images: complete the folder, or "
+                f"{missing[0]}; every cell must have the same images: complete the folder, or "
                 f"leave the corruption out with {option('corruptions')}",
                 path=tree,
             )
@@ -270,7 +270,7 @@ def check_trees(source: Source, conditions: Sequence[Condition]) -> None:
         if extra:
             raise DataError(
                 f"{listed_in} lacks {len(extra)} images that {tree} has, the first of them "
-                f"{extra[0]}; every cell must judge the same images: complete the folder",
+                f"{extra[0]}; every cell must have the same images: complete the folder",
                 path=listed_in,
             )
 

@@ -1,4 +1,4 @@
-"""Data that is not evaluated: what it is, and what to do."""
+"""Detection of data that cannot be evaluated, with advice on what to do."""
 
 from __future__ import annotations
 
@@ -155,7 +155,8 @@ def refuse_part_of_a_tree(root: Path, insist: str = "", *, only_clean: bool = Fa
 
     Args:
         root: The folder that was given.
-        insist: How to take the images of a severity as clean ones nevertheless.
+        insist: How to state that the images of a severity are clean, as the end of an error
+        message.
         only_clean: Whether clean images are needed, and the root of the tree would not do.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Suites that have images of their own: recognised by their folders and files, and described."""
+"""Suites with their own images (such as ImageNet-R): their detection and their sources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ SAMPLED_NAMES = 20
 
 
 def recognised_suite(class_folders: Sequence[str], files: Mapping[str, str]) -> Suite | None:
-    """The suite that class folders are, by the names of some of their files; None for others.
+    """The suite of class folders, detected from the names of some files; None if it is no such
+    suite.
 
     Args:
         files: Image key to the path below the root.
@@ -66,7 +67,7 @@ def open_own_images(root: Path, suite: Suite, notes: Iterable[str] = ()) -> Sour
 
 
 def _unknown(folders: Sequence[str], suite: Suite) -> list[str]:
-    """Class folders that the suite cannot have."""
+    """Class folders that are no classes of the suite."""
     n_classes = suite.labels.n_classes
     if suite.layout is not None and suite.layout.folders_are_indices:
         return [f for f in folders if not re.fullmatch(r"[0-9]{1,9}", f) or int(f) >= n_classes]

@@ -1,4 +1,4 @@
-"""From the bytes of a file to the pixels a network sees: decode, crop, corrupt, JPEG.
+"""From the bytes of a file to the input of a model: decode, crop, corrupt, JPEG.
 
 These functions run in worker processes and import no torch. They follow the recipe of the
 release (Hendrycks & Dietterich 2019, `create_c/make_imagenet_c.py`): shorter side resized
@@ -81,7 +81,7 @@ def _bad_image(path: Path, reason: str) -> BadImageError:
 
 
 def jpeg_decoder() -> str:
-    """The library that decodes JPEGs here, as it stands in protocols.
+    """The library that decodes JPEGs, as protocols name it.
 
     libjpeg-turbo's default decoder gives the same pixels in all its versions of the last
     decade; another library does not, so the name belongs to the protocol and the version

@@ -1,4 +1,4 @@
-"""How long it takes to make images, tried on a few of them."""
+"""Measuring the time to make images on a few of them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Which folder is meant by a path: a tree of corrupted images or class folders of clean ones.
+"""Finding the data set at or below a path: a corrupted tree, or class folders of clean images.
 
-Names of folders and files decide. The search below a folder is bounded in depth and in the number
-of entries it looks at.
+Only names of folders and files are examined. The depth of the search and the number of entries it
+examines are bounded.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SPLITS = VALIDATION | {"train", "test"}
 def find_tree_or_classes(
     root: Path, *, tree: bool = True, classes: bool = True
 ) -> tuple[Path, tuple[str, ...]]:
-    """The folder itself, or the only one below it that holds data, and what to tell the user.
+    """The folder itself or the only one below it that contains data, and notes for the user.
 
     Args:
         tree: Whether a tree in the layout of ImageNet-C is looked for.
@@ -96,11 +96,11 @@ def find_tree_or_classes(
 
 @dataclass
 class _Search:
-    """What a search below a folder came upon."""
+    """The result of a search below a folder."""
 
     found: list[tuple[Path, str]] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
-    """Why something that was there cannot be used, the most telling first."""
+    """Reasons why data that was found cannot be used, the most helpful first."""
 
 
 def _search(root: Path, *, tree: bool, classes: bool) -> _Search:

@@ -1,5 +1,6 @@
-"""Finding the images that cannot be read before a run begins, so that every cell lacks the
-same ones and the image set is known from the start."""
+"""Finding images that cannot be read before a run begins.
+
+All cells then skip the same images, and the image set is known from the start."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ def find_bad_images(
     ahead: int,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, str]:
-    """Image key to the reason why it must be left out.
+    """The reason why an image must be skipped, by image key.
 
     Every file that the conditions would read is decoded once, by the function that reads it
     later, and at an eighth of its size where the format allows it.

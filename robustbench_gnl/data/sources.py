@@ -1,4 +1,4 @@
-"""Where images come from: one description for every source."""
+"""The class `Source`: the images of an evaluation, and where their pixels come from."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Source:
     class_map: ClassMap | None = None
     """Which class folder is which class, where the user says so."""
     notes: tuple[str, ...] = ()
-    """What people should know of how the data was found."""
+    """Notes for the user on how the data was found."""
     suite: Suite = DEFAULT_SUITE
     """The benchmark whose conditions and classes these images have."""
 
@@ -137,7 +137,7 @@ class Source:
         return replace(self, files=dict(islice(self.files.items(), n_images)))
 
     def without(self, skipped: Mapping[str, str]) -> Source:
-        """The source less some images (key and reason): they leave every cell."""
+        """The source without some images (key and reason), which are skipped in every cell."""
         files = {key: path for key, path in self.files.items() if key not in skipped}
         if not files:
             raise DataError(f"not one image of {self.root} can be read", path=self.root)
@@ -172,7 +172,7 @@ class Source:
         return replace(named, name=name)
 
     def protocol(self, image_set: ImageSet, *, input_size: int, precision: str) -> Protocol:
-        """Everything besides the model that can move a number of this source."""
+        """Everything besides the model that can change a number of this source."""
         made = self.recipe is not None
         engine = self.recipe.engine if self.recipe else None
         version = corruptions.engine_version(engine) if engine else None

@@ -1,4 +1,4 @@
-"""Batches of images in the order of the work, made ahead of time by the workers.
+"""Batches of images, prefetched by worker processes.
 
 The work is blocks, in a block conditions, in a condition batches. A block's clean images
 are decoded and cropped once and then serve all its conditions; at most two blocks of clean
@@ -35,7 +35,7 @@ class BatchOfImages:
     """sha256 of the file behind each image."""
     ends_piece: bool
     left_to_do: LeftToDo | None = None
-    """Not None where `images` are the clean crops, to be corrupted where the network is."""
+    """Not None if `images` are clean crops that are corrupted on the device of the model."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ Work = Mapping[int, Sequence[Condition]]
 
 
 class ImageStream:
-    """Iterates over the batches of some work, `ahead` of them in the making."""
+    """Iterates over batches, and prefetches `ahead` of them."""
 
     def __init__(
         self,
@@ -180,7 +180,7 @@ class ImageStream:
 
 @dataclass(frozen=True)
 class _Waiting:
-    """A batch in the making."""
+    """A batch that a worker is making."""
 
     block: int
     condition: Condition

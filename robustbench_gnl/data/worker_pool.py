@@ -1,9 +1,8 @@
-"""A pool of worker processes that is broken at once when one of them dies.
+"""A pool of worker processes that fails at once when one of them dies.
 
-The workers of `concurrent.futures.ProcessPoolExecutor` share one pipe for their results. One that
-is killed while it sends leaves half a message there, and the pool waits for the other half for
-ever. Here each worker has a pipe of its own, served by a thread of its own: a dead worker is the
-end of its file, wherever in a message it died.
+The workers of `concurrent.futures.ProcessPoolExecutor` share one pipe for their results. If one is
+killed while it sends, the pool waits for the rest of the message forever. Here each worker has its
+own pipe and thread, so the pipe reports the end of the file as soon as the worker dies.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The pool of processes that decode and corrupt while the network computes.
+"""Worker processes that decode and corrupt images during the forward passes.
 
 Zero workers means the calling process: slower, and friendly to notebooks and debuggers.
 """
@@ -30,7 +30,7 @@ TASKS_AHEAD_PER_WORKER = 2
 
 
 def tasks_ahead(n_workers: int, batch_size: int) -> int:
-    """How many batches may be in the making at a time."""
+    """Number of batches that are prefetched."""
     if n_workers == 0:
         return 1
     return max(TASKS_AHEAD_PER_WORKER * n_workers, IMAGES_AHEAD // batch_size)

@@ -1,4 +1,4 @@
-"""A tree in the layout of ImageNet-C, written from clean images, and finished when repeated.
+"""Writing a tree in the layout of ImageNet-C from clean images; a repeated call resumes it.
 
 Each file is written under another name and then moved to its own, so that a name always
 means a whole image, whatever stopped the process.
@@ -293,7 +293,7 @@ def _write_conditions(
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Says what is wrong with the disk in the words of the rest."""
+    """Converts errors of the disk into a DataError."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What `gnlbench corrupt` wrote: a short digest of every file, so that changed ones are noticed.
+"""Short digests of the files that `gnlbench corrupt` wrote, by which changed files are detected.
 
 `gnlbench-files.json` at the root of the tree: {"version": 1, "files": {"fog/3": "<digests>"}},
 with eight hexadecimal digits for each image in the order of the manifest's keys, or eight dashes

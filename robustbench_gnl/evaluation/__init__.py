@@ -1,4 +1,4 @@
-"""Evaluating models: any module on any source, with or without a store.
+"""Evaluation of models on a source, with or without a store.
 
 `Session` is one evaluation; `evaluate` is a session of one module from Python. What this package
 exports is imported when it is first used: the command line needs `Settings` without NumPy, and

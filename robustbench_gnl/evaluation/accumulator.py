@@ -1,4 +1,4 @@
-"""From logits to a piece: counts, sums and one bit per image, added up batch by batch."""
+"""Accumulates the logits of batches into a piece: counts, sums and one bit per image."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class PieceAccumulator:
     block: int
     condition: Condition
     classes: Tensor | None = None
-    """(K,) ascending class indices that compete, where a suite has images of some classes only:
-    all other logits are left out before the answer is taken. None: all classes compete."""
+    """(K,) ascending class indices, if a suite has images of some classes only. All other logits
+    are ignored in predictions. None: no class is ignored."""
     correct: list[NDArray[np.bool_]] = field(default_factory=list)
     n_top5: int = 0
     negative_log_likelihood_sum: float = 0.0

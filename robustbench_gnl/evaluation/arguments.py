@@ -1,4 +1,4 @@
-"""What a caller in Python may pass to `evaluate`, checked once at the door."""
+"""Validation of the arguments of `evaluate`."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def checked_source(
 
 def checked_conditions(conditions: object, source: Source) -> tuple[Condition, ...]:
     """The conditions to evaluate; by default clean and those that the means of the suite are over,
-    where they are there.
+    if the source has them.
 
     Raises:
         UsageError: One is unknown, twice there, or not in the source; or there is none.
@@ -175,7 +175,7 @@ def checked_store(store: object) -> Store | str | None:
 
 
 def checked_observer(progress: object) -> Observer:
-    """Whom a session tells how far it is.
+    """The observer that a session reports progress to.
 
     Raises:
         UsageError: It is neither a truth value nor an observer.

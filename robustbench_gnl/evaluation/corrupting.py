@@ -1,4 +1,4 @@
-"""Corruptions that are made where the network is, and not by the workers."""
+"""Corruptions that are made on the device of the model, and not by the workers."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def left_to_device(device: torch.device, recipe: Recipe | None, input_size: int)
 
 
 def corrupting(batch: BatchOfImages) -> Corrupting | None:
-    """What is still to be done to the images of a batch on the device; None where they are done.
+    """The corruption of a batch that is still to be made on the device; None if there is none.
 
-    One result serves all the networks that take the batch: the function corrupts when it is called
-    first, and gives the same tensor from then on.
+    All models share one result: the function corrupts at the first call and returns the same tensor
+    afterwards.
     """
     todo = batch.left_to_do
     if todo is None:

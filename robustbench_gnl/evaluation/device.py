@@ -1,4 +1,4 @@
-"""Devices and precisions: what was asked for, checked, and what it means."""
+"""Devices and precisions of inference."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def check_precision(name: str) -> str:
 
 @contextmanager
 def full_fp32() -> Iterator[None]:
-    """fp32 means fp32: TF32 is off meanwhile. The switches belong to the process, so this
-    stands around an evaluation, not around each batch of several at once."""
+    """Switch TF32 off, so that fp32 is exact. The switches belong to the process, so this is used
+    around an evaluation and not around each of several concurrent batches."""
     matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, convolution.allow_tf32
     matmul.allow_tf32 = convolution.allow_tf32 = False

@@ -1,4 +1,4 @@
-"""What a number may depend on and is not in the protocol: versions, device, command."""
+"""The environment of a run, which is not part of the protocol: versions, device, command."""
 
 from __future__ import annotations
 

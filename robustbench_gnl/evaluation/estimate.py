@@ -1,4 +1,4 @@
-"""What a session would do, and how long it would take, from a short probe."""
+"""An estimate of what a session would evaluate and how long it would take."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _seconds_for(session: Session, n_images: int) -> float:
 
 def _seconds_to_make(session: Session) -> float:
     """Processor seconds for one image of one condition, over one severity of each corruption."""
-    # Of each corruption the severity nearest the middle, which stands for the others.
+    # One severity of each corruption, the middle one, represents the others.
     by_distance = sorted(session.conditions, key=lambda c: -abs(c.severity - 3))
     probed = list({condition.corruption: condition for condition in by_distance}.values())
     probe = session.executor.submit(seconds_to_make, session.source, probed, N_PROBED)

@@ -1,4 +1,4 @@
-"""The threads that run forward passes: how many batches are in the network at a time.
+"""The threads that run forward passes: how many batches run concurrently.
 
 On a CPU each batch gets one thread, and as many batches run at once as there are threads
 to use. That is faster than splitting each operator over all threads, above all while other

@@ -1,4 +1,4 @@
-"""The evaluation itself: batches in, pieces out, for one model or several at once."""
+"""The evaluation loop: from batches of images to pieces, for one or more models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One model of an evaluation: its network, and its run as far as it is stored."""
+"""One model of an evaluation, and its stored run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ StoredPieces = Mapping[tuple[int, Condition], Contents]
 
 @dataclass(eq=False)
 class EvaluatedModel:
-    """One model of an evaluation: its network, and its run as far as it is stored."""
+    """One model of an evaluation, and its stored run."""
 
     network: Network
     model: Model
@@ -55,8 +55,8 @@ class EvaluatedModel:
         *,
         rerun: bool,
     ) -> None:
-        """Choose the newest run of this model under this protocol that read the files at hand,
-        to be resumed; none for a rerun. Done once: a second call changes nothing.
+        """Choose the newest run of this model under this protocol that read the same files, to
+        resume it; none for a rerun. Done once: a second call changes nothing.
 
         A run of other files of the same names that has all the conditions stays as it is, and a
         new one is begun.
@@ -105,7 +105,7 @@ class EvaluatedModel:
     ) -> Iterator[None]:
         """Resume the run that was found, or begin one, and hold the lock on it meanwhile.
 
-        A new run that fails before its first piece says nothing, and is deleted again.
+        A new run that fails before its first piece has no results, and is deleted.
 
         Args:
             skipped: Image key and the reason it is left out.
@@ -202,7 +202,7 @@ def lacks(stored: StoredPieces, conditions: Sequence[Condition], layout: Layout)
 
 
 def difference_from(source: Source, run: Run, stored: StoredPieces) -> str | None:
-    """Where the files at hand are known to be others than those that a run read; None if they
-    are not."""
+    """The first difference between the files of the source and those that a run read; None if there
+    is none."""
     found = first_difference(source, layout_of(source, run.block_size), stored)
     return None if found is None else f"{found[1]}, block {found[0]}"

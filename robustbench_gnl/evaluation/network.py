@@ -1,4 +1,4 @@
-"""A network on its device: checked, and fed with uint8 images."""
+"""A model on its device, which takes uint8 images and returns checked logits."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class Network:
         except torch.OutOfMemoryError as error:
             self._restore_modes()
             raise UsageError(
-                f"the network does not fit into the memory of {self.device}; use another device"
+                f"the model does not fit into the memory of {self.device}; use another device"
             ) from error
         except (RuntimeError, TypeError, ValueError, AttributeError) as error:  # no data, ...
             self._restore_modes()
             raise ModelError(
-                f"the network cannot be moved to {self.device} ({_first_line(error)}); give one "
+                f"the model cannot be moved to {self.device} ({_first_line(error)}); give one "
                 "whose weights are loaded"
             ) from error
         return self
@@ -85,7 +85,7 @@ class Network:
             raise
         except Exception as error:  # the network is the user's, and may raise anything
             raise ModelError(
-                f"the network failed on {len(images)} images ({_described(error)}); it must take "
+                f"the model failed on {len(images)} images ({_described(error)}); it must take "
                 "normalised images of shape (N, 3, S, S), whatever N"
             ) from error
         logits = check_logits(output, len(images))
@@ -132,7 +132,7 @@ class Network:
         except (RuntimeError, AssertionError, ValueError, MemoryError) as error:
             self._check_precision(error)
             raise UsageError(
-                f"the network does not take {input_size} x {input_size} images "
+                f"the model does not take {input_size} x {input_size} images "
                 f"({_first_line(error)}); give its own size with "
                 f"{option('input_size', str(preferred_size or 'N'))}, which resamples the images "
                 "and names the protocol so",
@@ -140,7 +140,7 @@ class Network:
             ) from error
         except Exception as error:  # the network is the user's, and may raise anything
             raise ModelError(
-                f"the network failed on a blank image ({_described(error)}); it must take one "
+                f"the model failed on a blank image ({_described(error)}); it must take one "
                 "tensor of normalised images, (N, 3, S, S), and return logits, (N, classes)"
             ) from error
         self._n_classes = int(check_logits(output, 1).shape[1])
@@ -171,14 +171,14 @@ class Network:
         (found, *_) = sorted(others, key=str)
         way = f"give {option('precision', named[found])}, or " if found in named else ""
         raise UsageError(
-            f"the network's weights are {found}, and it does not take float32 images "
+            f"the model's weights are {found}, and it does not take float32 images "
             f"({_first_line(error)}); {way}turn it into fp32 with model.float()",
             precision=self.precision,
         ) from error
 
 
 def check_logits(output: object, n_images: int) -> Tensor:
-    """Refuse what are no logits of `n_images` images.
+    """Raise ModelError unless these are logits of `n_images` images.
 
     Raises:
         ModelError: It is no dense floating-point tensor of shape (N, classes).
@@ -194,7 +194,7 @@ def check_logits(output: object, n_images: int) -> Tensor:
     else:
         return output
     raise ModelError(
-        f"expected logits of shape (N, classes), here N = {n_images}, from the network, got {got}; "
+        f"expected logits of shape (N, classes), here N = {n_images}, from the model, got {got}; "
         "give a classifier, with its head"
     )
 
@@ -216,7 +216,7 @@ def check_finite(logits: Tensor, condition: object, first_key: str) -> None:
     if not bool(torch.isfinite(logits).all()):
         n_bad = int((~torch.isfinite(logits).all(dim=1)).sum())
         raise ModelError(
-            f"the network's outputs are not finite for {n_bad} of {len(logits)} images of "
+            f"the model's outputs are not finite for {n_bad} of {len(logits)} images of "
             f"{condition}, from {first_key} on; a diverged checkpoint or too small a precision "
             f"does this: try {option('precision', 'fp32')} and look at the weights",
             condition=condition,

@@ -1,4 +1,4 @@
-"""What a session tells its caller: messages, and how far it is."""
+"""Observers of a session: they receive messages and progress."""
 
 from __future__ import annotations
 

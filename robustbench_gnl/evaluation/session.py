@@ -1,4 +1,4 @@
-"""A session: one evaluation of models on a source, which can be resumed where there is a store."""
+"""The class `Session`: one evaluation of models on a source, resumable with a store."""
 
 from __future__ import annotations
 
@@ -164,8 +164,8 @@ class Session:
                 self._find_runs_in(store)
 
     def difference_from(self, run: Run, stored: StoredPieces) -> str | None:
-        """Where the files of the source are known to be others than those that a run read; None
-        if they are not."""
+        """The first difference between the files of the source and those that a run read; None if
+        there is none."""
         from robustbench_gnl.evaluation.model import difference_from
 
         return difference_from(self.source, run, stored)

@@ -1,4 +1,4 @@
-"""Models to evaluate: the GroupNL networks, timm's, and their weights.
+"""Creating models by name and loading their weights.
 
 Importing this package registers the fifteen GroupNL networks with timm.
 """

@@ -1,4 +1,4 @@
-"""Which model names exist: the GroupNL networks, everything timm has, and torchvision's."""
+"""The names of models: GroupNL, timm and torchvision."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _OF_TIMM = "timm/"
 
 @dataclass(frozen=True)
 class ModelName:
-    """A name that was asked for, and where the network comes from.
+    """A model name, and the library that creates the model.
 
     Attributes:
         name: As it is stored: timm's current name, `torchvision:...`, `hf-hub:...`, or the
             text that names a factory.
         kind: Who builds the network.
-        notes: What was made of the name that was given.
+        notes: How the given name was interpreted.
     """
 
     name: str
@@ -60,7 +60,7 @@ def list_models(pattern: str = "") -> list[str]:
 
 
 def resolve(name: str) -> ModelName:
-    """What a name means, former names and other spellings included.
+    """Resolve a name, including deprecated names and other spellings.
 
     Raises:
         UsageError: No model has it; the nearest names are told.
@@ -100,7 +100,7 @@ def resolve(name: str) -> ModelName:
 
 
 def _current(name: str, notes: list[str]) -> ModelName:
-    """timm's name of today for one of its names."""
+    """The current timm name for one of its names."""
     former = _registry.get_deprecated_models()
     if name in former:
         now = former[name]
@@ -117,7 +117,7 @@ def _current(name: str, notes: list[str]) -> ModelName:
 
 
 def _with_tag_of_today(name: str) -> str:
-    """The name, or the only one that goes on from it: tags were renamed, and timm's own mapping
+    """The name, or the only one that begins with it: tags were renamed, and timm's own mapping
     of former names has some of the old ones."""
     tagged = list_tagged(name.partition(".")[0])
     longer = [each for each in tagged if each.startswith(f"{name}_")]
@@ -133,7 +133,7 @@ def check_name(name: str) -> None:
     base, _, tag = name.partition(".")
     if not timm.is_model(base):
         raise UsageError(
-            f"Expected a model of ours or of timm, got {name!r}{_nearest(name)}", name=name
+            f"Expected a GroupNL or timm model, got {name!r}{_nearest(name)}", name=name
         )
     if not tag and "." not in name:
         return
@@ -157,7 +157,7 @@ def _names_with_tags() -> set[str]:
 
 
 def _nearest(name: str) -> str:
-    """The nearest names, or how names of other kinds are written."""
+    """The nearest names, or how other kinds of names are written."""
     bare = name.partition(".")[0]
     if torchvision_models.PREFIX + bare in torchvision_models.list_names():
         return f"; did you mean {torchvision_models.PREFIX + name!r}?"

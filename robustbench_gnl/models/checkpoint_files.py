@@ -1,4 +1,4 @@
-"""Which file holds the weights: a file itself, or one in a folder of a training run or a hub."""
+"""Finding the checkpoint file: the path itself, or a file in a training or hub folder."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _choose(folder: Path, names: list[str], *, best: bool) -> str:
 
 
 def _regular(path: Path) -> Path:
-    """Refuse what may never end, or never begin.
+    """Refuse pipes, devices and sockets, which may block or never end.
 
     Raises:
         ModelError: A pipe, a device, a socket, a folder, or a broken link.

@@ -1,4 +1,4 @@
-"""Build the network that a checkpoint is for, and put its weights in."""
+"""Creating the model of a checkpoint and loading its weights."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def load_named_by_file(
     arch = found.arch
     if arch is None:
         raise UsageError(
-            f"{found.path} does not say which network it is; name it with {option('model')}, see: "
+            f"{found.path} does not state its architecture; name it with {option('model')}, see: "
             "gnlbench models",
             path=found.path,
         )
@@ -78,10 +78,9 @@ def load_named_by_file(
             candidates.append(asked)
     if not candidates:
         raise ModelError(
-            f"{found.path} says that it is {arch!r}, which is no network of ours, of timm or of "
-            f"torchvision; name one with {option('model')}, or build it with a function of your "
-            f"own "
-            f"({option('model', 'FILE.py:FUNCTION')}).",
+            f"{found.path} says that it is {arch!r}, which is not a GroupNL, timm or "
+            f"torchvision model; name one with {option('model')}, or build it with a function of "
+            f"your own ({option('model', 'FILE.py:FUNCTION')}).",
             path=found.path,
             arch=arch,
         )
@@ -133,7 +132,8 @@ def _build_of_hub(
     num_classes: int | None,
     options: dict[str, Any],
 ) -> nn.Module:
-    """By what the checkpoint says it is, which needs no network; else by the hub's own word."""
+    """Create it from the architecture in the checkpoint, which works offline; else from the
+    configuration on the hub."""
     if found.arch is not None and timm.is_model(found.arch):
         module: nn.Module = timm.create_model(found.arch, num_classes=num_classes, **options)
         return module
@@ -161,11 +161,11 @@ def _model_args(
     if not named or (is_of_another and asked.kind != "hub"):
         return kwargs, ()
     listed = ", ".join(f"{key}={value!r}"[:60] for key, value in named.items())
-    return named | kwargs, (f"the network was built as the checkpoint names it: {listed}",)
+    return named | kwargs, (f"the model was created with arguments from the checkpoint: {listed}",)
 
 
 def _guess_classes(asked: ModelName, found: checkpoints.Checkpoint) -> int | None:
-    """By the classifier's name in timm's configuration, whatever stands before it."""
+    """By the classifier's name in timm's configuration, with any prefix."""
     cfg = timm.get_pretrained_cfg(asked.name) if asked.kind == "timm" else None
     classifier = getattr(cfg, "classifier", None) or ()
     names = (classifier,) if isinstance(classifier, str) else tuple(classifier)
@@ -174,7 +174,7 @@ def _guess_classes(asked: ModelName, found: checkpoints.Checkpoint) -> int | Non
 
 
 def _rows_at(names: tuple[str, ...], found: checkpoints.Checkpoint) -> int | None:
-    """Rows of the classifier of these names, whatever stands before it."""
+    """Rows of the classifier of these names, with any prefix."""
     ends = tuple(f".{name}.weight" for name in names)
     rows = {
         int(value.shape[0])
@@ -204,7 +204,7 @@ def fitting_name(asked: ModelName, found: checkpoints.Checkpoint) -> str | None:
 def with_normaliser(
     found: checkpoints.Checkpoint, fit: fitting.Fit, is_given: bool
 ) -> tuple[checkpoints.Checkpoint, tuple[str, ...]]:
-    """Mean and std of a normaliser that was saved beside the network are the model's own."""
+    """Use mean and std of a normalisation layer that was saved with the model."""
     if fit.normalisation is None:
         unused = fit.like_a_normaliser
         note = f"{', '.join(unused)} of the checkpoint were not used to normalise"

@@ -1,4 +1,4 @@
-"""Read the weights of a checkpoint, and what it says about them, without running anything.
+"""Reading the weights and metadata of a checkpoint without running code in it.
 
 The formats are those of timm's training script, which the authors of GroupNL (Ding et al.,
 IEEE TMC 2026, doi 10.1109/TMC.2026.3655770) use, of torchvision's, Lightning's and DeepSpeed's,
@@ -53,12 +53,12 @@ _LARGEST_EXPANDED = 2**26
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The weights of one file, and what the file says about them.
+    """The weights and metadata of one file.
 
     Attributes:
         path: The file that was read, also where a folder was given.
         sha256: Of the file's bytes.
-        entry: Where in the file the weights stood; "plain" for a bare state dict.
+        entry: The entry of the file with the weights; "plain" for a bare state dict.
         state_dict: The weights, wrapper prefixes taken off.
         ema_available: Whether the file also holds averaged weights.
         arch: The architecture that the file names, if any.
@@ -185,7 +185,7 @@ def _has_tensors(content: Any) -> bool:
 
 
 def _clean(file: Path, entry: str, weights: Mapping[Any, Any]) -> dict[str, Tensor]:
-    """The weights as a dict of tensors without what wrappers put before or into their keys."""
+    """The weights as a dict of tensors, without the prefixes of wrappers."""
     if not weights:
         raise ModelError(f"{file} holds no weights: its {entry} entry is empty.", path=file)
     cleaned: dict[str, Tensor] = {}
@@ -272,7 +272,7 @@ def _remarks(state_dict: Mapping[str, Tensor]) -> Iterator[str]:
 def _named_architectures(
     content: Mapping[Any, Any], arguments: Mapping[str, Any], config: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Names that the file gives for its network, the surest first."""
+    """Architecture names in the file, the most reliable first."""
     hyper = _mapping(content.get("hyper_parameters"))
     for name in (
         *(content.get("arch"), arguments.get("model"), arguments.get("arch")),

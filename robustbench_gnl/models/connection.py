@@ -1,4 +1,4 @@
-"""Whether a server can be reached at all, told within seconds."""
+"""A quick test whether a server can be reached."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Exchange the convolutions of stock timm networks for GroupNL convolutions.
+"""Replacing convolutions of timm models by GroupNL convolutions.
 
 Source: Ding et al., "GroupNL: Low-Resource and Robust CNN Design over Cloud and Device",
-IEEE TMC 2026, doi 10.1109/TMC.2026.3655770. Which convolutions go, and how they are drawn at
-the start, follows the authors' published code:
+IEEE TMC 2026, doi 10.1109/TMC.2026.3655770. Which convolutions are replaced, and how they are
+initialised, follows the authors' published code:
 
 - depthwise-separable and inverted-residual blocks: the depthwise convolution;
 - bottlenecks: the 3x3 convolution where its stride is 1.

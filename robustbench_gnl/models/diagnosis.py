@@ -1,4 +1,4 @@
-"""Why a checkpoint does not fit a network, and what to do about it."""
+"""Diagnosis of checkpoints that do not fit a model: the likely cause, and advice."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Misfit:
 
 
 def classifier_names(model: nn.Module) -> tuple[str, ...]:
-    """Where timm says that the network's classifiers stand."""
+    """Names of the classifiers in timm's configuration of the model."""
     cfg = getattr(model, "pretrained_cfg", None) or {}
     names = cfg.get("classifier") or ()
     return (names,) if isinstance(names, str) else tuple(names)
@@ -88,7 +88,7 @@ def classifier_keys(model: nn.Module) -> set[str]:
 
 
 def likely_prefix(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
-    """What stands before most of the keys that are the network's."""
+    """The most frequent prefix of the model's keys."""
     n_plain = sum(key in given for key in wanted)
     for prefix in matching.prefixes(wanted, given)[:1]:
         if sum(prefix + key in given for key in wanted) > n_plain:
@@ -113,7 +113,7 @@ def _classes(misfit: Misfit) -> str:
         return ""
     n_given, n_wanted = given.shape[0], wanted.shape[0]
     return (
-        f"The checkpoint has {n_given} classes and the network {n_wanted}; "
+        f"The checkpoint has {n_given} classes and the model {n_wanted}; "
         "give the checkpoint's number, or another checkpoint."
     )
 

@@ -1,4 +1,4 @@
-"""Networks that a function of the user's builds: `package.module:function`, `file.py:function`.
+"""Models that a user's function creates: `package.module:function`, `file.py:function`.
 
 This runs the user's code, by its nature; nothing else in this package does.
 """
@@ -31,7 +31,7 @@ _FORM = "package.module:FUNCTION or FILE.py:FUNCTION"
 
 
 class FactoryNetwork(nn.Module):
-    """The user's network; what goes wrong within is told with the place in the user's code.
+    """The user's model. Errors in it are reported with the line of the user's code.
 
     The network itself is the attribute `network`.
     """
@@ -42,7 +42,7 @@ class FactoryNetwork(nn.Module):
         self.factory = name
 
     def forward(self, images: Tensor) -> Any:
-        """What the user's network makes of (N, 3, S, S) normalised images.
+        """The logits of (N, 3, S, S) normalised images.
 
         Raises:
             ModelError: It raises something, but for what tells of too little memory.
@@ -74,7 +74,7 @@ def build(name: str) -> nn.Module:
     with contextlib.redirect_stdout(sys.stderr), _importable(_folder(place)):
         made = _call(name, _function(name, _import(name, place), function_name))
     if not isinstance(made, nn.Module):
-        hint = "; return the network alone" if isinstance(made, tuple | list | dict) else ""
+        hint = "; return only the model" if isinstance(made, tuple | list | dict) else ""
         raise ModelError(
             f"Expected {name} to return a torch.nn.Module, got {type(made).__name__}{hint}",
             name=name,
@@ -120,7 +120,7 @@ def _import_file(name: str, path: Path) -> ModuleType:
         kind = "not a regular file" if path.exists() else "not there"
         raise UsageError(f"Expected {_FORM}, but {path} is {kind}", name=name, path=path)
     path = path.resolve()
-    # Under a name of its own, so that a file called timm.py is not taken for timm.
+    # Under a separate name, so that a file called timm.py does not replace timm.
     label = f"_gnlbench_factory_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(label, path)
     if spec is None or spec.loader is None:
@@ -148,7 +148,7 @@ def _folder(place: str) -> Path:
 @contextmanager
 def _importable(folder: Path) -> Iterator[None]:
     """Look there first while the user's code is imported and called, as Python does for a script;
-    and last from then on, so that a file of the user's never hides a library from us."""
+    and last from then on, so that a file of the user never hides a library."""
     entry = str(folder)
     was_there = entry in sys.path
     sys.path.insert(0, entry)
@@ -177,7 +177,7 @@ def _call(name: str, function: Any) -> Any:
         return function  # a network that the file has made already
     if not callable(function):
         raise UsageError(
-            f"Expected {name} to be a function that returns a network, got a "
+            f"Expected {name} to be a function that returns a model, got a "
             f"{type(function).__name__}",
             name=name,
         )
@@ -203,7 +203,7 @@ def _required_arguments(function: Callable[..., Any]) -> list[str]:
 
 @contextmanager
 def _told_as(name: str) -> Iterator[None]:
-    """Whatever the user's code raises becomes one sentence."""
+    """Convert any exception of the user's code to an error of one sentence."""
     try:
         yield
     except GnlbenchError:
@@ -217,7 +217,7 @@ def _failed(name: str, error: BaseException) -> ModelError:
 
 
 def _told(error: BaseException) -> str:
-    """The exception, and the last place of the user's own code that it went through."""
+    """The exception, and the last line of the user's code in its traceback."""
     message = next(iter(str(error).strip().splitlines()), "")
     told = type(error).__name__ + (f": {message}" if message else "")
     if isinstance(error, SyntaxError) and error.filename:

@@ -1,4 +1,4 @@
-"""Put a checkpoint's weights into a network, strictly, or say why they do not fit."""
+"""Loading the weights of a checkpoint into a model strictly, or explaining why they do not fit."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from robustbench_gnl.models.matching import Match
 
 @dataclass(frozen=True)
 class Fit:
-    """What was found of a network in a checkpoint.
+    """The tensors of a model that were found in a checkpoint.
 
     Attributes:
         match: Its tensors, `None` where some are missing or too many.
         num_classes: Rows of the classifier among them.
-        notes: Every liberty that was taken.
+        notes: Every difference that was accepted.
     """
 
     match: Match | None
@@ -206,7 +206,7 @@ def _misfit(
     ]
     misfit = Misfit(model, checkpoint, given, prefix, missing, unexpected, misshapen)
     return ModelError(
-        f"{checkpoint.path} does not fit the network: "
+        f"{checkpoint.path} does not fit the model: "
         + "; ".join(detail for detail in details if detail)
         + f". {diagnosis.explain(misfit)}",
         path=checkpoint.path,

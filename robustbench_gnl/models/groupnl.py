@@ -1,4 +1,4 @@
-"""The GroupNL convolution: a few seed maps, the other maps as sines of them.
+"""The GroupNL convolution: a few feature maps by a convolution, the others as sines of them.
 
 Source: Ding, Xie, Zhang, Raza, Wang, Cao, "GroupNL: Low-Resource and Robust CNN Design over
 Cloud and Device", IEEE TMC 2026, doi 10.1109/TMC.2026.3655770, and the authors' published

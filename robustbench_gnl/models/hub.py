@@ -1,4 +1,4 @@
-"""Fetch timm's published weights, and fail at once where nothing can be fetched."""
+"""Downloading published weights of timm; fails at once without a connection."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _raise_of_the_hub(name: str, error: Exception) -> None:
     if name.startswith(catalogue.HUB) and isinstance(error, KeyError | ValueError | RuntimeError):
         told = next(iter(str(error).splitlines()), "")
         raise ModelError(
-            f"{name} is there, but is no network that timm can build ({type(error).__name__}: "
+            f"{name} is there, but is not a model that timm can create ({type(error).__name__}: "
             f"{told}). Build it with a function of your own "
             f"({option('model', 'FILE.py:FUNCTION')}).",
             name=name,

@@ -1,4 +1,4 @@
-"""Published weights in the layout of their authors, converted to timm's as timm itself does."""
+"""Conversion of weights in their authors' layout to timm's, by timm's own functions."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def torchvision_filter(name: str) -> Filter | None:
 def convert(
     module: nn.Module, given: Mapping[str, Tensor], layout: Filter | None
 ) -> Iterator[tuple[dict[str, Tensor], tuple[str, ...]]]:
-    """The weights in each layout that they might be meant in, with what is to be said of it.
+    """The weights in each possible layout, with notes on the conversion.
 
     Raises:
         ResizingError: They could be converted only by interpolation.
@@ -84,7 +84,7 @@ def convert(
         if loaded is not None:
             yield (
                 loaded,
-                (*note, "the weights were converted as the network does when it loads them"),
+                (*note, "the weights were converted as the model does when it loads them"),
             )
 
 
@@ -134,8 +134,8 @@ def _filtered(
 
 
 def _by_the_module(module: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor] | None:
-    """What the network makes of the weights where it has a way of loading of its own, as
-    torchvision's vision transformers do."""
+    """The weights as converted by the model's own loading function, which torchvision's vision
+    transformers have."""
     own = any(
         not type(part)._load_from_state_dict.__module__.startswith("torch.nn")
         or part._load_state_dict_pre_hooks
@@ -155,7 +155,8 @@ def _by_the_module(module: nn.Module, given: dict[str, Tensor]) -> dict[str, Ten
 
 
 def _account(given: Mapping[str, Tensor], converted: Mapping[str, Tensor]) -> list[str]:
-    """What became of the tensors, so that nothing is left out or made up in silence."""
+    """Notes on tensors that were dropped or added by the conversion, so that none of this is
+    silent."""
     if given.keys() == converted.keys() and all(
         given[key].shape == converted[key].shape for key in given
     ):

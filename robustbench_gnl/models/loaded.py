@@ -1,4 +1,4 @@
-"""What a run must say about a network that was built here with its weights."""
+"""The description of a created model that is stored with a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a name and weights to a model that is ready to be evaluated."""
+"""`load_model` and `create_model`: a model from a name and weights."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def create_model(
     """
     if checkpoint is None and not pretrained and name is not None:
         asked = catalogue.resolve(name)
-        if asked.kind != "factory":  # a function of the user's brings weights of its own
+        if asked.kind != "factory":  # a user's function provides its own weights
             if ema or best:
                 raise UsageError(
                     "ema and best choose within a checkpoint, and none was given.", name=name
@@ -77,7 +77,7 @@ def create_model(
 def _create_untrained(
     asked: ModelName, num_classes: int | None, kwargs: dict[str, Any]
 ) -> nn.Module:
-    # Left out, it is the number that the name stands for.
+    # By default it is the number of the model name.
     options = kwargs if num_classes is None else {"num_classes": num_classes, **kwargs}
     if asked.kind == "torchvision":
         module = torchvision_models.build(asked.name, num_classes, **kwargs)
@@ -104,8 +104,8 @@ def load_model(
     """Build a model by name and give it weights.
 
     Args:
-        name: Any name of ours or of timm, with or without timm's tag; `torchvision:NAME`,
-            `hf-hub:OWNER/NAME`, or a function of yours, `package.module:FUNCTION` or
+        name: A GroupNL or timm name, with or without timm's tag; `torchvision:NAME`,
+            `hf-hub:OWNER/NAME`, or your own function, `package.module:FUNCTION` or
             `FILE.py:FUNCTION`. None where the checkpoint names its architecture.
         checkpoint: A file, a training folder or a folder of the Hugging Face hub.
         pretrained: Take the published weights instead.

@@ -1,4 +1,4 @@
-"""Which tensors of a checkpoint are those of a network, whatever stands before their keys."""
+"""Matching the tensors of a checkpoint with those of a model, with any prefix of their keys."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Match:
 
     Attributes:
         weights: Under the network's keys, all of them.
-        prefix: What stood before the keys.
+        prefix: The prefix of the keys.
         outside: What else the checkpoint has, counters left out.
-        notes: Every liberty that was taken.
+        notes: Every difference that was accepted.
     """
 
     weights: dict[str, Tensor]
@@ -59,7 +59,7 @@ def match(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> Match | 
 
 
 def prefixes(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
-    """What stands before keys of the network, the most frequent first."""
+    """Prefixes of keys of the model, the most frequent first."""
     counts: Counter[str] = Counter()
     for key in given:
         start = 0
@@ -77,9 +77,7 @@ def shorten(keys: Sequence[str]) -> str:
 
 def beside(keys: Sequence[str]) -> str:
     """The note on tensors that are not of the network."""
-    return (
-        f"not put into the network, as they stand beside it: {shorten(keys)} ({len(keys)} in all)"
-    )
+    return f"not used, because they are not part of the model: {shorten(keys)} ({len(keys)} in all)"
 
 
 def is_counter(key: str, value: Tensor) -> bool:

@@ -1,4 +1,4 @@
-"""Settings of other libraries, changed while a block runs and put back after it."""
+"""Context managers that change a setting of another library and restore it."""
 
 from __future__ import annotations
 

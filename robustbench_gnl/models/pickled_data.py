@@ -1,9 +1,9 @@
-"""Data of other libraries that checkpoints carry beside their weights, read as plain values.
+"""Plain-data replacements for classes of other libraries that checkpoints contain.
 
-torch's safe loader calls no function that is not on its list. Those that stand here are our own:
-under the name that the file asks for (`numpy.dtype`, `pathlib.PosixPath`) it gets a function of
-this module, which checks what it is given and makes plain data of it. So nothing of NumPy, pathlib
-or torchvision runs on a file's behalf, and nothing in the file can choose what is called.
+torch's safe loader only calls functions on its list. For a name in the file (`numpy.dtype`,
+`pathlib.PosixPath`), it gets a function of this module, which checks its arguments and returns
+plain data. So no code of NumPy, pathlib or torchvision runs for a file, and the file cannot choose
+which function is called.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PLAIN_DTYPE = re.compile(r"([?biufcUS])\d{0,9}|b1")
 
 
 class _DType:
-    """Stands for `numpy.dtype`."""
+    """Replaces `numpy.dtype`."""
 
     def __init__(self, spec: Any, align: Any = False, copy: Any = True) -> None:
         if not isinstance(spec, str) or _PLAIN_DTYPE.fullmatch(spec) is None:
@@ -38,7 +38,7 @@ class _DType:
 
 
 class NumpyArray:
-    """Stands for `numpy.ndarray`; its numbers are in `array`."""
+    """Replaces `numpy.ndarray`; its numbers are in `array`."""
 
     def __init__(self) -> None:
         self.array: NDArray[Any] = np.empty(0)
@@ -54,12 +54,12 @@ class NumpyArray:
 
 
 def _array(*_: Any) -> NumpyArray:
-    """Stands for NumPy's `_reconstruct`, whose arguments only make an empty array."""
+    """Replaces NumPy's `_reconstruct`, whose arguments only make an empty array."""
     return NumpyArray()
 
 
 def _scalar(dtype: Any, data: Any = b"") -> Any:
-    """Stands for NumPy's `scalar`; a Python number, truth value or text."""
+    """Replaces NumPy's `scalar`; a Python number, truth value or text."""
     return _from_bytes(dtype, data, 1)[0].item()
 
 
@@ -72,26 +72,26 @@ def _from_bytes(dtype: Any, data: Any, count: int) -> NDArray[Any]:
 
 
 def _path(*parts: Any) -> str:
-    """Stands for the classes of pathlib; the path as text, which opens nothing."""
+    """Replaces the classes of pathlib; the path as text, which opens nothing."""
     return "/".join(str(part) for part in parts if isinstance(part, str)).replace("//", "/")
 
 
 def _value(value: Any = None) -> Any:
-    """Stands for an enumeration; the value alone."""
+    """Replaces an enumeration; the value alone."""
     return value
 
 
 def _nothing(*_: Any) -> None:
-    """Stands for a type that is only named, such as the `list` of `defaultdict(list)`."""
+    """Replaces a type that is only named, such as the `list` of `defaultdict(list)`."""
 
 
 def _dict(*_: Any) -> dict[Any, Any]:
-    """Stands for `collections.defaultdict`; what it holds is set by the loader."""
+    """Replaces `collections.defaultdict`; what it holds is set by the loader."""
     return {}
 
 
 class _Attributes:
-    """Stands for `types.SimpleNamespace`; the loader sets its attributes."""
+    """Replaces `types.SimpleNamespace`; the loader sets its attributes."""
 
 
 _PATHS = ("Path", "PurePath", "PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath")

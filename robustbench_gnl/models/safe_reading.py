@@ -1,4 +1,4 @@
-"""Turn a checkpoint's bytes into tensors without running anything they hold.
+"""Reading the tensors of a checkpoint without running code in it.
 
 A pickle can run any program, so only tensors, plain containers and the data of
 `pickled_data` are let through, and those only while a file is read.

@@ -64,7 +64,7 @@ def build(name: str, num_classes: int | None, **kwargs: Any) -> nn.Module:
 
 
 def notes_on(name: str) -> tuple[str, ...]:
-    """What the reader of a result of a checkpoint of this network should know."""
+    """Notes for readers of a result with a checkpoint of this model."""
     if _base(name) not in _NORMALISE_AGAIN:
         return ()
     return (

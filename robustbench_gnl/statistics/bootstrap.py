@@ -34,7 +34,8 @@ _MOST_IMAGES = 2**24  # Up to here every partial sum of a float32 product is a w
 
 @dataclass(frozen=True, eq=False)
 class Replicates:
-    """Counts of wrong predictions in resampled image sets; or differences of two runs' counts."""
+    """Counts of wrong predictions in resampled image sets; or differences of such counts of two
+    runs."""
 
     conditions: tuple[Condition, ...]
     n_images: int

@@ -72,7 +72,8 @@ class Spread:
             else "the two runs differ on no image, or on all by as much"
         )
         return UsageError(
-            f"{alike} in {what}, which says nothing of other runs; plan from other ones"
+            f"{alike} in {what}, so the variance of their differences cannot be estimated; plan "
+            "from other runs"
         )
 
 

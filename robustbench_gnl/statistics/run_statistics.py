@@ -136,7 +136,7 @@ def worst_class(outcomes: Outcomes, keys: Sequence[str]) -> tuple[WorstClass | N
     if n_images.min() < FEWEST_IMAGES_PER_CLASS:
         return None, (
             f"it takes {FEWEST_IMAGES_PER_CLASS} images of every class, and one has "
-            f"{n_images.min()}: the worst would be the unluckiest"
+            f"{n_images.min()}, so the maximum would mostly reflect chance"
         )
     by_image = outcomes.wrong[rows].mean(axis=0)
     errors = np.bincount(index, weights=by_image) / n_images

@@ -1,7 +1,7 @@
-"""Replicates that were computed once, kept beside the facts.
+"""The cache of bootstrap replicates in a store.
 
-Nothing here is a fact: a row that is missing, or whose cells are not the run's any more, is
-computed again. Exports and merges leave it out.
+A row that is missing, or that belongs to other cells than the run now has, is computed again.
+Exports do not contain it.
 """
 
 from __future__ import annotations

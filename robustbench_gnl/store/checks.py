@@ -82,7 +82,7 @@ def check_run(protocol: Protocol, image_set: ImageSet, block_size: int) -> None:
 
 
 def check_model(model: Model, image_set: ImageSet) -> None:
-    """Refuse a model that no network can be, or that cannot give the images' labels."""
+    """Refuse a model with impossible values, or with fewer classes than the labels need."""
     if not SHA256.fullmatch(model.checkpoint_sha256):
         raise StoreError(
             "expected the sha256 of the checkpoint as 64 hexadecimal digits, "
@@ -132,7 +132,7 @@ def check_time(value: str | None, name: str) -> None:
 
 
 def tag_fault(tag: str) -> str | None:
-    """What is wrong with a tag, in words; None for a good one."""
+    """Why a tag is invalid, as a phrase; None if it is valid."""
     if RUN_ID.fullmatch(tag):
         return f"expected a tag that does not look like a run id, got {tag!r}"
     try:

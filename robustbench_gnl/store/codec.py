@@ -80,7 +80,7 @@ def unpack_protocol(name: str, fields: str) -> Protocol:
 
 
 def pack_model(model: Model) -> dict[str, Any]:
-    """The columns of `runs` that hold the model; NULL stands for the default of a field that was
+    """The columns of `runs` that hold the model; NULL means the default of a field that was
     added later."""
     values = {**dict.fromkeys(optional_fields(Model)), **encode(model)}
     columns = {
@@ -139,7 +139,7 @@ def pack_piece(piece: Piece) -> dict[str, Any]:
         "digest": piece.digest,
         "calibration": _CALIBRATION.pack(*bins.n_images, *bins.n_top1, *bins.confidence_sum),
         "correct": piece.correct,
-        # NULL while it says nothing, as of every piece that was written before it was added.
+        # NULL for pieces that were written before the column was added.
         "made_from": piece.made_from,
     }
 

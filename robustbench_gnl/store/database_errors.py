@@ -1,4 +1,4 @@
-"""Errors of SQLite, SQLAlchemy and damaged records, as messages of ours."""
+"""Conversion of errors of SQLite, SQLAlchemy and damaged records to StoreError."""
 
 from __future__ import annotations
 

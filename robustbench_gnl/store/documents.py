@@ -64,7 +64,7 @@ def parse_document(content: bytes) -> Any:
     """The JSON of a document, as `from_document` takes it.
 
     Raises:
-        StoreError: An object in it has a key twice, of which JSON libraries drop one in silence.
+        StoreError: An object in it has a key twice, of which JSON libraries silently drop one.
         ValueError: It is no JSON, or larger than any run.
         RecursionError: It is nested too deep.
     """

@@ -40,7 +40,7 @@ _LIST_TABLES = (
 
 @dataclass(frozen=True)
 class _Content:
-    """What tells whose a database is."""
+    """The properties that show which program a database belongs to."""
 
     tables: tuple[str, ...]
     """And views."""

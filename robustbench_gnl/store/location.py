@@ -19,10 +19,10 @@ EXPECTED = (
 
 @dataclass(frozen=True)
 class Location:
-    """Where a store lies. Exactly one of `path` and `url` is set."""
+    """The location of a store. Exactly one of `path` and `url` is set."""
 
     name: str
-    """What messages call it; without the password."""
+    """The name in messages, without the password."""
     path: Path | None = None
     """The SQLite file, absolute, links resolved: two names of one file share its locks."""
     url: URL | None = None

@@ -1,4 +1,4 @@
-"""Opening a store: it is created, upgraded, or empty where there is none."""
+"""Opening a store, which is created or migrated if needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading from a store; each method is a transaction of its own, unless `at_one_moment` is used."""
+"""The reading half of a store; each method is one transaction, unless `at_one_moment` is used."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class StoreReader:
         self._location = location
         self._has_cache = has_cache
         self.exists = exists
-        """False: nothing was there to be read, and an empty store stands for it."""
+        """False if there was nothing to read; the store is then empty."""
         self._moment: Connection | None = None
         """The connection of `at_one_moment`, while it lasts."""
 
     @property
     def name(self) -> str:
-        """What messages call it; without a password."""
+        """The name in messages, without a password."""
         return self._location.name
 
     def __enter__(self) -> Self:
@@ -55,8 +55,8 @@ class StoreReader:
 
     @contextmanager
     def at_one_moment(self) -> Iterator[None]:
-        """Every reading inside sees the store as the first one did, whatever is written, deleted
-        or tagged meanwhile."""
+        """All reads inside see the store as at the first one, even if other processes write in the
+        meantime."""
         if self._moment is not None:
             yield
             return
@@ -86,7 +86,7 @@ class StoreReader:
             with_pieces: Load its pieces and its image set too, for the frames per image.
 
         Raises:
-            StoreError: It is not there any more.
+            StoreError: It has been deleted.
             UsageError: It is no id.
         """
         with self._reading() as connection:
@@ -160,7 +160,7 @@ class StoreReader:
         return to_document(self.stored_run(run_id))
 
     def replicates(self, run: Run, *, draws: str, seed: int, n_resamples: int) -> bytes | None:
-        """Replicates kept of exactly the run's cells; None where they are to be computed."""
+        """The stored replicates of exactly the run's cells; None if they must be computed."""
         if not self._has_cache:
             return None
         with self._reading() as connection:

@@ -45,7 +45,7 @@ _CELL = (
 )
 _CELL_TYPES = [str, int, int, float, int, int, int, float]  # Of all but the first.
 _DIGEST = len(_CELL_TYPES)
-"""Where the digest stands among what is read of a cell, less its run."""
+"""The position of the digest in a row of a cell without its run."""
 _TEXT_OR_NONE = {str, type(None)}
 
 
@@ -78,7 +78,7 @@ def load_run(connection: Connection, run_id: str) -> Run:
     """The run of an id that was found in this store.
 
     Raises:
-        StoreError: It is not there any more.
+        StoreError: It has been deleted.
         UsageError: It is no id.
     """
     found = load_runs(connection, _runs.c.id == run_id)

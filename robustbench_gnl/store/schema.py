@@ -1,7 +1,7 @@
 """The tables, as the newest migration leaves them.
 
-`pieces` holds the facts. `cells` holds their sums by condition, kept by the transaction
-that adds a piece: SQLite takes two seconds to sum the 745,000 pieces of 100 runs anew (0.3
+`pieces` has the results of blocks. `cells` has their sums by condition, which the transaction that
+adds a piece updates: SQLite takes two seconds to sum the 745,000 pieces of 100 runs anew (0.3
 from an index made for it), and a twentieth of that to read their 7,600 cells. `replicates`
 is a cache, and may be emptied at any time.
 """

@@ -46,7 +46,7 @@ def run_key(connection: Connection, run_id: str, *, lock: bool = False) -> int:
         lock: Make other writers of the run wait.
 
     Raises:
-        StoreError: It is not there any more.
+        StoreError: It has been deleted.
         UsageError: It is no id.
     """
     query = select(_runs.c.key).where(_runs.c.id == run_id)
@@ -119,7 +119,7 @@ def missing_run(connection: Connection, run_id: str) -> StoreError | UsageError:
 
 
 def _unknown_run(connection: Connection, selector: str) -> UsageError:
-    """The error for a run that is not there, with what is near."""
+    """The error for an unknown run, with similar names."""
     unfinished = connection.execute(
         newest_first(select(_runs.c.id), _runs.c.model_name == selector, limit=1)
     ).scalar()

@@ -1,4 +1,4 @@
-"""The store: changes, locks and imports; each change is a transaction of its own."""
+"""The class `Store`: changes, locks and imports; each change is one transaction."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ class Store(StoreReader):
             writing.append_environment(connection, run_id, environment)
 
     def finish_run(self, run_id: str) -> None:
-        """Note that everything that was asked of the run is done."""
+        """Mark the run as complete."""
         with self._writing() as connection:
             writing.set_finished(connection, run_id)
 
@@ -189,7 +189,7 @@ class Store(StoreReader):
 
     @contextmanager
     def lock_run(self, run_id: str) -> Iterator[None]:
-        """Keep other processes from writing the run. The lock dies with this process.
+        """Keep other processes from writing the run. The lock is released when this process ends.
 
         Raises:
             StoreError: Another process has it, or has deleted the run.

@@ -1,4 +1,4 @@
-"""Everything that a store holds about one run, as it is copied between stores and files."""
+"""The class `StoredRun`: a run with all its data, as copied between stores and files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which revision of the schema a store has, and bringing an older one up to date.
+"""Schema revisions of stores, and the migration of older ones.
 
 Alembic takes longer to import than a leaderboard takes to print, so it is loaded only when
 there is something to migrate.

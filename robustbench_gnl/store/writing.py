@@ -47,7 +47,7 @@ def next_created_at(connection: Connection) -> str:
 
 
 def new_run_id(connection: Connection, created_at: str) -> str:
-    """Time, so that ids sort by age, and chance, so that two hosts do not meet."""
+    """The time, so that ids sort by age, and random digits, so that ids of two hosts differ."""
     stamp = datetime.fromisoformat(created_at).strftime("%Y%m%d-%H%M%S")
     while True:
         run_id = f"{stamp}-{secrets.token_hex(3)}"
@@ -111,7 +111,7 @@ def append_environment(connection: Connection, run_id: str, environment: Mapping
 
 
 def insert_unless_there(connection: Connection, stored: StoredRun) -> bool:
-    """Write a run that came from elsewhere; False where the same run is there already.
+    """Write a run that came from elsewhere; False if the same run is already stored.
 
     Raises:
         StoreError: Another run has this id.

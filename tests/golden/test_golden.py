@@ -35,6 +35,7 @@ REWORDED: dict[str, str] = {
     "how far mCE lies below what the clean error foretells": (
         "how far mCE is below what the clean error predicts"
     ),
+    ": the worst would be the unluckiest": ", so the maximum would mostly reflect chance",
     "a group of the paper": "mean CE of a group of corruptions",
     "mean over its severities": "mean error over the severities of the corruption",
     "its errors as a share of those of": "errors of the corruption as a share of those of",

@@ -132,5 +132,5 @@ def test_nothing_is_resized_in_silence(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["convnext_atto", "swin_tiny_patch4_window7_224"])
 def test_a_network_without_its_classifier_is_never_completed(name: str, tmp_path: Path) -> None:
     weights = {"features.0.weight": torch.ones(64, 3, 3, 3), "norm.weight": torch.ones(3)}
-    with pytest.raises(ModelError, match="does not fit the network"):
+    with pytest.raises(ModelError, match="does not fit the model"):
         load_model(name, saved(tmp_path / "a.pth", {"model": weights}))

@@ -71,7 +71,7 @@ def test_normalisation(checkpoint: Path, tmp_path: Path) -> None:
 
 
 def test_another_number_of_classes(checkpoint: Path) -> None:
-    with pytest.raises(ModelError, match="The checkpoint has 10 classes and the network 1000"):
+    with pytest.raises(ModelError, match="The checkpoint has 10 classes and the model 1000"):
         load_model(NAME, checkpoint, num_classes=1000)
 
 
@@ -88,7 +88,7 @@ def test_another_network(checkpoint: Path) -> None:
         ("resnet50.a1_in2k", "did you mean 'resnet50.a1_in1k'"),
         (f"{NAME}.a1_in1k", "Expected a tag"),
         ("hf-hub:somebody", "Expected hf-hub:OWNER/NAME"),
-        ("", "Expected a model of ours or of timm"),
+        ("", "Expected a GroupNL or timm model"),
     ],
 )
 def test_unknown_names(name: str, sentence: str, checkpoint: Path) -> None:

@@ -257,7 +257,7 @@ MISFITS = {
     ),
     "more classes": (
         lambda w: w | {"fc.weight": torch.ones(9, 6), "fc.bias": torch.ones(9)},
-        "The checkpoint has 9 classes and the network 4",
+        "The checkpoint has 9 classes and the model 4",
     ),
     "wider": (
         lambda w: w | {"norm.weight": torch.ones(7), "norm.bias": torch.ones(7)},

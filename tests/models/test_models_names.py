@@ -153,7 +153,7 @@ def former_densenet(weights: dict) -> dict:
     ("name", "former", "note"),
     [
         pytest.param(
-            *("torchvision:vit_b_16", former_vit, "as the network does when it loads them"),
+            *("torchvision:vit_b_16", former_vit, "as the model does when it loads them"),
             marks=pytest.mark.slow,  # 86 million parameters
         ),
         ("torchvision:densenet121", former_densenet, "from their original layout"),
@@ -194,11 +194,11 @@ def test_a_file_that_names_its_network(resnet18: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arch", "error", "sentence"),
     [
-        (None, UsageError, "does not say which network it is; name it with --model"),
-        ("my_net", ModelError, "'my_net', which is no network of ours"),
-        ("os:getcwd", ModelError, "'os:getcwd', which is no network of ours"),
-        ("evil.py:run", ModelError, "no network of ours"),
-        ("resnet34", ModelError, "does not fit the network"),
+        (None, UsageError, "does not state its architecture; name it with --model"),
+        ("my_net", ModelError, "'my_net', which is not a GroupNL"),
+        ("os:getcwd", ModelError, "'os:getcwd', which is not a GroupNL"),
+        ("evil.py:run", ModelError, "not a GroupNL, timm or torchvision model"),
+        ("resnet34", ModelError, "does not fit the model"),
     ],
 )
 def test_a_file_that_names_no_network_or_a_wrong_one(
@@ -218,7 +218,7 @@ def test_arguments_that_the_file_names(tmp_path: Path) -> None:
     args = {"model": name, "model_kwargs": options}
     loaded = load_model(name, saved(tmp_path / "a.pth", {"state_dict": weights, "args": args}))
     assert loaded.notes == (
-        "the network was built as the checkpoint names it: img_size=64, depth=1",
+        "the model was created with arguments from the checkpoint: img_size=64, depth=1",
     )
     args = {"model": name, "model_kwargs": {"no_such": 1}}
     path = saved(tmp_path / "b.pth", {"state_dict": weights, "args": args})
@@ -268,5 +268,5 @@ def test_a_network_of_somebody_from_the_cache_of_the_hub(tmp_path: Path) -> None
     plain = saved(tmp_path / "plain.pth", weights)
     assert load_model(name, plain, cache_dir=cache).weights == "plain"
     cache = cached(tmp_path / "b", {"architectures": ["ResNetForImageClassification"]})
-    with pytest.raises(ModelError, match="is no network that timm can build"):
+    with pytest.raises(ModelError, match="is not a model that timm can create"):
         load_model(name, pretrained=True, cache_dir=cache)

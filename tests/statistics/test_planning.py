@@ -204,13 +204,16 @@ def test_a_change_that_cannot_be_planned_is_refused(text: str, why: str):
 
 def test_runs_that_say_nothing_of_others_are_refused():
     run, _ = two_runs(9, 50, CELLS)
-    alike = "differ on no image, or on all by as much in .*, which says nothing of other runs"
+    alike = (
+        "differ on no image, or on all by as much in .*, so the variance of their differences "
+        "cannot be estimated"
+    )
     with pytest.raises(UsageError, match=alike):
         planned_numbers(spread_of(run, run), ALEXNET, SIZES)
     with pytest.raises(UsageError, match=alike):
         planned_change(spread_of(run, run), ALEXNET, parse_rule("error:+1pp"))
     same, _ = two_runs(9, 50, ALL_CELLS)
-    with pytest.raises(UsageError, match="in mCE, relative_mCE, error, clean_error, which says"):
+    with pytest.raises(UsageError, match="in mCE, relative_mCE, error, clean_error, so the variance"):
         planned_numbers(spread_of(same, same), ALEXNET, SIZES)
     perfect = outcomes_from(np.zeros((6, 50), bool), CELLS)
     with pytest.raises(UsageError, match="every image scores the same in clean_error"):

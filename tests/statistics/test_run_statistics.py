@@ -248,7 +248,8 @@ def test_the_unluckiest_class_is_not_called_the_worst():
     keys[-1] = "cat/other"
     assert worst_class(outcomes, keys) == (
         None,
-        "it takes 10 images of every class, and one has 9: the worst would be the unluckiest",
+        "it takes 10 images of every class, and one has 9, so the maximum would mostly "
+        "reflect chance",
     )
     assert worst_class(outcomes.only([CLEAN]), keys) == (None, "no corruption was evaluated")
 
