@@ -213,7 +213,9 @@ def test_runs_that_say_nothing_of_others_are_refused():
     with pytest.raises(UsageError, match=alike):
         planned_change(spread_of(run, run), ALEXNET, parse_rule("error:+1pp"))
     same, _ = two_runs(9, 50, ALL_CELLS)
-    with pytest.raises(UsageError, match="in mCE, relative_mCE, error, clean_error, so the variance"):
+    with pytest.raises(
+        UsageError, match="in mCE, relative_mCE, error, clean_error, so the variance"
+    ):
         planned_numbers(spread_of(same, same), ALEXNET, SIZES)
     perfect = outcomes_from(np.zeros((6, 50), bool), CELLS)
     with pytest.raises(UsageError, match="every image scores the same in clean_error"):
