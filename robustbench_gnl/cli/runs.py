@@ -32,6 +32,7 @@ from robustbench_gnl.cli._tags import (
     say_what_tags_mean,
 )
 from robustbench_gnl.errors import StoreError, UsageError
+from robustbench_gnl.suites import DEFAULT_SUITE, SUITES
 from robustbench_gnl.text import printable
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ def import_runs(
 
 @runs_app.command(
     "cite",
-    help="Print BibTeX for the benchmark, the reference and the models of runs, where known.\n\n"
+    help="Print BibTeX for the benchmarks, references and models of runs, where known.\n\n"
     "Example: `gnlbench runs cite resnet50 efficientnet_gnl_es > references.bib`",
 )
 def cite_runs(
@@ -255,7 +256,9 @@ def cite_runs(
 
     with open_store(db) as store:
         chosen = [store.resolve(run) for run in runs] if runs else store.runs()
-    print_text(bibtex(run.model.name for run in chosen))
+    used = {run.protocol.suite for run in chosen} or {DEFAULT_SUITE.name}
+    suites = [suite for name, suite in SUITES.items() if name in used]
+    print_text(bibtex((run.model.name for run in chosen), suites))
 
 
 def _as_json(document: dict[str, Any]) -> str:

@@ -338,6 +338,15 @@ def test_a_run_is_exported_and_imported(evaluated: Evaluated, tmp_path: Path) ->
     assert found.protocol.fingerprint == expected.protocol.fingerprint
 
 
+def test_it_is_cited_by_its_own_paper(evaluated: Evaluated) -> None:
+    cited = gnlbench("runs", "cite", evaluated.ids["imagenet-r", 0], "--db", evaluated.db).stdout
+    assert "{hendrycks2021many," in cited
+    assert "krizhevsky2012imagenet" not in cited
+    assert "hendrycks2019benchmarking" not in cited
+    everything = gnlbench("runs", "cite", "--db", evaluated.db).stdout
+    assert all(f"{{{get_suite(name).citation}," in everything for name in NAMES)
+
+
 def test_more_images_are_planned_from_it(evaluated: Evaluated) -> None:
     one, other = (evaluated.ids["imagenet-r", model] for model in (0, 1))
     document = gnlbench_json(
