@@ -300,7 +300,7 @@ def _check_not_near_chance(report: GateReport) -> None:
     Raises:
         UsageError: They have.
     """
-    from robustbench_gnl.leaderboard import is_run_near_chance
+    from robustbench_gnl.metrics import is_run_near_chance
     from robustbench_gnl.reports.sentences import chance_sentences
 
     was_so = report.baseline is not None and is_run_near_chance(report.baseline)

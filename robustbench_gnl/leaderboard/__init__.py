@@ -5,32 +5,24 @@ with_uncertainty(board, uncertainties(replicates, ...))  # intervals, and ranges
 """
 
 from robustbench_gnl.leaderboard.boards import (
-    SORT_KEYS,
     Board,
     boards,
     check_sort,
     limited,
     select_protocol,
+    sort_keys,
 )
 from robustbench_gnl.leaderboard.entries import (
-    CORRUPTION_CES,
-    GROUP_CES,
     N_PARAMS,
-    OVERALL,
     Entry,
     Estimate,
     is_comparable,
-    is_run_near_chance,
     stated_protocol,
 )
 from robustbench_gnl.leaderboard.uncertainty import Uncertainty, uncertainties, with_uncertainty
 
 __all__ = [
-    "CORRUPTION_CES",
-    "GROUP_CES",
     "N_PARAMS",
-    "OVERALL",
-    "SORT_KEYS",
     "Board",
     "Entry",
     "Estimate",
@@ -38,9 +30,9 @@ __all__ = [
     "boards",
     "check_sort",
     "is_comparable",
-    "is_run_near_chance",
     "limited",
     "select_protocol",
+    "sort_keys",
     "stated_protocol",
     "uncertainties",
     "with_uncertainty",

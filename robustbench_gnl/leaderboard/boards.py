@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from robustbench_gnl.contents import cell_contents, grouped_by_contents
 from robustbench_gnl.errors import UsageError, did_you_mean
 from robustbench_gnl.leaderboard.entries import (
-    CORRUPTION_CES,
-    GROUP_CES,
     N_PARAMS,
     Entry,
     is_comparable,
@@ -21,21 +19,28 @@ from robustbench_gnl.leaderboard.entries import (
     takes_reported,
     told_apart,
 )
-from robustbench_gnl.metrics import Summary, summarize
+from robustbench_gnl.metrics import Summary, column_ids, summarize
 from robustbench_gnl.metrics.reference import Published, Reference, default_reference
 from robustbench_gnl.records import CLEAN, Protocol, Run
+from robustbench_gnl.suites import DEFAULT_SUITE, SUITES, Suite
 
-SORT_KEYS: Mapping[str, str] = (
-    {path: path for path in ("mce", "relative_mce", "clean_error", "mean_corruption_error")}
-    | {N_PARAMS: N_PARAMS}
-    | GROUP_CES
-    | CORRUPTION_CES
-)
-"""What `--sort` takes, and the path of the number that it stands for. Lower is better."""
-RATIOS = frozenset(SORT_KEYS) - {"clean_error", "mean_corruption_error", N_PARAMS}
-"""Those that are divided by the reference's errors."""
 TIE_DECIMALS = 9
 """Numbers that differ by less came from the same counts in another order of adding."""
+
+
+def sort_keys() -> dict[str, str]:
+    """What `--sort` takes, and the path of the number that it stands for, whatever the suite: an
+    overall metric by its key, a CE by its group or corruption. Lower is better."""
+    keys: dict[str, str] = {}
+    ids = [one for suite in SUITES.values() for one in column_ids(suite)]
+    for one in (one for one in ids if not one.of):
+        keys[one.column_key] = one.path
+    keys[N_PARAMS] = N_PARAMS
+    for one in (one for one in ids if one.of):
+        # The first metric of a group or corruption has its name, others their own before it.
+        name = one.of if keys.get(one.of, one.path) == one.path else one.column_key
+        keys[name] = one.path
+    return keys
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,15 @@ class Board:
     files of the same names and stand on another board."""
 
     @property
+    def suite(self) -> Suite:
+        return self.reference.suite
+
+    @property
+    def sort_path(self) -> str:
+        """Path of the number that it is sorted by."""
+        return sort_keys()[self.sort]
+
+    @property
     def is_demonstration(self) -> bool:
         return self.protocol is not None and self.protocol.is_demonstration
 
@@ -62,12 +76,13 @@ class Board:
 def boards(
     runs: Sequence[Run],
     *,
-    sort: str = "mce",
+    sort: str = DEFAULT_SUITE.ranked_by[0],
     published: Sequence[Published] = (),
     reference: Reference | None = None,
 ) -> list[Board]:
     """A board for each protocol among `runs`, real ones with most images first. Runs that read
-    different files of the same names are of different image sets, and have a board each.
+    different files of the same names are of different image sets, and have a board each. A board
+    that does not have the number of `sort` is sorted by what its suite is ranked by.
 
     Published results rank on the boards whose protocol they state; the others stand on
     a board of their own, at the end.
@@ -99,10 +114,10 @@ def check_sort(sort: str) -> None:
     Raises:
         UsageError: Nothing can be sorted by `sort`.
     """
-    if sort not in SORT_KEYS:
+    keys = sort_keys()
+    if sort not in keys:
         raise UsageError(
-            f"cannot sort by {sort!r}; expected one of {', '.join(SORT_KEYS)}"
-            f"{did_you_mean(sort, SORT_KEYS)}",
+            f"cannot sort by {sort!r}; expected one of {', '.join(keys)}{did_you_mean(sort, keys)}",
             sort=sort,
         )
 
@@ -153,8 +168,7 @@ def _boards_of_protocol(
 ) -> list[Board]:
     groups = grouped_by_contents(runs)
     reference = reference.for_protocol(runs[0].protocol)
-    if not reference.is_defined and sort in RATIOS:
-        sort = "mean_corruption_error"
+    sort = _sort_of_board(sort, reference)
     found = [_board_of_runs(group, sort, reported, reference) for group in groups]
     if len(groups) > 1:
         found = [
@@ -162,6 +176,19 @@ def _boards_of_protocol(
             for board, group in zip(found, groups, strict=True)
         ]
     return found
+
+
+def _sort_of_board(sort: str, reference: Reference) -> str:
+    """`sort`, or the first of what the suite is ranked by, where the suite or the reference do not
+    define that."""
+    defined = {
+        one.path
+        for one in column_ids(reference.suite)
+        if reference.is_defined or not one.metric.is_ratio
+    }
+    keys = sort_keys()
+    wanted = (sort, *reference.suite.ranked_by)
+    return next(one for one in wanted if one == N_PARAMS or keys[one] in defined)
 
 
 def _digest_of_files(runs: Sequence[Run]) -> str | None:
@@ -201,7 +228,7 @@ def _board(
     unranked: Sequence[Entry],
     reference: Reference,
 ) -> Board:
-    path = SORT_KEYS[sort]
+    path = sort_keys()[sort]
     ranked = _ranked([one for one in candidates if one.value(path) is not None], path)
     rest = [one for one in candidates if one.value(path) is None]
     # Side by side only with those of the same protocol: no order across protocols.

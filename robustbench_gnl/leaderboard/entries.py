@@ -6,28 +6,28 @@ Numbers are found by the path that they have in the JSON of a run: `mce`, `group
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-import corruptions
-from robustbench_gnl.metrics import GROUPS, Interval, Summary, is_near_chance, mean
-from robustbench_gnl.metrics.reference import Published, Reference
-from robustbench_gnl.records import CLEAN, Protocol, Run
+from robustbench_gnl.metrics import (
+    Interval,
+    MetricId,
+    Scope,
+    Summary,
+    column_ids,
+    is_run_near_chance,
+    mean,
+)
+from robustbench_gnl.metrics.catalogue import CE
+from robustbench_gnl.metrics.reference import PUBLISHED_SUITE, Published, Reference
+from robustbench_gnl.records import Protocol, Run
 
 if TYPE_CHECKING:
     from robustbench_gnl.statistics import RankRange
 
-OVERALL = ("clean_error", "mce", "relative_mce", "mean_corruption_error")
-"""The numbers of a whole run that an entry has."""
-GROUP_CES = {group: f"groups.{group}" for group in GROUPS}
-CORRUPTION_CES = {name: f"corruptions.{name}.ce" for name in corruptions.names("common")}
-PATHS = (*OVERALL, *GROUP_CES.values(), *CORRUPTION_CES.values())
-"""The paths of all numbers that an entry may have."""
 N_PARAMS = "n_params"
-"""Not one of them, but entries can be sorted by it."""
-N_VALIDATION_IMAGES = 50_000
+"""No metric, but entries can be sorted by it."""
 
 
 @dataclass(frozen=True)
@@ -76,24 +76,15 @@ class Entry:
         return None if found is None else found.value
 
 
-def is_run_near_chance(run: Run) -> bool:
-    """Whether its network hardly does more than guess on clean images; False without them."""
-    clean = run.cells.get(CLEAN)
-    return clean is not None and is_near_chance(clean.n_top1, clean.n_images, run.model.n_classes)
-
-
 def _known(values: Mapping[str, float | None]) -> dict[str, Estimate]:
     return {path: Estimate(value) for path, value in values.items() if value is not None}
 
 
 def run_entry(run: Run, summary: Summary) -> Entry:
-    numbers = {path: getattr(summary, path) for path in OVERALL}
-    numbers |= {GROUP_CES[group]: value for group, value in summary.groups.items()}
-    numbers |= {path: summary.corruptions[name].ce for name, path in CORRUPTION_CES.items()}
     return Entry(
         kind="run",
         model=run.model.name,
-        numbers=_known(numbers),
+        numbers=_known({one.path: summary.value(one) for one in column_ids(summary.suite)}),
         run=run,
         summary=summary,
         is_near_chance=is_run_near_chance(run),
@@ -118,40 +109,37 @@ def told_apart(entries: Sequence[Entry]) -> list[Entry]:
 
 def reference_entry(reference: Reference) -> Entry:
     """The line of the network that CE divides by."""
-    sums = [reference.error_sum(name) for name in corruptions.names("common")]
-    known = [one for one in sums if one is not None]
-    n_severities = len(corruptions.SEVERITIES)
-    is_whole = len(known) == len(sums)
-    hundreds = ("mce", "relative_mce", *GROUP_CES.values(), *CORRUPTION_CES.values())
+    numbers: dict[str, float | None] = {}
+    for one in column_ids(reference.suite):
+        if one.metric.is_ratio:
+            numbers[one.path] = 100.0
+        elif (expression := one.expression(reference.suite, reference)) is not None:
+            numbers[one.path] = expression.value(reference.cell_errors)
     return Entry(
-        kind="reference",
-        model=reference.name,
-        numbers=_known(
-            {
-                "clean_error": reference.clean_error,
-                "mean_corruption_error": math.fsum(known) / n_severities / len(sums)
-                if is_whole
-                else None,
-                **dict.fromkeys(hundreds, 100.0),
-            }
-        ),
-        reference=reference,
+        kind="reference", model=reference.name, numbers=_known(numbers), reference=reference
     )
 
 
 def reported_entry(published: Published) -> Entry:
     """A published result, not yet ranked."""
     is_named = published.architecture in published.method  # the method's name says both
-    numbers = {path: getattr(published, path, None) for path in OVERALL}
-    for group, path in GROUP_CES.items():
-        numbers[path] = mean(published.ce.get(name) for name in corruptions.names(group))
-    numbers |= {path: published.ce.get(name) for name, path in CORRUPTION_CES.items()}
     return Entry(
         kind="reported",
         model=published.method if is_named else f"{published.method}, {published.architecture}",
-        numbers=_known(numbers),
+        numbers=_known(
+            {one.path: _reported(published, one) for one in column_ids(PUBLISHED_SUITE)}
+        ),
         published=published,
     )
+
+
+def _reported(published: Published, one: MetricId) -> float | None:
+    """What is stated of a metric, or follows from what is stated."""
+    if one.metric.scope is Scope.OVERALL:
+        return getattr(published, one.metric.key, None)
+    if one.metric.scope is Scope.GROUP:
+        return mean(published.ce.get(name) for name in PUBLISHED_SUITE.groups[one.of])
+    return published.ce.get(one.of) if one.metric is CE else None
 
 
 def is_comparable(published: Published) -> bool:
@@ -161,7 +149,7 @@ def is_comparable(published: Published) -> bool:
     plain network.
     """
     return (
-        published.n_images == N_VALIDATION_IMAGES
+        published.n_images == PUBLISHED_SUITE.n_published_images
         and published.resampling == "none"
         and published.test_time_adaptation in ("", "none")
     )
@@ -170,8 +158,9 @@ def is_comparable(published: Published) -> bool:
 def takes_reported(protocol: Protocol) -> bool:
     """Whether a run's protocol is the one that comparable published results state."""
     return (
-        protocol.source == "released"
-        and protocol.n_images == N_VALIDATION_IMAGES
+        protocol.suite == PUBLISHED_SUITE.name
+        and protocol.source == "released"
+        and protocol.n_images == PUBLISHED_SUITE.n_published_images
         and protocol.resampling == "none"
         and protocol.skipped_images == 0
     )

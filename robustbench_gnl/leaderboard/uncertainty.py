@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from robustbench_gnl.leaderboard.boards import SORT_KEYS, Board
-from robustbench_gnl.leaderboard.entries import PATHS, Entry
-from robustbench_gnl.metrics import Interval
+from robustbench_gnl.leaderboard.boards import Board, sort_keys
+from robustbench_gnl.leaderboard.entries import Entry
+from robustbench_gnl.metrics import Interval, column_ids
 from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.records import Run
 
@@ -38,13 +38,14 @@ def uncertainties(
     from robustbench_gnl.statistics.intervals import NO_SPREAD
 
     found = {}
+    path_of_sort, shown = sort_keys()[sort], [one.path for one in column_ids(reference.suite)]
     fields_of = cache(partial(linear_metrics, reference=reference))  # most runs have the same cells
     for run, replicates in pairs:
         fields = fields_of(replicates.conditions)
-        paths = [path for path in PATHS if path in fields]
+        paths = [path for path in shown if path in fields]
         ends = metric_intervals(replicates, [fields[path] for path in paths], level)
         intervals = dict(zip(paths, ends, strict=True))
-        sorted_by = fields.get(SORT_KEYS[sort])
+        sorted_by = fields.get(path_of_sort)
         found[run.id] = Uncertainty(
             {path: one for path, one in intervals.items() if one is not None},
             None if sorted_by is None else replicates.values(sorted_by),
@@ -71,7 +72,7 @@ def with_uncertainty(board: Board, found: Mapping[str, Uncertainty], level: floa
     spread = [one.sorted_by for i in ranked if (one := known[i]) is not None]
     draws = [one for one in spread if one is not None]
     if draws and len(draws) == len(ranked):
-        values = [entries[i].value(SORT_KEYS[board.sort]) or 0.0 for i in ranked]
+        values = [entries[i].value(board.sort_path) or 0.0 for i in ranked]
         for i, ranks in zip(ranked, rank_ranges(values, np.stack(draws), level), strict=True):
             entries[i] = replace(entries[i], ranks=ranks)
     return replace(board, entries=tuple(entries), level=level)

@@ -9,12 +9,14 @@ from robustbench_gnl.metrics.catalogue import (
     BLOCK_QUANTITIES,
     METRICS,
     QUANTITIES,
+    column_ids,
+    headline_metrics,
     ids_by_path,
     metric_id,
     metric_ids,
     overall_metrics,
 )
-from robustbench_gnl.metrics.chance import is_near_chance
+from robustbench_gnl.metrics.chance import is_near_chance, is_run_near_chance
 from robustbench_gnl.metrics.expressions import Expression, mean
 from robustbench_gnl.metrics.interval import Interval
 from robustbench_gnl.metrics.metric import Metric, MetricId, Quantity, Scope
@@ -33,12 +35,10 @@ from robustbench_gnl.metrics.summary import (
     Summary,
     cells_of,
     summarize,
+    why_undefined,
     worst_corruption,
 )
 from robustbench_gnl.metrics.unit import FRACTION, NATS, PERCENT, UNITS, Unit
-from robustbench_gnl.suites import DEFAULT_SUITE
-
-GROUPS = tuple(DEFAULT_SUITE.groups)  # SHIM
 
 __all__ = [
     "BLOCK_QUANTITIES",
@@ -61,9 +61,12 @@ __all__ = [
     "Summary",
     "Unit",
     "cells_of",
+    "column_ids",
     "default_reference",
+    "headline_metrics",
     "ids_by_path",
     "is_near_chance",
+    "is_run_near_chance",
     "known_image_sets",
     "load_bibliography",
     "load_published",
@@ -73,5 +76,6 @@ __all__ = [
     "metric_ids",
     "overall_metrics",
     "summarize",
+    "why_undefined",
     "worst_corruption",
 ]

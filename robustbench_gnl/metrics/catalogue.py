@@ -33,11 +33,14 @@ from robustbench_gnl.metrics.unit import FRACTION, NATS, PERCENT, POINTS_OF_MCE
 from robustbench_gnl.records import CLEAN
 from robustbench_gnl.suites import Suite
 
+NOT_NORMALISED = "not normalised"
+"""Qualifier of means that are not divided by the reference's errors."""
+
 ERROR = Quantity(
     key="error",
     label="error",
     unit=FRACTION,
-    meaning="share of the images whose first answer is wrong",
+    meaning="share of the images whose top-1 prediction is wrong",
     formula="100 x wrong / images",
     source=HENDRYCKS,
     rule="error",
@@ -48,7 +51,7 @@ TOP5_ERROR = Quantity(
     key="top5_error",
     label="top-5 error",
     unit=FRACTION,
-    meaning="share of the images whose label is not among the first five answers",
+    meaning="share of the images whose label is not among the top five predictions",
     formula="100 x wrong in all five / images",
     source="Russakovsky et al. 2015, section 4",
     rule="top5_error",
@@ -58,7 +61,7 @@ NEGATIVE_LOG_LIKELIHOOD = Quantity(
     key="negative_log_likelihood",
     label="negative log likelihood",
     unit=NATS,
-    meaning="how surprised the model is by the label",
+    meaning="how improbable the label is to the model",
     formula="mean of -log p(label)",
     source="Guo et al. 2017, section 2",
     rule="nll",
@@ -154,6 +157,7 @@ def _quantity_metrics(quantity: Quantity) -> tuple[Metric, ...]:
         source=quantity.source,
         quantity=quantity,
         cells=lambda suite, _: (CLEAN,) if suite.has_clean else (),
+        is_headline=False,
     )
     mean = Metric(
         key=f"mean_{quantity.key}",
@@ -164,6 +168,7 @@ def _quantity_metrics(quantity: Quantity) -> tuple[Metric, ...]:
         source=quantity.source,
         quantity=quantity,
         cells=lambda suite, _: suite.main_conditions,
+        is_headline=False,
     )
     single = Metric(
         key=quantity.key,
@@ -174,6 +179,7 @@ def _quantity_metrics(quantity: Quantity) -> tuple[Metric, ...]:
         source=quantity.source,
         quantity=quantity,
         cells=lambda suite, _: suite.main_conditions,
+        is_headline=False,
     )
     by_corruption = Metric(
         key=quantity.key,
@@ -185,7 +191,9 @@ def _quantity_metrics(quantity: Quantity) -> tuple[Metric, ...]:
         scope=Scope.CORRUPTION,
         quantity=quantity,
         cells=lambda suite, of: suite.conditions_of(of),
+        of_cell=quantity,
         is_compared=False,
+        is_headline=False,
     )
     return clean, mean, single, by_corruption
 
@@ -200,6 +208,7 @@ CLEAN_ERROR = Metric(
     definition=_clean_error,
     rule="clean_error",
     is_column=True,
+    narrow_title="clean\nerror\n%",
     is_planned=True,
 )
 TOP1_ERROR = Metric(
@@ -230,12 +239,13 @@ RELATIVE_MCE = Metric(
     key="relative_mce",
     label="relative mCE",
     unit=PERCENT,
-    meaning="what corruption itself costs, against the reference",
+    meaning="what corruption adds to the clean error, relative to the reference",
     formula="mean of the {n} relative CEs",
     source=HENDRYCKS,
     definition=_relative_mce,
     rule="relative_mCE",
     is_column=True,
+    narrow_title="relative\nmCE",
     is_planned=True,
 )
 MEAN_CORRUPTION_ERROR = Metric(
@@ -246,9 +256,9 @@ MEAN_CORRUPTION_ERROR = Metric(
     formula="mean of the {n} errors",
     source=HENDRYCKS,
     definition=_mean_error,
-    qualifier="not normalised",
+    qualifier=NOT_NORMALISED,
     is_column=True,
-    short_label="mean corr. err.",
+    narrow_title="mean\ncorr.\nerr. %",
 )
 MEAN_ERROR_OF_ALL = Metric(
     key="mean_error_19",
@@ -258,7 +268,7 @@ MEAN_ERROR_OF_ALL = Metric(
     formula="mean of the {n_all} errors",
     source="val_imagenet_c.py of GroupNL",
     definition=_mean_error_of_all,
-    qualifier="not normalised",
+    qualifier=NOT_NORMALISED,
     is_optional=True,
 )
 MEAN_ERROR = Metric(
@@ -282,16 +292,19 @@ ROBUSTNESS_GAP = Metric(
     source="RobustBench, Croce et al. 2021",
     definition=_robustness_gap,
     qualifier="mean corruption error minus clean error",
+    is_headline=False,
 )
 EFFECTIVE_ROBUSTNESS = Metric(
     key="effective_robustness",
     label="effective robustness",
     unit=POINTS_OF_MCE,
-    meaning="how far mCE lies below what the clean error predicts; above 0 is better",
+    meaning="how far mCE is below what the clean error predicts; above 0 is better",
+    qualifier="below the line",
     formula="expected mCE - mCE",
     source="Taori et al. 2020, section 2",
     lower_is_better=False,
     is_compared=False,
+    is_headline=False,
 )
 """A distance to a line through published results, which `statistics.trend` fits."""
 GROUP_CE = Metric(
@@ -315,6 +328,7 @@ CORRUPTION_ERROR = Metric(
     source=HENDRYCKS,
     scope=Scope.CORRUPTION,
     definition=_corruption_error,
+    of_cell=ERROR,
 )
 CE = Metric(
     key="ce",
@@ -343,11 +357,11 @@ RELATIVE_CE = Metric(
 METRICS: list[Metric] = [
     CLEAN_ERROR,
     TOP1_ERROR,
-    MCE,
-    RELATIVE_MCE,
+    MEAN_ERROR,
     MEAN_CORRUPTION_ERROR,
     MEAN_ERROR_OF_ALL,
-    MEAN_ERROR,
+    MCE,
+    RELATIVE_MCE,
     ROBUSTNESS_GAP,
     GROUP_CE,
     CORRUPTION_ERROR,
@@ -356,12 +370,40 @@ METRICS: list[Metric] = [
     *(metric for quantity in BLOCK_QUANTITIES for metric in _quantity_metrics(quantity)),
     EFFECTIVE_ROBUSTNESS,
 ]
-"""The catalogue, in the order of reports."""
+"""The catalogue, in the order of comparisons."""
 
 
 def overall_metrics(suite: Suite) -> tuple[Metric, ...]:
-    """The metrics of a whole run that a suite defines, in the order of the catalogue."""
-    return tuple(one for one in METRICS if one.scope is Scope.OVERALL and one.key in suite.metrics)
+    """The metrics of a whole run that a suite defines, in the order that it names them."""
+    by_key = {one.key: one for one in METRICS if one.scope is Scope.OVERALL}
+    return tuple(by_key[key] for key in suite.metrics)
+
+
+def headline_metrics(suite: Suite) -> tuple[Metric, ...]:
+    """Those of them that stand first in a report."""
+    return tuple(one for one in overall_metrics(suite) if one.is_headline)
+
+
+def column_ids(suite: Suite) -> tuple[MetricId, ...]:
+    """What a leaderboard of a suite shows and may be sorted by: overall, of groups, of
+    corruptions."""
+    return _column_ids(suite, overall_metrics(suite), tuple(METRICS))
+
+
+@lru_cache(maxsize=16)
+def _column_ids(
+    suite: Suite, overall: tuple[Metric, ...], metrics: tuple[Metric, ...]
+) -> tuple[MetricId, ...]:
+    # Cached, since a leaderboard asks for it with every entry.
+    columns = [one for one in metrics if one.is_column]
+    shown = [one for one in overall if one.is_column]
+    # Unnormalised means come last, so that nobody takes them for mCE.
+    shown.sort(key=lambda one: one.qualifier == NOT_NORMALISED)
+    found = [MetricId(one) for one in shown]
+    places = {Scope.GROUP: tuple(suite.groups), Scope.CORRUPTION: suite.corruptions}
+    for scope, names in places.items() if suite.groups else ():
+        found += [MetricId(m, name) for name in names for m in columns if m.scope is scope]
+    return tuple(found)
 
 
 def metric_ids(suite: Suite) -> Iterator[MetricId]:
@@ -376,7 +418,7 @@ def metric_ids(suite: Suite) -> Iterator[MetricId]:
         for metric in METRICS:
             if metric.scope is Scope.CORRUPTION:
                 yield MetricId(metric, name)
-                if metric.definition is None or metric is CORRUPTION_ERROR:
+                if metric.of_cell is not None:
                     yield from (MetricId(metric, name, s) for s in suite.severities)
 
 
@@ -400,13 +442,16 @@ def _linear_expressions(
 
 
 def metric_id(path: str, suite: Suite) -> MetricId:
-    """The metric that stands under a path of the JSON of a run.
+    """The metric that stands under a path of the JSON of a run, or is overall of that key.
 
     Raises:
-        UsageError: No metric of the suite does.
+        UsageError: There is none.
     """
     known = ids_by_path(suite)
     if path not in known:
+        for one in METRICS:
+            if one.scope is Scope.OVERALL and one.key == path:
+                return MetricId(one)
         raise UsageError(
             f"unknown metric {path!r} of {suite.title}{did_you_mean(path, known)}", metric=path
         )

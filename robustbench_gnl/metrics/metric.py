@@ -9,7 +9,7 @@ from typing import Literal
 
 from robustbench_gnl.metrics.expressions import CellError, Expression
 from robustbench_gnl.metrics.reference import Reference
-from robustbench_gnl.metrics.unit import Unit
+from robustbench_gnl.metrics.unit import PERCENT, Unit
 from robustbench_gnl.records import Condition
 from robustbench_gnl.suites import Suite
 
@@ -53,7 +53,7 @@ CellSelection = Callable[[Suite, str], Sequence[Condition]]
 """The cells that the mean of a quantity is over."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is declared once, so it is compared by identity
 class Metric:
     """A named number of a run. Exactly one of `definition` and `quantity` is set."""
 
@@ -74,6 +74,8 @@ class Metric:
     """Of the mean of a quantity over cells, which is kept by block."""
     cells: CellSelection | None = None
     """Of the same: the cells."""
+    of_cell: Quantity | None = None
+    """What it is at a single severity; None where it is defined for a whole corruption only."""
     lower_is_better: bool = True
     qualifier: str = ""
     """What is said beside its label where there is room, such as `not normalised`."""
@@ -81,25 +83,52 @@ class Metric:
     """What gate rules call it; empty where none may name it."""
     is_column: bool = False
     """Whether a leaderboard shows it and may be sorted by it."""
-    short_label: str = ""
-    """Over a narrow column, a line a word or two; empty: as the label."""
+    narrow_title: str = ""
+    """The title on lines of its own, for a narrow column; empty where it is short enough."""
     is_compared: bool = True
     """Whether `compare` shows it."""
     is_planned: bool = False
     """Whether `plan` computes its minimum detectable increase."""
+    is_headline: bool = True
+    """Whether it is one of the few numbers that stand first, computed from counts alone."""
     is_optional: bool = False
     """Whether reports leave it out where it is undefined."""
 
     @property
     def title(self) -> str:
-        """The label with the unit of its values, as a table's heading."""
-        return f"{self.label} {self.unit.symbol}" if self.unit.symbol else self.label
+        """The label with the unit of its values: `clean error, %`."""
+        return with_unit(self.label, self.unit.symbol)
+
+    @property
+    def full_label(self) -> str:
+        """The label with what a reader must know where it stands by itself."""
+        return f"{self.label} ({self.qualifier})" if self.qualifier else self.label
+
+    @property
+    def full_title(self) -> str:
+        """The same with its unit."""
+        return with_unit(self.full_label, self.unit.symbol)
+
+    @property
+    def change_title(self) -> str:
+        """The label with the unit of its changes: `clean error, pp`."""
+        return with_unit(self.label, self.unit.change_symbol)
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether it is divided by the reference's errors."""
+        return self.unit is PERCENT
 
     def method(self, n_cells: int) -> Method:
         """How its interval is computed, over that many cells."""
         if self.quantity is not None:
             return "wilson" if self.quantity.is_count and n_cells == 1 else "jackknife"
         return "wilson" if n_cells == 1 and self.unit.is_share else "bootstrap"
+
+
+def with_unit(label: str, symbol: str) -> str:
+    """`clean error, %`."""
+    return f"{label}, {symbol}" if symbol else label
 
 
 @dataclass(frozen=True)
@@ -134,9 +163,26 @@ class MetricId:
         return f"{self.metric.label} of {place}"
 
     @property
+    def column_label(self) -> str:
+        """`noise CE`: the label in a column, where the place comes first."""
+        return f"{self.of.replace('_', ' ')} {self.metric.label}" if self.of else self.metric.label
+
+    @property
     def column_title(self) -> str:
-        """`noise CE`: the label as the heading of a column."""
-        return f"{self.of.replace('_', ' ')} {self.metric.title}" if self.of else self.metric.title
+        """The same with its unit."""
+        return with_unit(self.column_label, self.metric.unit.symbol)
+
+    @property
+    def narrow_title(self) -> str:
+        """The same on lines of its own, for a narrow column; empty where it is short enough."""
+        if self.of:
+            return "\n".join((*self.of.split("_"), self.metric.label))
+        return self.metric.narrow_title
+
+    @property
+    def column_key(self) -> str:
+        """`ce_fog`: its name where a path cannot be one, such as a column of a table."""
+        return f"{self.metric.key}_{self.of}" if self.of else self.metric.key
 
     def expression(self, suite: Suite, reference: Reference) -> Expression | None:
         """What a linear metric is made of; None of others, and where the suite lacks it."""
@@ -154,16 +200,25 @@ class MetricId:
             return (Condition(self.of, self.severity),)
         return tuple(self.metric.cells(suite, self.of))
 
-    def described(self, text: str, suite: Suite, reference: Reference) -> str:
-        """The meaning or the formula with what its placeholders stand for."""
-        if self.metric.scope is Scope.GROUP:
-            n = len(suite.groups.get(self.of, ()))
-        else:
-            n = len(suite.corruptions)
+    def meaning(self, suite: Suite, reference: Reference) -> str:
+        """What it says, in one phrase."""
+        at_severity = self.severity is not None and self.metric.of_cell
+        text = at_severity.meaning if at_severity else self.metric.meaning
+        return self._filled(text, suite, reference)
+
+    def formula(self, suite: Suite, reference: Reference) -> str:
+        """How it is computed."""
+        at_severity = self.severity is not None and self.metric.of_cell
+        text = at_severity.formula if at_severity else self.metric.formula
+        return self._filled(text, suite, reference)
+
+    def _filled(self, text: str, suite: Suite, reference: Reference) -> str:
+        """The text with what its placeholders stand for."""
+        members = suite.groups.get(self.of, suite.corruptions)
         return text.format(
             reference=reference.name,
             of=self.of,
-            n=n,
+            n=len(members),
             n_all=len(suite.all_corruptions),
             n_cells=len(suite.main_conditions),
         )

@@ -11,12 +11,12 @@ import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from robustbench_gnl.errors import DataError, did_you_mean
 from robustbench_gnl.files import open_to_read, read_bounded
-from robustbench_gnl.records import CLEAN, Protocol
+from robustbench_gnl.records import CLEAN, Condition, Protocol
 from robustbench_gnl.resources import data_folder
 from robustbench_gnl.suites import DEFAULT_SUITE, Suite, get_suite
 
@@ -24,6 +24,8 @@ NO_REFERENCE = "none, these are not ImageNet's classes"
 """Name of the reference of images whose classes are not those of the suite's reference."""
 NOT_DEFINED = "none"
 """Name of the reference of a suite that has none."""
+PUBLISHED_SUITE = DEFAULT_SUITE
+"""The suite that the published results which ship are about."""
 MOST_BYTES = 64 * 2**20
 """Of a table of reference data; the largest that ships has a few thousand."""
 
@@ -78,6 +80,19 @@ class Reference:
             errors={},
             suite=self.suite,
         )
+
+    @cached_property
+    def cell_errors(self) -> Mapping[Condition, float]:
+        """The error of each cell, clean included; where only the mean over severities is known,
+        that mean stands for each of them."""
+        found = {
+            condition: error
+            for name, errors in self.errors.items()
+            for condition, error in zip(self.suite.conditions_of(name), errors, strict=True)
+        }
+        for name, error in self.mean_errors.items():
+            found |= dict.fromkeys(self.suite.conditions_of(name), error)
+        return found if self.clean_error is None else {CLEAN: self.clean_error, **found}
 
     def error_sum(self, corruption: str) -> float | None:
         """The sum over the severities; None for a corruption that is not known."""

@@ -54,14 +54,10 @@ class Summary:
     errors: Mapping[Condition, float]
     """Top-1 error of each complete cell."""
 
-    @property
+    @cached_property
     def n_main_cells(self) -> int:
         """How many of the suite's main conditions are complete."""
         return sum(condition in self.errors for condition in self.suite.main_conditions)
-
-    @property
-    def n_common_cells(self) -> int:  # SHIM
-        return self.n_main_cells
 
     @property
     def is_complete(self) -> bool:
@@ -88,6 +84,10 @@ class Summary:
             )
             for name in _shown(self.suite, self.errors)
         }
+
+    def value(self, one: MetricId) -> float | None:
+        """The value of a metric; None where it is undefined, or none of the suite's."""
+        return self.values.get(one.path)
 
     def __getattr__(self, key: str) -> Any:
         """An overall metric by its key; None where the suite does not define it."""
@@ -138,7 +138,7 @@ def summarize(cells: Cells, reference: Reference) -> Summary:
             continue
         value = values[path] = expression.value(errors)
         if value is None:
-            reasons[path] = _why_undefined(expression, errors, reference)
+            reasons[path] = why_undefined(expression, errors, reference)
     return Summary(suite, values, reasons, errors)
 
 
@@ -160,7 +160,7 @@ def _shown(suite: Suite, errors: Mapping[Condition, float]) -> tuple[str, ...]:
     return suite.corruptions + tuple(n for n in suite.extra_corruptions if n in evaluated)
 
 
-def _why_undefined(
+def why_undefined(
     expression: Expression, errors: Mapping[Condition, float], reference: Reference
 ) -> str:
     """One sentence for a metric that is None."""

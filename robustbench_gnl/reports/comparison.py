@@ -5,9 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import corruptions
-from robustbench_gnl.leaderboard import is_run_near_chance
-from robustbench_gnl.metrics import GROUPS
+from robustbench_gnl.metrics import (
+    FRACTION,
+    METRICS,
+    MetricId,
+    Scope,
+    is_run_near_chance,
+    metric_id,
+)
+from robustbench_gnl.metrics.catalogue import GROUP_CE, MEAN_ERROR
+from robustbench_gnl.metrics.metric import with_unit
 from robustbench_gnl.records import SCHEMA_VERSION, Run
 from robustbench_gnl.reports.comparison_answer import (
     answer,
@@ -26,28 +33,14 @@ from robustbench_gnl.reports.document import (
     Row,
     Table,
 )
-from robustbench_gnl.reports.formatting import (
-    as_count,
-    as_fraction_percent,
-    as_interval,
-    as_p_value,
-    as_share,
-    as_signed,
-)
-from robustbench_gnl.reports.metric_labels import (
-    KINDS,
-    format_value,
-    metric_label,
-    unit_of,
-    with_unit,
-)
+from robustbench_gnl.reports.formatting import as_count, as_interval, as_p_value, as_share
 from robustbench_gnl.reports.sentences import (
     chance_sentences,
     protocol_warnings,
-    reference_sentence,
+    reference_sentences,
 )
-from robustbench_gnl.statistics.comparison import OVERALL, SHARED
 from robustbench_gnl.statistics.differences import fewest_changed
+from robustbench_gnl.suites import Suite
 
 if TYPE_CHECKING:
     from robustbench_gnl.statistics import CellTest, Comparison
@@ -63,20 +56,6 @@ NUMBER_COLUMNS = (
 )
 """At 80 characters there is room for `[-150.00, -100.00]`: labels fold before a column leaves."""
 INTERVAL = Column("interval", "interval")
-CELL_COLUMNS = (
-    Column("corruption", "corruption", "left", is_key=True),
-    *(
-        Column(f"severity_{severity}", str(severity), "left", fold_at=8)
-        for severity in corruptions.SEVERITIES
-    ),
-    Column(
-        "p_holm",
-        "smallest p (Holm)",
-        format=as_p_value,
-        droppable="p",
-        head="smallest\np (Holm)",
-    ),
-)
 RECORD_COLUMNS = (
     *("baseline_run", "candidate_run", "reference", "kind", "key", "baseline", "candidate"),
     *("difference", "low", "high", "n_differing", "only_baseline_wrong", "only_candidate_wrong"),
@@ -185,17 +164,38 @@ def _blocks(report: ComparisonReport, one: Compared, intervals: bool) -> list[Bl
         *(_run_line(*pair) for pair in (("baseline", report.baseline), ("candidate", one.run))),
         *_same_checkpoint(report.baseline, one.run),
     ]
+    divisor = [f"{sentence}." for sentence in reference_sentences(report.reference)]
     numbers = Table(
         (*NUMBER_COLUMNS, INTERVAL) if intervals else NUMBER_COLUMNS,
-        tuple(_number_texts(row) for row in number_rows(comparison)),
+        tuple(_number_texts(row, comparison.suite) for row in number_rows(comparison)),
         # A caption travels with its table.
-        caption=f"{title}, {protocol.name}: {said} {reference_sentence(report.reference)}.",
+        caption=" ".join([f"{title}, {protocol.name}: {said}", *divisor]),
         bold=_better_numbers(comparison),
         section_by="section",
     )
-    cells = Table(CELL_COLUMNS, tuple(_cell_texts(comparison)), CELLS_TITLE)
     notes = Notes(tuple(comparison_notes(report, one)), is_aside=True)
-    return [Heading(title), Notes(tuple(about)), Paragraph(said), numbers, cells, notes]
+    blocks: list[Block] = [Heading(title), Notes(tuple(about)), Paragraph(said), numbers]
+    if comparison.suite.has_severities:
+        cells = tuple(_cell_texts(comparison))
+        blocks.append(Table(cell_columns(comparison.suite), cells, CELLS_TITLE))
+    return [*blocks, notes]
+
+
+def cell_columns(suite: Suite) -> tuple[Column, ...]:
+    return (
+        Column("corruption", "corruption", "left", is_key=True),
+        *(
+            Column(f"severity_{severity}", str(severity), "left", fold_at=8)
+            for severity in suite.severities
+        ),
+        Column(
+            "p_holm",
+            "smallest p (Holm)",
+            format=as_p_value,
+            droppable="p",
+            head="smallest\np (Holm)",
+        ),
+    )
 
 
 def _better_numbers(comparison: Comparison) -> frozenset[tuple[int, str]]:
@@ -210,42 +210,43 @@ def _better_numbers(comparison: Comparison) -> frozenset[tuple[int, str]]:
 
 def number_rows(comparison: Comparison) -> list[dict[str, Any]]:
     """A row for each number: the whole run, the groups, the corruptions."""
-    overall = (*OVERALL, *(f"{which}_{kind}" for kind in KINDS for which in ("clean", "mean")))
+    suite = comparison.suite
+    overall = (MetricId(one) for one in METRICS if one.scope is Scope.OVERALL)
     sections = {
         "overall": overall,
-        "groups": [f"groups.{group}" for group in GROUPS],
-        "corruptions": [ce_or_error(name, comparison) for name in corruptions.names("all")],
+        "groups": (MetricId(GROUP_CE, group) for group in suite.groups),
+        "corruptions": (ce_or_error(name, comparison) for name in suite.all_corruptions),
     }
     return [
         {
             "section": section,
-            "key": path,
-            "number": number_label(path),
-            **asdict(comparison.differences[path]),
-            "interval": comparison.differences[path].interval,
+            "key": one.path,
+            "number": _number_title(one),
+            **asdict(comparison.differences[one.path]),
+            "interval": comparison.differences[one.path].interval,
         }
-        for section, paths in sections.items()
-        for path in paths
-        if path in comparison.differences
+        for section, ids in sections.items()
+        for one in ids
+        if one.path in comparison.differences
     ]
 
 
-def number_label(path: str) -> str:
-    """What a table calls a number."""
-    label = metric_label(path) if path != SHARED else f"mean {metric_label(path)} of shared cells"
-    return with_unit(label, unit_of(path))
+def _number_title(one: MetricId) -> str:
+    """What the table calls a number; of the mean over the cells that both have it says so."""
+    if one.metric is MEAN_ERROR:
+        return with_unit("mean error of shared cells", one.metric.unit.symbol)
+    return one.column_title
 
 
-def _number_texts(row: dict[str, Any]) -> Row:
+def _number_texts(row: dict[str, Any], suite: Suite) -> Row:
     """A row as people see it, each number in its own unit, the mark beside its difference."""
-    path, mark = row["key"], SHOWN_MARKS.get(row["mark"], row["mark"])
-    signed = as_signed(unit_of(path).format)
+    unit, mark = metric_id(row["key"], suite).metric.unit, SHOWN_MARKS.get(row["mark"], row["mark"])
     return {
         **row,
-        "baseline": format_value(path, row["baseline"]),
-        "candidate": format_value(path, row["candidate"]),
-        "difference": f"{signed(row['difference']):>6} {mark}",
-        "interval": row["interval"] and as_interval(signed)(row["interval"]),
+        "baseline": unit.number(row["baseline"]),
+        "candidate": unit.number(row["candidate"]),
+        "difference": f"{unit.signed(row['difference']):>6} {mark}",
+        "interval": row["interval"] and as_interval(unit.signed)(row["interval"]),
     }
 
 
@@ -273,7 +274,7 @@ def _cell_texts(comparison: Comparison) -> list[Row]:
             continue  # It stands among the numbers, and its p in the notes.
         name = test.condition.corruption
         row = rows.setdefault(name, {"corruption": name})
-        difference = as_signed(as_fraction_percent)(test.candidate - test.baseline)
+        difference = FRACTION.signed(test.candidate - test.baseline)
         row[f"severity_{test.condition.severity}"] = f"{difference} {test.mark}"
         row["p_holm"] = min(row.get("p_holm", 1.0), test.p_holm)
     return list(rows.values())
@@ -313,11 +314,13 @@ def comparison_notes(report: ComparisonReport, one: Compared) -> list[str]:
         "corrected (paired tests, Holm)",
         f"cells: better or worse by McNemar's exact test at {chance}, with Holm's correction for "
         f"{len(tests)} cells; ~: not significant",
-        reference_sentence(report.reference),
+        *reference_sentences(report.reference),
     ]
-    clean = next((test for test in tests if test.condition.is_clean), None)
-    if clean is not None:
-        notes.append(f"p of the clean cell (Holm): {as_p_value(clean.p_holm)}")
+    notes += [
+        f"p of the {test.condition} cell (Holm): {as_p_value(test.p_holm)}"
+        for test in tests
+        if test.condition.severity == 0  # the others stand in the table of cells
+    ]
     if comparison.left_out:
         notes.append(f"{len(comparison.left_out)} cells that only one of the runs has are left out")
     reasons = {one.reason for one in differences.values() if one.reason}

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import corruptions
-from robustbench_gnl.reports.formatting import as_signed, with_interval
-from robustbench_gnl.reports.metric_labels import format_value, metric_label, unit_of
-from robustbench_gnl.statistics.comparison import SHARED
+from robustbench_gnl.metrics import MetricId, metric_id
+from robustbench_gnl.metrics.catalogue import (
+    CE,
+    CLEAN_ERROR,
+    CORRUPTION_ERROR,
+    MCE,
+    MEAN_CORRUPTION_ERROR,
+    MEAN_ERROR,
+    RELATIVE_MCE,
+    ROBUSTNESS_GAP,
+)
+from robustbench_gnl.records import CLEAN
+from robustbench_gnl.reports.formatting import with_interval
 from robustbench_gnl.statistics.paired_tests import holm
 from robustbench_gnl.text import some_of
 
@@ -16,24 +25,24 @@ if TYPE_CHECKING:
 
 
 def answer(name: str, baseline_name: str, comparison: Comparison) -> str:
-    """The answer by mCE, or by the mean error of what was run; with what changed significantly
-    the other way, or at all where the answer is not significant."""
+    """The answer by what the suite is ranked by, or by the mean error of what was run; with what
+    changed significantly the other way, or at all where the answer is not significant."""
     found = comparison.differences
-    paths = ("mce", "mean_corruption_error", SHARED, "clean_error")
-    path = next(path for path in paths if path in found)
-    one, signed = found[path], as_signed(unit_of(path).format)
-    label = metric_label(path)
-    if path == SHARED:
-        label = f"mean {label} of the cells that both have"
+    keys = (*comparison.suite.ranked_by, MEAN_ERROR.key, CLEAN_ERROR.key)
+    path = next(key for key in keys if key in found)
+    one, metric = found[path], metric_id(path, comparison.suite).metric
+    unit, label = metric.unit, metric.label
+    if metric is MEAN_ERROR:
+        label = f"{label} {metric.qualifier}"
     how = {
         "better": f"{name} is significantly better than {baseline_name}",
         "worse": f"{name} is significantly worse than {baseline_name}",
         "~": f"{name} and {baseline_name} do not differ significantly",
     }[one.mark]
-    change = with_interval(signed(one.difference), one.interval, signed)
+    change = with_interval(unit.signed(one.difference), one.interval, unit.signed)
     sentences = [
-        f"{how}: {label} {format_value(path, one.candidate)} compared with "
-        f"{format_value(path, one.baseline)}, {change}.",
+        f"{how}: {label} {unit.number(one.candidate)} compared with "
+        f"{unit.number(one.baseline)}, {change}.",
         *_other_changes(comparison, besides=one.mark),
     ]
     if fell_without_gain(comparison):
@@ -50,11 +59,12 @@ def fell_without_gain(comparison: Comparison) -> list[str]:
     Both subtract the clean error. Where mCE or the mean error falls too, they may be a gain.
     """
     marks = {path: one.mark for path, one in comparison.differences.items()}
-    if marks.get("clean_error") != "worse":
+    if marks.get(CLEAN_ERROR.key) != "worse":
         return []
-    if "better" in (marks.get("mce"), marks.get("mean_corruption_error")):
+    if "better" in (marks.get(MCE.key), marks.get(MEAN_CORRUPTION_ERROR.key)):
         return []
-    return [path for path in ("relative_mce", "robustness_gap") if marks.get(path) == "better"]
+    without_clean = (RELATIVE_MCE.key, ROBUSTNESS_GAP.key)
+    return [path for path in without_clean if marks.get(path) == "better"]
 
 
 def _other_changes(comparison: Comparison, besides: str) -> list[str]:
@@ -62,7 +72,7 @@ def _other_changes(comparison: Comparison, besides: str) -> list[str]:
     parts = []
     for mark in ("better", "worse"):
         names = [] if mark == besides else significant(mark, comparison)
-        labels = ["clean error" if name == "clean" else name for name in names]
+        labels = [CLEAN_ERROR.label if name == CLEAN.corruption else name for name in names]
         if labels:
             parts.append(f"{mark}: {some_of(labels, last=' and ')}")
     text = "; ".join(parts)
@@ -72,8 +82,9 @@ def _other_changes(comparison: Comparison, besides: str) -> list[str]:
 def significant(mark: str, comparison: Comparison) -> list[str]:
     """The clean images, as `clean`, and the corruptions that are significantly so, with Holm's
     correction of their paired tests for how many they are."""
-    paths = {"clean_error": "clean"}
-    paths |= {ce_or_error(name, comparison): name for name in corruptions.names("all")}
+    paths = {CLEAN_ERROR.key: CLEAN.corruption}
+    for name in comparison.suite.all_corruptions:
+        paths[ce_or_error(name, comparison).path] = name
     found = comparison.differences
     names = {path: name for path, name in paths.items() if path in found}
     p_values = holm([found[path].p_value or 0.0 for path in names])
@@ -84,7 +95,7 @@ def significant(mark: str, comparison: Comparison) -> list[str]:
     ]
 
 
-def ce_or_error(name: str, comparison: Comparison) -> str:
-    """The path of a corruption's CE, or of its error where there is no CE."""
-    ce = f"corruptions.{name}.ce"
-    return ce if ce in comparison.differences else f"corruptions.{name}.error"
+def ce_or_error(name: str, comparison: Comparison) -> MetricId:
+    """A corruption's CE, or its error where there is no CE."""
+    ce = MetricId(CE, name)
+    return ce if ce.path in comparison.differences else MetricId(CORRUPTION_ERROR, name)

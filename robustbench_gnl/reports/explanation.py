@@ -10,7 +10,7 @@ from robustbench_gnl.records import SCHEMA_VERSION, Run
 from robustbench_gnl.reports.document import Document, Entries, Entry, Heading, Notes, Records
 from robustbench_gnl.reports.formulas import Explanation, explanations
 from robustbench_gnl.reports.run_summary import about_run
-from robustbench_gnl.reports.sentences import reference_sentence
+from robustbench_gnl.reports.sentences import reference_sentences
 
 if TYPE_CHECKING:
     from robustbench_gnl.statistics import RunStatistics
@@ -24,10 +24,11 @@ RECORD_COLUMNS = (
 def explanation_document(run: Run, reference: Reference, details: RunStatistics) -> Document:
     """Every number of a run, from one cell up to mCE, and what stands beside it."""
     found = explanations(run, reference, details)
+    title = f"The numbers of {run.model.name}"
     model, *about = about_run(run)
     entries = Entries(
         tuple(_entry(one) for one in found),
-        caption=f"The numbers of {run.model.name}. {reference_sentence(reference.name)}",
+        caption=". ".join([title, *reference_sentences(reference.name)]),
         tabular=("formula", "worked", "source"),
     )
     data = {
@@ -40,7 +41,7 @@ def explanation_document(run: Run, reference: Reference, details: RunStatistics)
     }
     records = [{**asdict(one), "reference": reference.name} for one in found]
     return Document(
-        f"The numbers of {run.model.name}",
+        title,
         (Heading(model), Notes(tuple(about)), entries),
         data,
         Records(RECORD_COLUMNS, records),

@@ -19,27 +19,6 @@ def as_text(value: Any) -> str:
     return str(value)
 
 
-def as_fraction_percent(value: float) -> str:
-    """A fraction in [0, 1] as percent with two decimals: the last is one image in 10,000."""
-    return f"{100 * value:z.2f}"  # z: rounded to nothing, it has no sign
-
-
-def as_percent(value: float) -> str:
-    """A percent (CE, mCE) with two decimals, as papers print it."""
-    return f"{value:z.2f}"
-
-
-def as_precise(value: float) -> str:
-    """What a formula is worked with: four decimals, so that two come out right, less zeros."""
-    text = f"{value:z.4f}"
-    return text[:-2] + text[-2:].rstrip("0")
-
-
-def as_precise_percent(value: float) -> str:
-    """The same of a fraction in [0, 1], in percent."""
-    return as_precise(100 * value)
-
-
 def as_count(value: int) -> str:
     """A count with its thousands set apart."""
     return f"{value:,}"
@@ -55,25 +34,9 @@ def as_share(level: float) -> str:
     return f"{100 * level:g} %"
 
 
-def as_number(value: float) -> str:
-    """A number without a unit, such as nats."""
-    return f"{value:z.3f}"
-
-
 def as_p_value(value: float) -> str:
     """A p-value: three decimals, and no false 0."""
     return "<0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def as_signed(format: Format) -> Format:
-    """The same with its sign: what a difference looks like."""
-
-    def signed(value: float) -> str:
-        text = format(value)
-        is_plain = text.startswith("-") or not text.strip("0.")
-        return text if is_plain else f"+{text}"
-
-    return signed
 
 
 def as_interval(format: Format) -> Callable[[Interval], str]:

@@ -2,41 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-import corruptions
-from robustbench_gnl.metrics import GROUPS, Interval, Summary, summarize, worst_corruption
+from robustbench_gnl.metrics import (
+    FRACTION,
+    UNITS,
+    Interval,
+    MetricId,
+    Summary,
+    Unit,
+    headline_metrics,
+    overall_metrics,
+    summarize,
+    why_undefined,
+    worst_corruption,
+)
+from robustbench_gnl.metrics.catalogue import (
+    CALIBRATION_ERROR,
+    CE,
+    CLEAN_ERROR,
+    EFFECTIVE_ROBUSTNESS,
+    GROUP_CE,
+    MCE,
+    METRICS,
+    NEGATIVE_LOG_LIKELIHOOD,
+    TOP5_ERROR,
+)
+from robustbench_gnl.metrics.expressions import (
+    CellError,
+    CorruptionError,
+    Difference,
+    Expression,
+    Mean,
+    MeanError,
+    RelativeCorruptionError,
+)
+from robustbench_gnl.metrics.metric import Quantity, Scope, with_unit
 from robustbench_gnl.metrics.reference import Reference
-from robustbench_gnl.records import CLEAN, Condition, Run
+from robustbench_gnl.records import Condition, Run
 from robustbench_gnl.reports.formatting import (
     DASH,
     Format,
     as_count,
-    as_fraction_percent,
     as_interval,
-    as_percent,
-    as_precise,
-    as_precise_percent,
     as_share,
     or_dash,
-)
-from robustbench_gnl.reports.metric_labels import (
-    NATS,
-    UNITS,
-    kind_label,
-    named_label,
-    unit_of,
-    with_unit,
 )
 from robustbench_gnl.reports.run_summary import worst_of_all
 
 if TYPE_CHECKING:
     from robustbench_gnl.statistics import RunStatistics
 
-HENDRYCKS = "Hendrycks & Dietterich 2019, section 4"
 METHODS = {
     "bootstrap": "percentiles of 1,000 resamples of the images (Efron & Tibshirani 1993)",
     "wilson": "Wilson 1927",
@@ -72,60 +91,43 @@ class Explanation:
     @property
     def label(self) -> str:
         """Its name with the unit that people see it in."""
-        return with_unit(self.number, UNITS[self.unit]) if self.unit else self.number
+        return with_unit(self.number, UNITS[self.unit].symbol) if self.unit else self.number
 
     @property
     def interval_text(self) -> str | None:
         """The interval and its method as people see them: `[58.10, 61.20], 95 %: Wilson 1927`."""
         if self.interval is None or self.unit is None:
             return None
-        ends = as_interval(UNITS[self.unit].format)(self.interval)
+        ends = as_interval(UNITS[self.unit].number)(self.interval)
         return f"{ends}, {_method(self.interval)}"
 
 
-class _Kind(NamedTuple):
-    """A kind of number that every cell has besides its top-1 error."""
-
-    key: str
-    meaning: str
-    formula: str
-    source: str
-
-
-KINDS = (
-    _Kind(
-        "top5_error",
-        "share of the images whose label is not among the top five predictions",
-        "100 x wrong in all five / images",
-        "Russakovsky et al. 2015, section 4",
-    ),
-    _Kind(
-        "negative_log_likelihood",
-        "how improbable the label is to the model",
-        "mean of -log p(label)",
-        "Guo et al. 2017, section 2",
-    ),
-    _Kind(
-        "calibration_error",
-        "how far confidence is from accuracy, over 15 bins of confidence",
-        "100 x sum over bins of |right - sum of confidences| / images",
-        "Guo et al. 2017, equation 3",
-    ),
-)
-
-
 def explanations(run: Run, reference: Reference, details: RunStatistics) -> list[Explanation]:
-    """Every number, from one cell up to mCE, and below it what the details add."""
+    """Every number, from one cell up to the metrics of the suite, and what the details add."""
     one = _Explained(run, reference, details)
     return [
-        *_cells(one),
-        *_means(one),
-        *(found for kind in KINDS for found in (_clean(one, kind), _mean(one, kind))),
-        _robustness_gap(one),
-        _effective_robustness(one),
-        _worst_corruption(one),
-        _worst_class(one),
+        *(one.explanation(id_) for id_ in _explained_ids(one.summary)),
+        _worst_corruption(one.summary),
+        _worst_class(details),
     ]
+
+
+def _explained_ids(summary: Summary) -> Iterator[MetricId]:
+    """The metrics in the order in which one is made of the other; the worst corruption stands for
+    all of them, and means that most runs leave out are there only where they are defined."""
+    suite = summary.suite
+    first, *headline = headline_metrics(suite)
+    yield MetricId(first)
+    if (worst := worst_corruption(summary)) is not None:
+        severity = next(s for s in suite.severities if Condition(worst, s) in summary.errors)
+        linear = [one for one in METRICS if one.scope is Scope.CORRUPTION and one.definition]
+        yield MetricId(linear[0], worst, severity)
+        yield from (MetricId(one, worst) for one in linear)
+    yield from (MetricId(one) for one in headline if not one.is_optional)
+    yield from (MetricId(GROUP_CE, group) for group in suite.groups)
+    optional = (MetricId(one) for one in headline if one.is_optional)
+    yield from (one for one in optional if summary.value(one) is not None)
+    yield from (MetricId(one) for one in overall_metrics(suite) if not one.is_headline)
 
 
 @dataclass(frozen=True)
@@ -140,56 +142,118 @@ class _Explained:
     def summary(self) -> Summary:
         return summarize(self.run.cells, self.reference)
 
-    def explain(
-        self,
-        path: str,
-        value: float | None,
-        meaning: str,
-        formula: str,
-        worked: str,
-        *,
-        source: str = HENDRYCKS,
-        needs: Sequence[str] = (),
-    ) -> Explanation:
-        """The explanation of a value, with the interval and the reason that stand under `path`.
-
-        Args:
-            needs: Numbers whose reasons are this one's, where it has none of its own.
-        """
-        numbers, unit = self.details.numbers, unit_of(path)
-        number = named_label(path)
-        if value is None:
-            reasons = {**self.summary.reasons, **self.details.reasons}
-            known = [path] if path in reasons else [name for name in needs if name in reasons]
-            reason = "; ".join(reasons[name] for name in known) or None
-            return Explanation(
-                number, None, unit.name, DASH, meaning, formula, DASH, source, reason=reason
-            )
+    def explanation(self, one: MetricId) -> Explanation:
+        metric, suite, path = one.metric, self.summary.suite, one.path
+        numbers, unit = self.details.numbers, metric.unit
+        value = self._value(one)
+        formula = one.formula(suite, self.reference)
+        if metric is EFFECTIVE_ROBUSTNESS and self.details.trend is not None:
+            formula = f"{formula}, where expected {self.details.trend}"
         interval = numbers.intervals.get(path)
         return Explanation(
-            number,
-            value,
-            unit.name,
-            unit.format(value),
-            meaning,
-            formula,
-            worked,
-            source,
-            interval,
-            f"{_range(interval, unit.format)}, {_method(interval)}" if interval else None,
-            numbers.reasons.get(path),
-            self.details.remarks.get(path),
+            number=one.label,
+            value=value,
+            unit=unit.name,
+            shown=or_dash(value, unit.number),
+            meaning=one.meaning(suite, self.reference),
+            formula=formula,
+            worked=DASH if value is None else self._worked(one),
+            source=metric.source,
+            interval=interval,
+            interval_shown=f"{_range(interval, unit)}, {_method(interval)}" if interval else None,
+            reason=numbers.reasons.get(path) if value is not None else self._why_undefined(one),
+            remark=self.details.remarks.get(path),
         )
 
+    def _value(self, one: MetricId) -> float | None:
+        if one.severity is not None:
+            return self.summary.errors.get(Condition(one.of, one.severity))
+        if one.metric.is_headline:
+            return self.summary.value(one)
+        return self.details.numbers.values.get(one.path)
 
-def _method(interval: Interval) -> str:
-    return f"{as_share(interval.level)}: {METHODS[interval.method]}"
+    def _why_undefined(self, one: MetricId) -> str | None:
+        reasons = {**self.summary.reasons, **self.details.reasons}
+        if one.metric.quantity is None or one.path in reasons:
+            return reasons.get(one.path)
+        needed = MeanError(one.cells(self.summary.suite))
+        return why_undefined(needed, self.summary.errors, self.reference)
+
+    def _worked(self, one: MetricId) -> str:
+        """The formula with the run's numbers; the value is known."""
+        metric, suite = one.metric, self.summary.suite
+        if metric.quantity is not None:
+            cells = one.cells(suite)
+            if len(cells) == 1:
+                return self._worked_of_cell(metric.quantity, cells[0])
+            # By corruption: all have as many cells, so the mean of their means is that of all.
+            parts = [
+                self.details.numbers.values.get(MetricId(other, name).path)
+                for other in METRICS
+                if other.scope is Scope.CORRUPTION and other.quantity is metric.quantity
+                for name in suite.corruptions
+            ]
+            return _mean_of(parts, metric.unit.precise)
+        expression = one.expression(suite, self.reference)
+        if expression is not None:
+            return _worked_out(self, expression, metric.unit)
+        trend, values = self.details.trend, self.summary.values
+        assert trend is not None  # since the effective robustness is known
+        clean_error = or_dash(values[CLEAN_ERROR.key], CLEAN_ERROR.unit.precise)
+        line = f"{MCE.unit.precise(trend.intercept)} + {MCE.unit.precise(trend.slope)}"
+        return f"{line} x {clean_error} - {or_dash(values[MCE.key], MCE.unit.precise)}"
+
+    def _worked_of_cell(self, quantity: Quantity, condition: Condition) -> str:
+        cell = self.run.cells[condition]
+        n_images = as_count(cell.n_images)
+        gaps = _sum(self.details.calibration_gaps, MCE.unit.precise)
+        return {
+            TOP5_ERROR: f"100 x {as_count(cell.n_images - cell.n_top5)} / {n_images}",
+            NEGATIVE_LOG_LIKELIHOOD: f"{cell.negative_log_likelihood_sum:.3f} / {n_images}",
+            CALIBRATION_ERROR: f"100 x ({gaps}) / {n_images}",
+        }[quantity]
 
 
-def _range(interval: Interval, format: Format) -> str:
-    """`58.10-61.20`, as JSON and CSV have it; parted by a word where an end has a sign."""
-    low, high = format(interval.low), format(interval.high)
-    return f"{low}{' to ' if '-' in (low[0], high[0]) else '-'}{high}"
+def _worked_out(one: _Explained, expression: Expression, unit: Unit) -> str:
+    """An expression with the errors of the run in it, one level deep."""
+    errors = one.summary.errors
+    match expression:
+        case CellError(condition):
+            cell = one.run.cells[condition]
+            return f"100 x {as_count(cell.n_images - cell.n_top1)} / {as_count(cell.n_images)}"
+        case MeanError(conditions):
+            return _mean_of(_known(conditions, errors.get), unit.precise)
+        case CorruptionError(conditions):
+            summed, divisor = _sums(one, conditions)
+            return f"100 x ({summed}) / ({divisor})"
+        case RelativeCorruptionError(conditions):
+            summed, divisor = _sums(one, conditions)
+            own, other = (
+                f" - {len(conditions)} x {or_dash(error, FRACTION.precise)}"
+                for error in (one.summary.values[CLEAN_ERROR.key], one.reference.clean_error)
+            )
+            return f"100 x ({summed}{own}) / ({divisor}{other})"
+        case Mean(parts):
+            return _mean_of([part.value(errors) for part in parts], unit.precise)
+        case Difference(minuend, subtrahend):
+            both = (part.value(errors) for part in (minuend, subtrahend))
+            return " - ".join(or_dash(value, unit.precise) for value in both)
+    raise TypeError(f"no worked form of {type(expression).__name__}")
+
+
+def _sums(one: _Explained, conditions: Sequence[Condition]) -> tuple[str, str]:
+    """The errors of a corruption, and those of the reference: one by one, or their sum where that
+    is all that is known."""
+    name = conditions[0].corruption
+    divisor = one.reference.errors.get(name) or (one.reference.error_sum(name),)
+    errors = _known(conditions, one.summary.errors.get)
+    return _sum(errors, FRACTION.precise), _sum(divisor, FRACTION.precise)
+
+
+def _known(
+    conditions: Sequence[Condition], error: Callable[[Condition], float | None]
+) -> list[float]:
+    return [one for one in map(error, conditions) if one is not None]
 
 
 def _sum(values: Iterable[float | None], format: Format) -> str:
@@ -197,197 +261,43 @@ def _sum(values: Iterable[float | None], format: Format) -> str:
     return " + ".join(or_dash(value, format) for value in values)
 
 
-def _mean_of(values: Iterable[float | None], format: Format) -> str:
+def _mean_of(values: Sequence[float | None], format: Format) -> str:
     """`(31.60 + 50.60) / 2`."""
-    members = list(values)
-    return f"({_sum(members, format)}) / {len(members)}"
+    return f"({_sum(values, format)}) / {len(values)}"
 
 
-def _cells(one: _Explained) -> Iterator[Explanation]:
-    """Of clean images, and of the worst corruption, which stands for all of them."""
-    yield _cell(one, CLEAN, "clean_error")
-    worst = worst_corruption(one.summary)
-    if worst is not None:
-        severity = next(s for s in corruptions.SEVERITIES if Condition(worst, s) in one.run.cells)
-        path = f"corruptions.{worst}.severities.{severity}"
-        yield _cell(one, Condition(worst, severity), path)
-        yield from _corruption(one, worst)
+def _method(interval: Interval) -> str:
+    return f"{as_share(interval.level)}: {METHODS[interval.method]}"
 
 
-def _cell(one: _Explained, condition: Condition, path: str) -> Explanation:
-    cell = one.run.cells.get(condition)
-    return one.explain(
-        path,
-        cell.error if cell else None,
-        "share of the images whose top-1 prediction is wrong",
-        "100 x wrong / images",
-        f"100 x {as_count(cell.n_images - cell.n_top1)} / {as_count(cell.n_images)}"
-        if cell
-        else DASH,
-    )
+def _range(interval: Interval, unit: Unit) -> str:
+    """`58.10-61.20`, as JSON and CSV have it; parted by a word where an end has a sign."""
+    low, high = unit.number(interval.low), unit.number(interval.high)
+    return f"{low}{' to ' if '-' in (low[0], high[0]) else '-'}{high}"
 
 
-def _corruption(one: _Explained, name: str) -> Iterator[Explanation]:
-    summary, path = one.summary.corruptions[name], f"corruptions.{name}"
-    known = [error for error in summary.severities if error is not None]
-    # The five errors of the reference, or their sum, where they are not known one by one.
-    five = one.reference.errors.get(name) or (one.reference.error_sum(name),)
-    errors, divisor = (_sum(values, as_precise_percent) for values in (known, five))
-    clean = or_dash(one.summary.clean_error, as_precise_percent)
-    clean_of_reference = or_dash(one.reference.clean_error, as_precise_percent)
-    yield one.explain(
-        f"{path}.error",
-        summary.error,
-        "mean over its severities",
-        "mean of the errors by severity",
-        _mean_of(known, as_precise_percent),
-    )
-    yield one.explain(
-        f"{path}.ce",
-        summary.ce,
-        f"its errors as a share of those of {one.reference.name}",
-        "100 x sum of the errors / sum of the reference's errors",
-        f"100 x ({errors}) / ({divisor})",
-    )
-    yield one.explain(
-        f"{path}.relative_ce",
-        summary.relative_ce,
-        "the same of what corruption adds to the clean error",
-        "100 x sum of (error - clean error) / the same sum of the reference",
-        f"100 x ({errors} - 5 x {clean}) / ({divisor} - 5 x {clean_of_reference})",
-    )
-
-
-def _means(one: _Explained) -> Iterator[Explanation]:
-    summary = one.summary
-    common = [summary.corruptions[name] for name in corruptions.names("common")]
-    yield one.explain(
-        "mean_corruption_error",
-        summary.mean_corruption_error,
-        "plain mean over the 15 corruptions; not mCE",
-        "mean of the 15 errors",
-        _mean_of([member.error for member in common], as_precise_percent),
-    )
-    yield one.explain(
-        "mce",
-        summary.mce,
-        f"{one.reference.name} is 100",
-        "mean of the 15 CEs",
-        _mean_of([member.ce for member in common], as_precise),
-    )
-    yield one.explain(
-        "relative_mce",
-        summary.relative_mce,
-        "what corruption adds to the clean error, relative to the reference",
-        "mean of the 15 relative CEs",
-        _mean_of([member.relative_ce for member in common], as_precise),
-    )
-    for group in GROUPS:
-        ces = [summary.corruptions[name].ce for name in corruptions.names(group)]
-        yield one.explain(
-            f"groups.{group}",
-            summary.groups[group],
-            "a group of the paper",
-            f"mean of its {len(ces)} CEs",
-            _mean_of(ces, as_precise),
-        )
-    # Only where it is defined: most runs leave the extra corruptions out.
-    if summary.mean_error_19 is not None:
-        errors = [summary.corruptions[name].error for name in corruptions.names("all")]
-        yield one.explain(
-            "mean_error_19",
-            summary.mean_error_19,
-            "what the GroupNL authors' script prints as mCE (unnormalized)",
-            "mean of the 19 errors",
-            _mean_of(errors, as_precise_percent),
-            source="val_imagenet_c.py of GroupNL",
-        )
-
-
-def _clean(one: _Explained, kind: _Kind) -> Explanation:
-    path, cell, worked = f"clean_{kind.key}", one.run.cells.get(CLEAN), DASH
-    if cell is not None:
-        n_images = as_count(cell.n_images)
-        worked = {
-            "top5_error": f"100 x {as_count(cell.n_images - cell.n_top5)} / {n_images}",
-            "negative_log_likelihood": f"{cell.negative_log_likelihood_sum:.3f} / {n_images}",
-            "calibration_error": f"100 x ({_sum(one.details.clean_gaps, as_precise)}) / {n_images}",
-        }[kind.key]
-    value = one.details.numbers.values.get(path)
-    return one.explain(
-        path, value, kind.meaning, kind.formula, worked,
-        source=kind.source, needs=("clean_error",),
-    )  # fmt: skip
-
-
-def _mean(one: _Explained, kind: _Kind) -> Explanation:
-    """By corruption: each has five cells, so the mean of the 15 is that of the 75."""
-    path, values = f"mean_{kind.key}", one.details.numbers.values
-    members = [values.get(f"corruptions.{n}.{kind.key}") for n in corruptions.names("common")]
-    return one.explain(
-        path,
-        values.get(path),
-        f"{kind.meaning}; mean over the 75 cells",
-        f"mean of the 15 {kind_label(kind.key)}s",
-        _mean_of(members, as_precise if unit_of(path) == NATS else as_precise_percent),
-        source=kind.source,
-        needs=("mean_corruption_error",),
-    )
-
-
-def _robustness_gap(one: _Explained) -> Explanation:
-    mean_error = or_dash(one.summary.mean_corruption_error, as_precise_percent)
-    clean_error = or_dash(one.summary.clean_error, as_precise_percent)
-    return one.explain(
-        "robustness_gap",
-        one.details.numbers.values.get("robustness_gap"),
-        "what corruption adds to the error",
-        "mean corruption error - clean error",
-        f"{mean_error} - {clean_error}",
-        source="RobustBench, Croce et al. 2021",
-        needs=("mean_corruption_error", "clean_error"),
-    )
-
-
-def _effective_robustness(one: _Explained) -> Explanation:
-    trend, formula, worked = one.details.trend, "expected mCE - mCE", DASH
-    if trend is not None:
-        clean_error = or_dash(one.summary.clean_error, as_precise_percent)
-        mce = or_dash(one.summary.mce, as_precise)
-        formula = f"{formula}, where expected {trend}"
-        line = f"{as_precise(trend.intercept)} + {as_precise(trend.slope)} x {clean_error}"
-        worked = f"{line} - {mce}"
-    return one.explain(
-        "effective_robustness",
-        one.details.numbers.values.get("effective_robustness"),
-        "how far mCE is below what the clean error predicts; above 0 is better",
-        formula,
-        worked,
-        source="Taori et al. 2020, section 2",
-    )
-
-
-def _worst_corruption(one: _Explained) -> Explanation:
-    name, worked = worst_of_all(one.summary), DASH
+def _worst_corruption(summary: Summary) -> Explanation:
+    name, worked, reason = worst_of_all(summary), DASH, None
     if name is not None:
-        worst = one.summary.corruptions[name]
-        ce, error = or_dash(worst.ce, as_percent), or_dash(worst.error, as_fraction_percent)
-        worked = f"CE {ce}, error {error} %"
-    reason = one.summary.reasons["mean_corruption_error"] if name is None else None
-    meaning = "the highest CE of the 15, or error without CEs"
+        worst = summary.corruptions[name]
+        ce = or_dash(worst.ce, CE.unit.number)
+        worked = f"{CE.label} {ce}, error {or_dash(worst.error, FRACTION.value)}"
+    elif summary.suite.groups:
+        reason = summary.reasons["mean_corruption_error"]
+    meaning = f"the highest CE of the {len(summary.suite.corruptions)}, or error without CEs"
     return _named("worst corruption", name, meaning, worked, reason)
 
 
-def _worst_class(one: _Explained) -> Explanation:
-    worst, worked = one.details.worst_class, DASH
+def _worst_class(details: RunStatistics) -> Explanation:
+    worst, worked = details.worst_class, DASH
     if worst is not None:
-        worked = f"{as_fraction_percent(worst.error)} % of {as_count(worst.n_images)} images"
+        worked = f"{FRACTION.value(worst.error)} of {as_count(worst.n_images)} images"
     return _named(
         "worst class",
         worst.name if worst else None,
         "the class with the highest mean error over the corruption cells",
         worked,
-        one.details.reasons.get("worst_class"),
+        details.reasons.get("worst_class"),
     )
 
 

@@ -23,7 +23,7 @@ from robustbench_gnl.reports.formatting import as_p_value
 from robustbench_gnl.reports.sentences import (
     chance_sentences,
     protocol_warnings,
-    reference_sentence,
+    reference_sentences,
 )
 from robustbench_gnl.reports.verdict import (
     change_to_plan,
@@ -114,7 +114,7 @@ def gate_document(report: GateReport) -> Document:
         _columns(report),
         tuple(verdict_texts(verdict) for verdict in report.verdicts),
         # A caption travels with its table.
-        caption=f"{title}. {reference_sentence(report.reference)}" if has_ratios else title,
+        caption=". ".join([title, *(reference_sentences(report.reference) if has_ratios else ())]),
     )
     both = {"reference": report.reference, "same_checkpoint": report.same_checkpoint}
     return Document(
@@ -233,7 +233,7 @@ def notes_of(report: GateReport) -> list[str]:
         n_cells = counted(len(report.left_out), "cell")
         notes.append(f"Left out, because not both runs have {which}: {n_cells}.")
     if _has_ratios(report):
-        notes.append(f"{reference_sentence(report.reference)}.")
+        notes += [f"{sentence}." for sentence in reference_sentences(report.reference)]
     if undecided:
         notes.append(_how_many_images(report, undecided))
     return [*notes, *protocol_warnings(report.protocol)]

@@ -8,17 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from robustbench_gnl.errors import UsageError, did_you_mean
-from robustbench_gnl.leaderboard import (
-    CORRUPTION_CES,
-    GROUP_CES,
-    N_PARAMS,
-    OVERALL,
-    SORT_KEYS,
-    Board,
-    Entry,
-    stated_protocol,
-)
-from robustbench_gnl.metrics import Interval
+from robustbench_gnl.leaderboard import N_PARAMS, Board, Entry, stated_protocol
+from robustbench_gnl.metrics import Interval, MetricId, Scope, column_ids, ids_by_path
 from robustbench_gnl.metrics.reference import Published
 from robustbench_gnl.records import SCHEMA_VERSION
 from robustbench_gnl.reports.document import (
@@ -33,33 +24,23 @@ from robustbench_gnl.reports.document import (
     lowest,
 )
 from robustbench_gnl.reports.formatting import as_count, as_millions, as_share
-from robustbench_gnl.reports.metric_labels import (
-    metric_label,
-    metric_title,
-    narrow_title,
-    unit_of,
-)
 from robustbench_gnl.reports.sentences import (
-    UNVERIFIED,
     demonstration_sentence,
+    interval_methods,
     progress_phrase,
-    reference_sentence,
+    reference_sentences,
+    unverified_sentence,
 )
+from robustbench_gnl.suites import DEFAULT_SUITE, Suite
 
-COLUMN_SETS: Mapping[str, Mapping[str, str]] = {
-    "groups": GROUP_CES,
-    "all": CORRUPTION_CES,
-    "min": {},
+COLUMN_SETS: Mapping[str, tuple[Scope, ...]] = {
+    "groups": (Scope.OVERALL, Scope.GROUP),
+    "all": (Scope.OVERALL, Scope.CORRUPTION),
+    "min": (Scope.OVERALL,),
 }
-"""What `--columns` takes: paths of the CE of four groups, of all 15 corruptions, or of none."""
+"""What `--columns` takes, and of what the metrics are that it shows."""
 NARROWEST_NAME = 36
 """A name longer than this may fold, where the terminal leaves it no more."""
-KEYS = (
-    {path: path for path in OVERALL}
-    | {path: f"ce_{name}" for name, path in GROUP_CES.items()}
-    | {path: f"ce_{name}" for name, path in CORRUPTION_CES.items()}
-)
-"""Paths of numbers, and the keys that they have in rows of JSON and CSV."""
 MODEL = Column("model", "model", "left", fold_at=NARROWEST_NAME, is_key=True)
 CHECKPOINT = Column("checkpoint", "checkpoint", "left", under="model", is_key=True)
 PARAMETERS = Column(N_PARAMS, "parameters", format=as_millions, droppable="parameters")
@@ -121,27 +102,30 @@ def _data(board: Board) -> dict[str, Any]:
         "sort": board.sort,
         "level": board.level,
         "reference": _reference_of(board),
-        "rows": [_entry_data(entry) for entry in board.entries],
+        "rows": [_entry_data(entry, board.suite) for entry in board.entries],
     }
 
 
-def _entry_data(entry: Entry) -> dict[str, Any]:
-    row = _raw_row(entry)
-    plain = ("rank", "model", N_PARAMS, *OVERALL, *(one.key for one in ABOUT), *RAW_KEYS)
-    data = {
-        **{key: row.get(key) for key in plain},
-        "groups": {group: entry.value(path) for group, path in GROUP_CES.items()},
-        "ce": {name: entry.value(path) for name, path in CORRUPTION_CES.items()},
-    }
+def _entry_data(entry: Entry, suite: Suite) -> dict[str, Any]:
+    row, ids = _raw_row(entry, suite), column_ids(suite)
+    overall = [one.column_key for one in ids if one.metric.scope is Scope.OVERALL]
+    plain = ("rank", "model", N_PARAMS, *overall, *(one.key for one in ABOUT), *RAW_KEYS)
+    data: dict[str, Any] = {key: row.get(key) for key in plain}
+    for one in ids:
+        if one.of:
+            name = "groups" if one.metric.scope is Scope.GROUP else one.metric.key
+            data.setdefault(name, {})[one.of] = entry.value(one.path)
     if entry.has_intervals:
-        numbers = entry.numbers.items()
         data |= {key: row.get(key) for key in RANK_ENDS}
-        data["intervals"] = {KEYS[p]: asdict(one.interval) for p, one in numbers if one.interval}
-        data["interval_reasons"] = {KEYS[p]: one.reason for p, one in numbers if one.reason}
+        known = {
+            one.column_key: entry.numbers[one.path] for one in ids if one.path in entry.numbers
+        }
+        data["intervals"] = {k: asdict(one.interval) for k, one in known.items() if one.interval}
+        data["interval_reasons"] = {k: one.reason for k, one in known.items() if one.reason}
     return data
 
 
-def _raw_row(entry: Entry) -> dict[str, Any]:
+def _raw_row(entry: Entry, suite: Suite) -> dict[str, Any]:
     """An entry by the keys of JSON and CSV."""
     row: dict[str, Any] = {
         "kind": entry.kind,
@@ -149,7 +133,7 @@ def _raw_row(entry: Entry) -> dict[str, Any]:
         "model": entry.model,
         "checkpoint": entry.checkpoint,
         "remark": _remark(entry),
-        **{KEYS[path]: one.value for path, one in entry.numbers.items()},
+        **{one.column_key: entry.value(one.path) for one in column_ids(suite)},
     }
     if entry.ranks is not None:
         row |= {"rank_first": entry.ranks.first, "rank_last": entry.ranks.last}
@@ -197,7 +181,11 @@ def _origin(published: Published) -> str:
 def title_of(board: Board) -> str:
     """What a board compares, and by what."""
     protocol = board.protocol
-    by = "parameters" if board.sort == N_PARAMS else metric_label(SORT_KEYS[board.sort])
+    by = (
+        "parameters"
+        if board.sort == N_PARAMS
+        else ids_by_path(board.suite)[board.sort_path].column_label
+    )
     if protocol is None:
         return f"Published results, as reported, ranked by {by}"
     named = f"{protocol.name} [{protocol.fingerprint[:8]}]"
@@ -206,7 +194,7 @@ def title_of(board: Board) -> str:
     if board.is_demonstration:
         return f"Demonstration {named}. {demonstration_sentence(protocol.n_images)}"
     title = f"{named}: {as_count(protocol.n_images)} images, ranked by {by}"
-    return f"{title}. {UNVERIFIED}" if protocol.is_unverified else title
+    return f"{title}. {unverified_sentence(board.suite)}" if protocol.is_unverified else title
 
 
 def _reference_of(board: Board) -> str:
@@ -216,7 +204,10 @@ def _reference_of(board: Board) -> str:
 
 
 def _records(boards: Sequence[Board], columns: str) -> Records:
-    numbers = (*OVERALL, *(KEYS[path] for path in COLUMN_SETS[columns].values()))
+    suites = dict.fromkeys(board.suite for board in boards) or {DEFAULT_SUITE: None}
+    shown = {one.column_key: one for suite in suites for one in _shown_ids(suite, columns)}
+    # Those of whole runs first, where boards of several suites meet.
+    numbers = sorted(shown, key=lambda key: bool(shown[key].of))
     keys = [
         *("protocol", "protocol_fingerprint", "reference", "rank", "model", N_PARAMS),
         *(*numbers, *(column.key for column in ABOUT), *RAW_KEYS),
@@ -235,43 +226,54 @@ def _records(boards: Sequence[Board], columns: str) -> Records:
         }
         for entry in board.entries:
             ends = {
-                f"{KEYS[path]}_{end}": getattr(one.interval, end)
-                for path, one in entry.numbers.items()
-                if one.interval
+                f"{one.column_key}_{end}": getattr(interval, end)
+                for one in _shown_ids(board.suite, columns)
+                if (interval := _interval(entry, one)) is not None
                 for end in ("low", "high")
             }
-            rows.append({**_raw_row(entry), **ends, **about})
+            rows.append({**_raw_row(entry, board.suite), **ends, **about})
     return Records(tuple(keys), rows)
 
 
+def _shown_ids(suite: Suite, columns: str) -> list[MetricId]:
+    return [one for one in column_ids(suite) if one.metric.scope in COLUMN_SETS[columns]]
+
+
+def _interval(entry: Entry, one: MetricId) -> Interval | None:
+    estimate = entry.numbers.get(one.path)
+    return None if estimate is None else estimate.interval
+
+
 def _blocks(board: Board, columns: str) -> list[Block]:
-    shown, rows = _columns(board, columns), [_row(entry) for entry in board.entries]
-    paths = {column.key: path for path, column in _number_columns(columns).items()}
-    numbers = [column for column in shown if column.key in (N_PARAMS, *paths)]
-    intervals: dict[tuple[int, str], Interval] = {}
-    for i, entry in enumerate(board.entries):
-        for column in shown:
-            estimate = entry.numbers.get(paths.get(column.key, ""))
-            if estimate is not None and estimate.interval is not None:
-                intervals[i, column.key] = estimate.interval
+    ids, rows = (
+        _shown_ids(board.suite, columns),
+        [_row(entry, board.suite) for entry in board.entries],
+    )
+    shown = _columns(board, ids)
+    intervals = {
+        (i, one.column_key): interval
+        for i, entry in enumerate(board.entries)
+        for one in ids
+        if (interval := _interval(entry, one)) is not None
+    }
     title = title_of(board)
-    caption = f"{title.removesuffix('.')}. {reference_sentence(board.reference.name)}"
+    caption = ". ".join([title.removesuffix("."), *reference_sentences(board.reference.name)])
     if board.level is not None:
         caption += f". In brackets: {as_share(board.level)} intervals"
+    numbers = {N_PARAMS, *(one.column_key for one in ids)}
     table = Table(
         tuple(shown),
         tuple(rows),
         caption=caption,
-        bold=lowest(rows, numbers, _may_be_best),
+        bold=lowest(rows, [one for one in shown if one.key in numbers], _may_be_best),
         intervals=intervals,
     )
-    notes = _notes(board, [paths[one.key] for one in numbers if one.key in paths])
-    return [Heading(title), table, Notes(tuple(notes), is_aside=True)]
+    return [Heading(title), table, Notes(tuple(_notes(board, ids)), is_aside=True)]
 
 
-def _row(entry: Entry) -> Row:
+def _row(entry: Entry, suite: Suite) -> Row:
     """An entry as people see it: ranks as ranges, and the reference's remark left to the notes."""
-    row = _raw_row(entry)
+    row = _raw_row(entry, suite)
     return {
         **row,
         "rank": entry.rank if entry.ranks is None else str(entry.ranks),
@@ -287,27 +289,22 @@ def _may_be_best(row: Row) -> bool:
     return bool(row["may_be_best"])
 
 
-def _number_columns(columns: str) -> dict[str, Column]:
-    """The columns of numbers, by path."""
-    return {
-        path: Column(
-            KEYS[path],
-            metric_title(path),
-            format=unit_of(path).format,
-            droppable="groups" if path in GROUP_CES.values() else "",
-            head=narrow_title(path),
-        )
-        for path in (*OVERALL, *COLUMN_SETS[columns].values())
-    }
-
-
-def _columns(board: Board, columns: str) -> list[Column]:
+def _columns(board: Board, ids: Sequence[MetricId]) -> list[Column]:
     """The columns that people see; those that would be empty are left out."""
     maybe = {CHECKPOINT.key, PARAMETERS.key, *(column.key for column in ABOUT)}
     # The reference's remark stands once below the table.
-    rows = [_raw_row(entry) for entry in board.entries if entry.reference is None]
+    rows = [_raw_row(entry, board.suite) for entry in board.entries if entry.reference is None]
     rank = Column("rank", "rank", is_key=True)
-    numbers = _number_columns(columns).values()
+    numbers = [
+        Column(
+            one.column_key,
+            one.column_title,
+            format=one.metric.unit.number,
+            droppable="groups" if one.metric.scope is Scope.GROUP else "",
+            head=one.narrow_title,
+        )
+        for one in ids
+    ]
     return [
         column
         for column in (rank, MODEL, CHECKPOINT, PARAMETERS, *numbers, *ABOUT)
@@ -315,23 +312,30 @@ def _columns(board: Board, columns: str) -> list[Column]:
     ]
 
 
-def _notes(board: Board, paths: Sequence[str]) -> list[str]:
+def _notes(board: Board, ids: Sequence[MetricId]) -> list[str]:
     """What stands below a board that shows these numbers."""
-    lines = [_reference_of(board)]
+    lines = [_reference_of(board)] if board.suite.reference else []
     if board.image_files is not None:
         lines.append(OTHER_FILES)
     if board.level is None:
         return lines
+    shown = [
+        (one.metric.label, interval)
+        for one in ids
+        for entry in board.entries
+        if (interval := _interval(entry, one)) is not None
+    ]
     lines.append(
-        f"with {as_share(board.level)} intervals: of the clean error Wilson's, of all others "
-        "by resampling the images; a rank is a range: from 1 + the number of significantly better "
-        "models to the number of models that are not significantly worse"
+        f"with {as_share(board.level)} intervals: {interval_methods(shown)}; a rank is a range: "
+        "from 1 + the number of significantly better models to the number of models that are not "
+        "significantly worse"
     )
     for entry in board.entries:
         by_reason: dict[str, list[str]] = {}
-        for path in paths:
-            if (one := entry.numbers.get(path)) is not None and one.reason is not None:
-                by_reason.setdefault(one.reason, []).append(metric_label(path))
+        for one in ids:
+            estimate = entry.numbers.get(one.path)
+            if estimate is not None and estimate.reason is not None:
+                by_reason.setdefault(estimate.reason, []).append(one.column_label)
         lines += [
             f"no interval of {', '.join(labels)} of {entry.model}: {reason}"
             for reason, labels in by_reason.items()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from robustbench_gnl.records import COMMON_CONDITIONS, SCHEMA_VERSION, Run
+from robustbench_gnl.records import SCHEMA_VERSION, Run
 from robustbench_gnl.reports.document import Column, Document, Names, Records, Table
+from robustbench_gnl.suites import get_suite
 
 COLUMNS = (
     Column("id", "run", "left", is_key=True),
@@ -14,7 +15,7 @@ COLUMNS = (
     Column("checkpoint", "checkpoint", "left"),
     Column("protocol", "protocol", "left"),
     Column("n_images", "images"),
-    Column("cells", "cells of mCE", "left"),
+    Column("cells", "cells", "left"),
     Column("tags", "tags", "left"),
     Column(
         "created_at",
@@ -43,7 +44,7 @@ def run_list(runs: Sequence[Run]) -> Document:
 
 
 def _row(run: Run) -> dict[str, Any]:
-    complete = set(run.cells)
+    complete, main = set(run.cells), get_suite(run.protocol.suite).main_conditions
     return {
         "id": run.id,
         "model": run.model.name,
@@ -51,7 +52,7 @@ def _row(run: Run) -> dict[str, Any]:
         "protocol": run.protocol.name,
         "protocol_fingerprint": run.protocol.fingerprint,
         "n_images": run.protocol.n_images,
-        "cells": f"{len(complete & set(COMMON_CONDITIONS))}/{len(COMMON_CONDITIONS)}"
+        "cells": f"{len(complete & set(main))}/{len(main)}"
         + ("" if run.finished_at else ", unfinished"),
         "n_cells_complete": len(complete),
         "n_cells_stored": len(complete) + run.n_unfinished_cells,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from robustbench_gnl.metrics import UNITS, metric_id
 from robustbench_gnl.records import SCHEMA_VERSION
 from robustbench_gnl.reports.document import (
     Block,
@@ -17,8 +18,8 @@ from robustbench_gnl.reports.document import (
     Table,
 )
 from robustbench_gnl.reports.formatting import as_count, as_share, or_dash
-from robustbench_gnl.reports.metric_labels import format_value, metric_label, unit_of
-from robustbench_gnl.reports.sentences import reference_sentence
+from robustbench_gnl.reports.sentences import reference_sentences
+from robustbench_gnl.suites import DEFAULT_SUITE
 
 if TYPE_CHECKING:
     from robustbench_gnl.statistics import PlannedChange, PlannedNumber
@@ -125,18 +126,11 @@ def _records(plan: PlanReport) -> Records:
 def _rows(plan: PlanReport) -> list[Row]:
     rows: list[Row] = []
     for number in plan.numbers:
-        path = number.name
-        changes = {f"images_{n}": format_value(path, one) for n, one in number.detectable.items()}
-        rows.append({"number": number_label(path), **changes})
+        format, metric = UNITS[number.unit].number, metric_id(number.name, DEFAULT_SUITE).metric
+        changes = {f"images_{n}": format(one) for n, one in number.detectable.items()}
+        rows.append({"number": metric.change_title, **changes})
     times = {f"images_{n}": or_dash(seconds, _time) for n, seconds in plan.seconds.items()}
     return [*rows, {"number": "time", **times}]
-
-
-def number_label(path: str) -> str:
-    """What the table calls a number, with the unit of its changes."""
-    label = "mean error" if path == "error" else metric_label(path)
-    unit = unit_of(path).of_change.strip()
-    return f"{label}, {unit}" if unit else label
 
 
 def _time(seconds: float) -> str:
@@ -182,12 +176,13 @@ def notes_of(plan: PlanReport) -> list[str]:
         if all(seconds is not None for seconds in plan.seconds.values())
         else f"{plan.model} does not say how long it took, so no time is given"
     )
-    notes = [
-        _meaning_of_detected(plan),
-        basis,
-        f"one-sided paired test at level {plan.alpha:g}; {plan.n_cells} cells an image; "
-        f"{time}; {reference_sentence(plan.reference)}",
-    ]
+    how = (
+        f"one-sided paired test at level {plan.alpha:g}",
+        f"{plan.n_cells} cells an image",
+        time,
+        *reference_sentences(plan.reference),
+    )
+    notes = [_meaning_of_detected(plan), basis, "; ".join(how)]
     if plan.n_images < FEW_IMAGES:
         notes.append(f"planned from {plan.n_images} images only, too few for a reliable estimate")
     return notes

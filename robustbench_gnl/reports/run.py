@@ -6,11 +6,29 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import corruptions
-from robustbench_gnl.leaderboard import is_run_near_chance
-from robustbench_gnl.metrics import Interval, Summary, summarize
+from robustbench_gnl.metrics import (
+    FRACTION,
+    Interval,
+    MetricId,
+    Summary,
+    headline_metrics,
+    is_run_near_chance,
+    overall_metrics,
+    summarize,
+)
+from robustbench_gnl.metrics.catalogue import (
+    CE,
+    CLEAN_ERROR,
+    CORRUPTION_ERROR,
+    MCE,
+    MEAN_CORRUPTION_ERROR,
+    METRICS,
+    RELATIVE_CE,
+    RELATIVE_MCE,
+)
+from robustbench_gnl.metrics.metric import Metric, Scope
 from robustbench_gnl.metrics.reference import Reference, default_reference
-from robustbench_gnl.records import SCHEMA_VERSION, Run
+from robustbench_gnl.records import CLEAN, SCHEMA_VERSION, Condition, Run
 from robustbench_gnl.reports.document import (
     Block,
     Column,
@@ -21,14 +39,7 @@ from robustbench_gnl.reports.document import (
     Row,
     Table,
 )
-from robustbench_gnl.reports.formatting import (
-    as_count,
-    as_fraction_percent,
-    as_interval,
-    as_percent,
-    as_share,
-)
-from robustbench_gnl.reports.metric_labels import FURTHER, HEADLINE, KINDS
+from robustbench_gnl.reports.formatting import as_count, as_interval, as_share
 from robustbench_gnl.reports.run_summary import (
     about_run,
     headline,
@@ -43,40 +54,26 @@ from robustbench_gnl.reports.sentences import (
     demonstration_sentence,
     protocol_warnings,
 )
+from robustbench_gnl.suites import DEFAULT_SUITE, Suite
 
 if TYPE_CHECKING:
     from robustbench_gnl.statistics import RunStatistics
 
-SEVERITIES = {f"severity_{severity}": severity for severity in corruptions.SEVERITIES}
-"""Keys of the columns, and the severity of each."""
-COLUMNS = (
-    Column("corruption", "corruption", "left", is_key=True),
-    Column("group", "group", "left", droppable="group"),
-    *(Column(key, str(one), format=as_fraction_percent) for key, one in SEVERITIES.items()),
-    Column("error", "mean", format=as_fraction_percent),
-    Column("ce", "CE", format=as_percent),
-)
-CE_INTERVAL = Column("ce_interval", "interval", format=as_interval(as_percent))
-RECORD_COLUMNS = (
-    *("run_id", "model", "protocol", "reference"),  # so that files of several runs can be joined
-    *(column.key for column in COLUMNS),
-    *("relative_ce", "error_low", "error_high", "ce_low", "ce_high"),
-    *KINDS,
-    *(f"{key}_{end}" for key in SEVERITIES for end in ("low", "high")),
-)
-TABLE_TITLE = "Top-1 error in percent at severity 1 to 5, their mean, and CE"
-EXTRA_TITLE = "Extra corruptions: part of no mean over the 15"
+MEANS = {CORRUPTION_ERROR: MEAN_CORRUPTION_ERROR, CE: MCE, RELATIVE_CE: RELATIVE_MCE}
+"""A metric of corruptions, and the metric of a whole run that is the mean of it."""
+CE_INTERVAL = Column("ce_interval", "interval", format=as_interval(CE.unit.number))
 
 
 def runs_document(documents: Sequence[Document]) -> Document:
     """Documents of single runs as one; a single one is itself."""
     if len(documents) == 1:
         return documents[0]
+    columns = dict.fromkeys(key for one in documents for key in one.records.columns)
     return Document(
         ", ".join(one.title for one in documents),
         tuple(block for one in documents for block in one.blocks),
         {"schema_version": SCHEMA_VERSION, "runs": [one.data for one in documents]},
-        Records(RECORD_COLUMNS, [row for one in documents for row in one.records.rows]),
+        Records(tuple(columns), [row for one in documents for row in one.records.rows]),
     )
 
 
@@ -91,10 +88,10 @@ def run_document(
     """One run; with details, also the numbers that only its pieces tell, and all intervals.
 
     The records have a row for each corruption, one for clean, and a last one, `mean`, over the
-    15 common corruptions, whose ce is mCE and whose relative_ce is relative mCE.
+    corruptions of the suite, whose ce is mCE and whose relative_ce is relative mCE.
 
     Args:
-        reference: Whose errors CE divides by; None: AlexNet.
+        reference: Whose errors CE divides by; None: that of the suite.
         intervals: Whether the table has a column of them, where there are details.
         n_pieces: How many the store has; None: nothing is said of how the run was made.
     """
@@ -120,7 +117,7 @@ def run_document(
         "reference": reference.name,
     }
     rows = [*_corruption_rows(summary, details), *_total_rows(summary, details)]
-    records = Records(RECORD_COLUMNS, [{**about, **row} for row in rows])
+    records = Records(_record_columns(summary.suite), [{**about, **row} for row in rows])
     return Document(run.model.name, tuple(blocks), data, records)
 
 
@@ -128,7 +125,14 @@ def _data(
     run: Run, summary: Summary, reference: Reference, details: RunStatistics | None
 ) -> dict[str, Any]:
     """Raw numbers, None where there is none."""
-    model, protocol = run.model, run.protocol
+    model, protocol, suite = run.model, run.protocol, summary.suite
+    # The headline of the default suite is there whatever the suite, null where it has no meaning.
+    headline = dict.fromkeys((*headline_metrics(DEFAULT_SUITE), *headline_metrics(suite)))
+    elsewhere = {
+        one.key: f"{one.label} is not defined for {suite.title}"
+        for one in headline
+        if one.key not in suite.metrics
+    }
     return {
         "schema_version": SCHEMA_VERSION,
         "run_id": run.id,
@@ -151,21 +155,14 @@ def _data(
         "n_images": protocol.n_images,
         "n_image_classes": details.n_image_classes if details else None,
         "n_skipped": n_skipped(run),
-        "n_common_cells": summary.n_common_cells,
-        **{path: getattr(summary, path) for path in HEADLINE},
+        "n_common_cells": summary.n_main_cells,
+        **{one.key: summary.values.get(one.key) for one in headline},
         "groups": dict(summary.groups),
         "corruptions": {
-            name: {
-                "error": one.error,
-                "ce": one.ce,
-                "relative_ce": one.relative_ce,
-                "severities": list(one.severities),
-                **(_kinds_by_severity(details, name) if details else {}),
-            }
-            for name, one in summary.corruptions.items()
+            name: _corruption_data(summary, details, name) for name in summary.corruptions
         },
         **(_details_data(details, summary) if details else {}),
-        "reasons": {**summary.reasons, **(_further_reasons(details, summary) if details else {})},
+        "reasons": {**elsewhere, **summary.reasons, **_further_reasons(details, summary)},
         "reference": {"name": reference.name, "protocol": reference.protocol},
         "near_chance": is_run_near_chance(run),
         "demonstration": (
@@ -180,8 +177,9 @@ def _data(
 def _details_data(details: RunStatistics, summary: Summary) -> dict[str, Any]:
     """The further numbers of a run, with the intervals of all of them."""
     numbers = details.numbers
+    further = [one.key for one in overall_metrics(summary.suite) if not one.is_headline]
     return {
-        **{path: numbers.values.get(path) for path in FURTHER},
+        **{path: numbers.values.get(path) for path in further},
         "effective_robustness_line": str(details.trend) if details.trend else None,
         "worst_corruption": worst_of_all(summary),
         "worst_class": asdict(details.worst_class) if details.worst_class else None,
@@ -191,24 +189,51 @@ def _details_data(details: RunStatistics, summary: Summary) -> dict[str, Any]:
     }
 
 
-def _further_reasons(details: RunStatistics, summary: Summary) -> dict[str, str]:
-    why = summary.reasons.get("mean_corruption_error")
+def _further_reasons(details: RunStatistics | None, summary: Summary) -> dict[str, str]:
+    if details is None:
+        return {}
+    why = summary.reasons.get(MEAN_CORRUPTION_ERROR.key)
     return {**details.reasons, **({"worst_corruption": why} if why else {})}
 
 
-def _kinds(details: RunStatistics, name: str) -> dict[str, Any]:
-    """The further numbers of one corruption: means over its severities."""
-    return {kind: details.numbers.values.get(f"corruptions.{name}.{kind}") for kind in KINDS}
+def _of_corruptions(*, by_block: bool) -> list[Metric]:
+    """The metrics of a corruption that are made of errors, or of what is kept by block."""
+    metrics = (one for one in METRICS if one.scope is Scope.CORRUPTION)
+    return [one for one in metrics if (one.quantity is not None) == by_block]
 
 
-def _kinds_by_severity(details: RunStatistics, name: str) -> dict[str, Any]:
-    values = details.numbers.values
-    return _kinds(details, name) | {
-        f"{kind}_severities": [
-            values.get(f"corruptions.{name}.severities.{severity}.{kind}")
-            for severity in corruptions.SEVERITIES
+def _corruption_data(summary: Summary, details: RunStatistics | None, name: str) -> dict[str, Any]:
+    conditions = summary.suite.conditions_of(name)
+    data: dict[str, Any] = {
+        **_values(summary, details, name),
+        "severities": [summary.errors.get(condition) for condition in conditions],
+    }
+    for metric in _of_corruptions(by_block=True) if details else ():
+        data[f"{metric.key}_severities"] = [
+            details and details.numbers.values.get(MetricId(metric, name, one.severity).path)
+            for one in conditions
         ]
-        for kind in KINDS
+    return data
+
+
+def _values(summary: Summary, details: RunStatistics | None, name: str) -> dict[str, Any]:
+    """The metrics of one corruption: those kept by block only where there are details."""
+    values = {
+        one.key: summary.value(MetricId(one, name)) for one in _of_corruptions(by_block=False)
+    }
+    if details is not None:
+        for one in _of_corruptions(by_block=True):
+            values[one.key] = details.numbers.values.get(MetricId(one, name).path)
+    return values
+
+
+def _quantities(summary: Summary, details: RunStatistics | None, cells: Sequence[Condition]) -> Row:
+    """What is kept by block, over these cells."""
+    values = details.numbers.values if details else {}
+    return {
+        one.quantity.key: values.get(one.key)
+        for one in overall_metrics(summary.suite)
+        if one.quantity is not None and MetricId(one).cells(summary.suite) == tuple(cells)
     }
 
 
@@ -216,57 +241,67 @@ def _ends(key: str, interval: Interval | None) -> Row:
     return {f"{key}_low": interval and interval.low, f"{key}_high": interval and interval.high}
 
 
+def _severity_keys(suite: Suite) -> dict[str, int]:
+    """Keys of the columns of errors by severity, and the severity of each."""
+    return {f"severity_{one}": one for one in suite.severities} if suite.has_severities else {}
+
+
+def _record_columns(suite: Suite) -> tuple[str, ...]:
+    """With the keys that name a run, so that files of several runs can be joined."""
+    errors = [one.key for one in _of_corruptions(by_block=False)]
+    severities = _severity_keys(suite)
+    return (
+        *("run_id", "model", "protocol", "reference", "corruption", "group", *severities),
+        *errors,
+        *(f"{key}_{end}" for key in errors for end in ("low", "high")),
+        *(one.key for one in _of_corruptions(by_block=True)),
+        *(f"{key}_{end}" for key in severities for end in ("low", "high")),
+    )
+
+
 def _corruption_rows(summary: Summary, details: RunStatistics | None) -> list[Row]:
     """A row for each corruption that was evaluated, in the order of the paper."""
-    intervals = details.numbers.intervals if details else {}
+    suite, intervals = summary.suite, details.numbers.intervals if details else {}
     rows: list[Row] = []
     for name, one in summary.corruptions.items():
         if one.error is None:
             continue
-        path = f"corruptions.{name}"
         row: dict[str, Any] = {
-            **(_kinds(details, name) if details else {}),
             "corruption": name,
-            "group": corruptions.group_of(name),
-            "error": one.error,
-            "ce": one.ce,
-            "relative_ce": one.relative_ce,
-            "ce_interval": intervals.get(f"{path}.ce"),
-            **_ends("error", intervals.get(f"{path}.error")),
-            **_ends("ce", intervals.get(f"{path}.ce")),
+            "group": suite.group_of(name),
+            **_values(summary, details, name),
+            "ce_interval": intervals.get(MetricId(CE, name).path),
         }
-        for (key, severity), error in zip(SEVERITIES.items(), one.severities, strict=True):
-            row |= {key: error, **_ends(key, intervals.get(f"{path}.severities.{severity}"))}
+        for metric in _of_corruptions(by_block=False):
+            row |= _ends(metric.key, intervals.get(MetricId(metric, name).path))
+        for key, severity in _severity_keys(suite).items():
+            error = summary.errors.get(Condition(name, severity))
+            interval = intervals.get(MetricId(CORRUPTION_ERROR, name, severity).path)
+            row |= {key: error, **_ends(key, interval)}
         rows.append(row)
     return rows
 
 
 def _total_rows(summary: Summary, details: RunStatistics | None) -> list[Row]:
-    values = details.numbers.values if details else {}
-    intervals = details.numbers.intervals if details else {}
+    """The clean images, and the means over the corruptions; of other suites their one condition."""
+    suite, intervals = summary.suite, details.numbers.intervals if details else {}
 
-    def kinds(which: str) -> Row:
-        return {kind: values.get(f"{which}_{kind}") for kind in KINDS}
+    def row(name: str, metrics: dict[Metric, Metric], cells: Sequence[Condition]) -> Row:
+        found: dict[str, Any] = {"corruption": name, "group": suite.group_of(name)}
+        for metric, overall in metrics.items():
+            found[metric.key] = summary.values.get(overall.key)
+            found |= _ends(metric.key, intervals.get(overall.key))
+        return {**found, **_quantities(summary, details, cells)}
 
-    return [
-        {
-            "corruption": "clean",
-            "group": "clean",
-            "error": summary.clean_error,
-            **_ends("error", intervals.get("clean_error")),
-            **kinds("clean"),
-        },
-        {
-            "corruption": "mean",
-            "group": "common",
-            "error": summary.mean_corruption_error,
-            "ce": summary.mce,
-            "relative_ce": summary.relative_mce,
-            **_ends("error", intervals.get("mean_corruption_error")),
-            **_ends("ce", intervals.get("mce")),
-            **kinds("mean"),
-        },
-    ]
+    if not suite.has_severities:
+        (error,) = headline_metrics(suite)
+        return [row(name, {CORRUPTION_ERROR: error}, suite.conditions_of(name))
+                for name in suite.corruptions]  # fmt: skip
+    rows = [row("mean", MEANS, suite.main_conditions)]
+    if suite.has_clean:
+        clean = row(CLEAN.corruption, {CORRUPTION_ERROR: CLEAN_ERROR}, [CLEAN])
+        rows.insert(0, {**clean, "group": CLEAN.corruption})
+    return rows
 
 
 def _blocks(
@@ -277,22 +312,69 @@ def _blocks(
     *,
     intervals: bool,
 ) -> list[Block]:
-    rows = _corruption_rows(summary, details)
-    common = tuple(row for row in rows if row["group"] != "extra")
-    extra = tuple(row for row in rows if row["group"] == "extra")
     shown = details if intervals and details and details.numbers.intervals else None
-    columns = (*COLUMNS, CE_INTERVAL) if shown else COLUMNS
-    caption = _caption(run, summary, reference, shown)
     model, *about = about_run(run)
     blocks: list[Block] = [Heading(model), Notes(tuple(about))]
-    if common:
-        blocks.append(Table(columns, common, TABLE_TITLE, caption, section_by="group"))
-    if extra:
-        blocks.append(Table(columns, extra, EXTRA_TITLE, section_by="group"))
+    caption = _caption(run, summary, reference, shown)
+    if summary.suite.has_severities:
+        blocks += _corruption_tables(summary, details, caption, has_intervals=shown is not None)
+    else:
+        blocks.append(_table_of_metrics(summary, details, caption, has_intervals=shown is not None))
     blocks.append(Notes(tuple(number_lines(summary, reference, details))))
     if lines := remarks(run, summary):
         blocks.append(Notes(tuple(lines), is_aside=True))
     return blocks
+
+
+def _corruption_tables(
+    summary: Summary, details: RunStatistics | None, caption: str, *, has_intervals: bool
+) -> list[Block]:
+    suite, rows = summary.suite, _corruption_rows(summary, details)
+    columns = (
+        Column("corruption", "corruption", "left", is_key=True),
+        Column("group", "group", "left", droppable="group"),
+        *(
+            Column(key, str(severity), format=FRACTION.number)
+            for key, severity in _severity_keys(suite).items()
+        ),
+        Column(CORRUPTION_ERROR.key, "mean", format=CORRUPTION_ERROR.unit.number),
+        Column(CE.key, CE.label, format=CE.unit.number),
+        *([CE_INTERVAL] if has_intervals else []),
+    )
+    common = tuple(row for row in rows if row["corruption"] in suite.corruptions)
+    extra = tuple(row for row in rows if row["corruption"] in suite.extra_corruptions)
+    extra_title = f"Extra corruptions: part of no mean over the {len(suite.corruptions)}"
+    tables = [Table(columns, common, _table_title(suite), caption, section_by="group")]
+    tables += [Table(columns, extra, extra_title, section_by="group")]
+    return [table for table in tables if table.rows]
+
+
+def _table_of_metrics(
+    summary: Summary, details: RunStatistics | None, caption: str, *, has_intervals: bool
+) -> Block:
+    """The metrics of a suite of one condition, side by side."""
+    numbers = details.numbers if details else None
+    values = {**summary.values, **(numbers.values if numbers else {})}
+    known = [one for one in overall_metrics(summary.suite) if values.get(one.key) is not None]
+    columns = (
+        Column("images", "images", "left", is_key=True),
+        *(Column(one.key, one.title, format=one.unit.number) for one in known),
+    )
+    intervals = {(0, key): one for key, one in numbers.intervals.items()} if numbers else {}
+    row = {"images": summary.suite.title, **values}
+    return Table(
+        columns,
+        (row,),
+        _table_title(summary.suite),
+        caption,
+        intervals=intervals if has_intervals else {},
+    )
+
+
+def _table_title(suite: Suite) -> str:
+    if not suite.has_severities:
+        return f"Metrics on {suite.title}"
+    return f"Top-1 error in percent at severity {suite.severity_span()}, their mean, and CE"
 
 
 def _caption(
@@ -303,7 +385,7 @@ def _caption(
     parts = [
         f"{run.model.name}, {run.protocol.name}, {as_count(run.protocol.n_images)} images",
         *(line.rstrip(".") for line in warnings),
-        TABLE_TITLE,
+        _table_title(summary.suite),
         *headline(summary, reference, details),
         *([f"In brackets: {as_share(details.level)} intervals"] if details else []),
     ]

@@ -5,39 +5,46 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import corruptions
-from robustbench_gnl.metrics import Interval, Summary, worst_corruption
+from robustbench_gnl.metrics import (
+    FRACTION,
+    Interval,
+    Metric,
+    MetricId,
+    Summary,
+    headline_metrics,
+    overall_metrics,
+    worst_corruption,
+)
+from robustbench_gnl.metrics.catalogue import (
+    CLEAN_ERROR,
+    CORRUPTION_ERROR,
+    EFFECTIVE_ROBUSTNESS,
+    MCE,
+)
 from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.records import Run
 from robustbench_gnl.reports.formatting import (
     as_count,
-    as_fraction_percent,
     as_millions,
     as_share,
     or_dash,
     with_interval,
 )
-from robustbench_gnl.reports.metric_labels import (
-    FURTHER,
-    HEADLINE,
-    full_label,
-    metric_label,
-    unit_of,
-    with_unit,
-)
 from robustbench_gnl.reports.sentences import (
     chance_sentences,
+    interval_methods,
     progress_phrase,
     protocol_warnings,
     subset_sentence,
 )
+from robustbench_gnl.suites import Suite
 
 if TYPE_CHECKING:
-    from robustbench_gnl.statistics import RunStatistics
+    from robustbench_gnl.statistics import Numbers, RunStatistics
 
 
 def worst_of_all(summary: Summary) -> str | None:
-    """The worst corruption, where all 15 are complete: another may hide among the missing."""
+    """The worst corruption, where all are complete: another may hide among the missing."""
     return worst_corruption(summary) if summary.is_complete else None
 
 
@@ -67,102 +74,113 @@ def about_run(run: Run) -> list[str]:
 def headline(
     summary: Summary, reference: Reference, details: RunStatistics | None = None
 ) -> list[str]:
-    """The four numbers, each with its name, and the mean over 19 where there is one."""
+    """The headline numbers, each with its name; means that most runs leave out only where there
+    is one."""
     intervals = details.numbers.intervals if details else {}
     lines = []
-    for path in HEADLINE:
-        value, label = getattr(summary, path), with_unit(full_label(path), unit_of(path))
-        if path in ("mce", "relative_mce") and reference.is_defined:
-            label += f", {reference.name} = 100"
-        if value is not None or path != "mean_error_19":
-            lines.append(f"{label}: {_shown(path, value, intervals)}")
+    for metric in headline_metrics(summary.suite):
+        value, title = summary.values.get(metric.key), metric.full_title
+        if metric.is_ratio and reference.is_defined:
+            title += f", {reference.name} = 100"
+        if value is not None or not metric.is_optional:
+            lines.append(f"{title}: {_shown(metric, value, intervals)}")
     return lines
 
 
-def _shown(path: str, value: float | None, intervals: Mapping[str, Interval]) -> str:
-    format = unit_of(path).format
-    return with_interval(or_dash(value, format), intervals.get(path), format)
+def _shown(metric: Metric, value: float | None, intervals: Mapping[str, Interval]) -> str:
+    format = metric.unit.number
+    return with_interval(or_dash(value, format), intervals.get(metric.key), format)
 
 
 def number_lines(
     summary: Summary, reference: Reference, details: RunStatistics | None
 ) -> list[str]:
-    """The headline, and below it what the details add."""
-    lines = headline(summary, reference, details)
+    """The headline, and below it what the details add; of a suite of one condition both stand in
+    the table already."""
+    lines = headline(summary, reference, details) if summary.suite.has_severities else []
     if details is None:
         return lines
-    if summary.mce is not None:
+    if summary.values.get(MCE.key) is not None:
         lines += filter(None, [subset_sentence(reference, details.n_image_classes)])
-    return [*lines, *further_numbers(details, summary), *interval_notes(details)]
+    if summary.suite.has_severities:
+        lines += further_numbers(details, summary)
+    return [*lines, *worst_sides(details, summary), *interval_notes(details, summary.suite)]
 
 
 def further_numbers(details: RunStatistics, summary: Summary) -> list[str]:
     """The numbers below the headline, one a line."""
     numbers = details.numbers
     lines = []
-    for path in (path for path in FURTHER if path in numbers.values):
-        label = with_unit(full_label(path), unit_of(path))
-        if path == "effective_robustness":
-            label += " below the line"
-        text = f"{label}: {_shown(path, numbers.values[path], numbers.intervals)}"
-        lines.append("; ".join(filter(None, (text, details.remarks.get(path)))))
+    for metric in overall_metrics(summary.suite):
+        if metric.is_headline or metric.key not in numbers.values:
+            continue
+        shown = _shown(metric, numbers.values[metric.key], numbers.intervals)
+        text = f"{metric.full_title}: {shown}"
+        lines.append("; ".join(filter(None, (text, details.remarks.get(metric.key)))))
+    return lines
+
+
+def worst_sides(details: RunStatistics, summary: Summary) -> list[str]:
+    """The worst corruption and the worst class, where they can be named."""
+    lines = []
     if (worst := worst_of_all(summary)) is not None:
         lines.append(f"worst corruption: {worst}")
     if (one := details.worst_class) is not None:
         lines.append(
-            f"worst class: {one.name}, mean error {as_fraction_percent(one.error)} % of "
+            f"worst class: {one.name}, mean error {FRACTION.value(one.error)} of "
             f"{as_count(one.n_images)} images"
         )
     return lines
 
 
-def interval_notes(details: RunStatistics) -> list[str]:
+def interval_notes(details: RunStatistics, suite: Suite) -> list[str]:
     """What the intervals are, and why a number has none."""
-    lines = []
+    lines, numbers = [], details.numbers
     share = as_share(details.level)
-    if details.numbers.intervals:
-        lines.append(
-            f"in brackets: {share} intervals: Wilson's of the clean error and "
-            "clean top-5 error; of mean top-5 error, likelihood and calibration by leaving out "
-            "blocks of images; of all others by resampling the images"
-        )
-    reach = _reach_of_cells(details)
+    if numbers.intervals:
+        shown = [
+            (one.label, numbers.intervals[one.key])
+            for one in overall_metrics(suite)
+            if one.key in numbers.intervals
+        ]
+        lines.append(f"in brackets: {share} intervals: {interval_methods(shown)}")
+    reach = _reach_of_cells(numbers, suite)
     if reach is not None:
         lines.append(
             f"the error of a single cell has a {share} interval (Wilson's) that reaches "
-            f"{as_fraction_percent(reach)} points to a side at most; csv and json have each"
+            f"{FRACTION.number(reach)} points to a side at most; csv and json have each"
         )
     by_reason: dict[str, list[str]] = {}
-    for path, reason in details.numbers.reasons.items():
-        if "." not in path:  # of the whole run, not of a corruption
-            by_reason.setdefault(reason, []).append(full_label(path))
+    for metric in overall_metrics(suite):
+        if metric.key in numbers.reasons:
+            by_reason.setdefault(numbers.reasons[metric.key], []).append(metric.full_label)
     lines += [f"no interval of {', '.join(labels)}: {why}" for why, labels in by_reason.items()]
-    why = details.reasons.get("effective_robustness")
-    if why is not None and {"mce", "clean_error"} <= set(details.numbers.values):
-        lines.append(f"no effective robustness: {why}")
+    why = details.reasons.get(EFFECTIVE_ROBUSTNESS.key)
+    if why is not None and {MCE.key, CLEAN_ERROR.key} <= set(numbers.values):
+        lines.append(f"no {EFFECTIVE_ROBUSTNESS.label}: {why}")
     if details.trend is not None:
-        lines.append(f"the line of effective robustness: {details.trend}")
+        lines.append(f"the line of {EFFECTIVE_ROBUSTNESS.label}: {details.trend}")
     return lines
 
 
-def _reach_of_cells(details: RunStatistics) -> float | None:
+def _reach_of_cells(numbers: Numbers, suite: Suite) -> float | None:
     """How far the end of an interval of one corrupted cell is from its error, at most."""
-    numbers, reaches = details.numbers, []
-    for name in corruptions.names("all"):
-        for severity in corruptions.SEVERITIES:
-            path = f"corruptions.{name}.severities.{severity}"
-            value, interval = numbers.values.get(path), numbers.intervals.get(path)
-            if value is not None and interval is not None:
-                reaches.append(max(value - interval.low, interval.high - value))
+    reaches = []
+    for condition in suite.conditions if suite.has_severities else ():
+        path = MetricId(CORRUPTION_ERROR, condition.corruption, condition.severity).path
+        value, interval = numbers.values.get(path), numbers.intervals.get(path)
+        if value is not None and interval is not None:
+            reaches.append(max(value - interval.low, interval.high - value))
     return max(reaches, default=None)
 
 
 def remarks(run: Run, summary: Summary) -> list[str]:
-    """Why a number is a dash, and which means stand on fewer than five severities."""
+    """Why a number is a dash, and which means stand on fewer severities than there are."""
+    suite = summary.suite
     by_reason: dict[str, list[str]] = {}
-    for path in (path for path in HEADLINE if path != "mean_error_19"):
-        if path in summary.reasons:
-            by_reason.setdefault(summary.reasons[path], []).append(metric_label(path))
+    for metric in headline_metrics(suite):
+        if metric.key in summary.reasons and not metric.is_optional:
+            by_reason.setdefault(summary.reasons[metric.key], []).append(metric.label)
     lines = [f"no {' and no '.join(labels)}: {reason}" for reason, labels in by_reason.items()]
     partial = [
         name
@@ -172,10 +190,13 @@ def remarks(run: Run, summary: Summary) -> list[str]:
     if partial:
         lines.append(
             f"the mean of {', '.join(partial)} is over the severities shown, "
-            "not comparable with one over five"
+            f"not comparable with one over all {len(suite.severities)}"
         )
-    if not summary.is_complete:
-        how = "" if run.n_unfinished_cells else ", with `--corruptions common --severities 1-5`,"
+    if not summary.is_complete and suite.has_severities:
+        span = suite.severity_span("-")
+        how = (
+            "" if run.n_unfinished_cells else f", with `--corruptions common --severities {span}`,"
+        )
         lines.append(
             f"{progress_phrase(summary)} complete: the same command{how} adds the others, "
             "where the data has them"

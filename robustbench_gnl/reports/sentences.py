@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from robustbench_gnl.leaderboard import is_run_near_chance
-from robustbench_gnl.metrics import Summary
-from robustbench_gnl.metrics.reference import NO_REFERENCE, Reference
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Protocol, Run
-from robustbench_gnl.reports.formatting import as_count, as_fraction_percent
-from robustbench_gnl.text import counted
+from collections.abc import Iterable
 
-UNVERIFIED = (
-    "The tree has the layout of ImageNet-C, but not its images: where it comes from is unverified."
-)
-"""What stands beside every number of such a tree."""
+from robustbench_gnl.metrics import FRACTION, Interval, Summary, is_run_near_chance
+from robustbench_gnl.metrics.reference import NO_REFERENCE, NOT_DEFINED, Reference
+from robustbench_gnl.records import CLEAN, Protocol, Run
+from robustbench_gnl.reports.formatting import as_count
+from robustbench_gnl.suites import Suite, get_suite
+from robustbench_gnl.text import counted, some_of
 
 
 def demonstration_sentence(n_images: int) -> str:
@@ -23,13 +20,21 @@ def demonstration_sentence(n_images: int) -> str:
     )
 
 
+def unverified_sentence(suite: Suite) -> str:
+    """What stands beside every number of such a tree."""
+    return (
+        f"The tree has the layout of {suite.title}, but not its images: where it comes from is "
+        "unverified."
+    )
+
+
 def protocol_warnings(protocol: Protocol) -> list[str]:
     """What must never be left out beside numbers of a protocol."""
     warnings = []
     if protocol.is_demonstration:
         warnings.append(demonstration_sentence(protocol.n_images))
     if protocol.is_unverified:
-        warnings.append(UNVERIFIED)
+        warnings.append(unverified_sentence(get_suite(protocol.suite)))
     return warnings
 
 
@@ -37,18 +42,42 @@ def chance_sentences(run: Run, name: str | None = None) -> list[str]:
     """A sentence of a network that is near chance on clean images, else nothing."""
     if not is_run_near_chance(run):
         return []
-    accuracy = as_fraction_percent(1 - run.cells[CLEAN].error)
+    accuracy, chance = 1 - run.cells[CLEAN].error, 1 / run.model.n_classes
     return [
-        f"{name or run.model.name} is right on {accuracy} % of the clean images, which is near "
-        f"chance ({as_fraction_percent(1 / run.model.n_classes)} %)."
+        f"{name or run.model.name} is right on {FRACTION.value(accuracy)} of the clean images, "
+        f"which is near chance ({FRACTION.value(chance)})."
     ]
 
 
-def reference_sentence(reference: str) -> str:
-    """What stands beside every CE and mean of CEs; `reference` is a name."""
+def reference_sentences(reference: str) -> list[str]:
+    """What stands beside every CE and mean of CEs; nothing for a suite that has none.
+
+    Args:
+        reference: Its name.
+    """
+    if reference == NOT_DEFINED:
+        return []
     if reference == NO_REFERENCE:
-        return "CE is not defined for images of these classes"
-    return f"CE divides by the errors of {reference}"
+        return ["CE is not defined for images of these classes"]
+    return [f"CE divides by the errors of {reference}"]
+
+
+def interval_methods(intervals: Iterable[tuple[str, Interval]]) -> str:
+    """How the intervals of labelled metrics were computed, by method."""
+    by_method: dict[str, dict[str, None]] = {}
+    for label, interval in intervals:
+        by_method.setdefault(interval.method, {})[label] = None
+    named = {
+        method: some_of(labels, most=len(labels), last=" and ")
+        for method, labels in by_method.items()
+    }
+    others = " for all others" if len(named) > 1 else ""
+    phrases = {
+        "wilson": f"Wilson's for {named.get('wilson')}",
+        "jackknife": f"by leaving out blocks of images for {named.get('jackknife')}",
+        "bootstrap": f"by resampling the images{others}",
+    }
+    return "; ".join(phrase for method, phrase in phrases.items() if method in named)
 
 
 def subset_sentence(reference: Reference, n_image_classes: int) -> str | None:
@@ -64,4 +93,4 @@ def subset_sentence(reference: Reference, n_image_classes: int) -> str | None:
 
 def progress_phrase(summary: Summary) -> str:
     """How far a run is, as `31/75 cells`."""
-    return f"{summary.n_common_cells}/{len(COMMON_CONDITIONS)} cells"
+    return f"{summary.n_main_cells}/{len(summary.suite.main_conditions)} cells"

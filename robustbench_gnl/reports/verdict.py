@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from robustbench_gnl.reports.document import Check, Row
-from robustbench_gnl.reports.formatting import as_signed
-from robustbench_gnl.reports.metric_labels import Unit, unit_of
-from robustbench_gnl.statistics.rules import KINDS, LIMIT
+from robustbench_gnl.statistics.rules import LIMIT
 
 if TYPE_CHECKING:
     from robustbench_gnl.statistics import Verdict
@@ -16,51 +15,35 @@ VERDICTS = {"passed": "pass", "inconclusive": "inconclusive", "failed": "FAIL"}
 """What people see of a verdict."""
 
 
-def _unit(verdict: Verdict) -> Unit:
-    return unit_of(KINDS.get(verdict.rule.field, verdict.rule.field))
-
-
-def _value(verdict: Verdict, value: float) -> str:
-    """A value of the number that the rule is about, with its unit."""
-    unit = _unit(verdict)
-    return unit.format(value) + unit.of_value
-
-
-def _change(verdict: Verdict, value: float) -> str:
-    """A difference of it, with its sign and unit."""
-    unit = _unit(verdict)
-    return as_signed(unit.format)(value) + unit.of_change
-
-
 def verdict_sentence(verdict: Verdict) -> str:
     """What was found of one rule."""
-    unit, lower, text = _unit(verdict), verdict.lower_bound, verdict.rule.text
+    unit, lower, text = verdict.rule.subject.unit, verdict.lower_bound, verdict.rule.text
     if verdict.baseline is None or verdict.difference is None:
-        shown = _value
-        text += f": {shown(verdict, verdict.candidate)} where at most "
+        shown: Callable[[float], str] = unit.value
+        text += f": {shown(verdict.candidate)} where at most "
         what = "lower bound"
     else:
-        shown = _change
+        shown = unit.change
         text += (
-            f": {unit.format(verdict.candidate)} compared with {unit.format(verdict.baseline)}, "
-            f"{shown(verdict, verdict.difference)} where "
+            f": {unit.number(verdict.candidate)} compared with {unit.number(verdict.baseline)}, "
+            f"{shown(verdict.difference)} where "
         )
         what = "lower bound of the change"
-    text += f"{shown(verdict, verdict.bound)} is "
+    text += f"{shown(verdict.bound)} is "
     text += "required" if verdict.rule.is_gain else "allowed"
-    return text if lower is None else f"{text}; {what} {shown(verdict, lower)}"
+    return text if lower is None else f"{text}; {what} {shown(lower)}"
 
 
 def detectable_sentence(verdict: Verdict) -> str:
     """The least that fails the rule with 80 % power; it must be known."""
-    unit, name, least = _unit(verdict), verdict.rule.subject_text, verdict.detectable
+    unit, name, least = verdict.rule.subject.unit, verdict.rule.subject_text, verdict.detectable
     assert least is not None
     if verdict.rule.is_limit:
-        what = f"a value of {_value(verdict, least)} or more in {name}"
+        what = f"a value of {unit.value(least)} or more in {name}"
     elif verdict.rule.is_gain:
-        what = f"a change of {_change(verdict, least)} or more in {name}"
+        what = f"a change of {unit.change(least)} or more in {name}"
     else:
-        what = f"an increase of {unit.format(least)}{unit.of_change} in {name}"
+        what = f"an increase of {unit.change(least).removeprefix('+')} in {name}"
     return f"{what} is detected with 80 % power"
 
 
@@ -71,7 +54,8 @@ def why_inconclusive(verdict: Verdict) -> str:
         return f"the estimate {what}, but not significantly"
     if verdict.rule.is_limit:
         return "the confidence interval contains the limit"
-    return f"too few images, the change may be up to {_change(verdict, verdict.upper_bound or 0.0)}"
+    change = verdict.rule.subject.unit.change(verdict.upper_bound or 0.0)
+    return f"too few images, the change may be up to {change}"
 
 
 def change_to_plan(verdict: Verdict) -> str | None:
@@ -87,9 +71,9 @@ def change_to_plan(verdict: Verdict) -> str | None:
         return rule.text
     if rule.threshold < 0:
         return rule.text.replace("-", "+", 1)
-    unit = _unit(verdict)
-    hundredths = max(0.01, round(float(unit.format(verdict.estimate)), 2))
-    return f"{rule.subject_text}:+{hundredths:g}{unit.of_change.strip()}"
+    unit = rule.subject.unit
+    hundredths = max(0.01, round(float(unit.number(verdict.estimate)), 2))
+    return f"{rule.subject_text}:+{hundredths:g}{unit.rule_unit}"
 
 
 def verdict_row(verdict: Verdict) -> dict[str, Any]:
@@ -118,23 +102,23 @@ def verdict_row(verdict: Verdict) -> dict[str, Any]:
 
 def verdict_texts(verdict: Verdict) -> Row:
     """One rule as people see it, in its own unit."""
-    unit, bound = _unit(verdict), verdict.lower_bound
+    unit, bound = verdict.rule.subject.unit, verdict.lower_bound
     texts = {
         "rule": verdict.rule.text,
-        "run": unit.format(verdict.candidate),
+        "run": unit.number(verdict.candidate),
         "p_holm": verdict.p_holm,
         "verdict": VERDICTS[verdict.status],
     }
     if verdict.baseline is None or verdict.difference is None:
         return texts | {
-            "allowed": LIMIT + unit.format(verdict.bound),
-            "lower_bound": None if bound is None else unit.format(bound),
+            "allowed": LIMIT + unit.number(verdict.bound),
+            "lower_bound": None if bound is None else unit.number(bound),
         }
     return texts | {
-        "baseline": unit.format(verdict.baseline),
-        "difference": _change(verdict, verdict.difference),
-        "allowed": _change(verdict, verdict.bound),
-        "lower_bound": None if bound is None else _change(verdict, bound),
+        "baseline": unit.number(verdict.baseline),
+        "difference": unit.change(verdict.difference),
+        "allowed": unit.change(verdict.bound),
+        "lower_bound": None if bound is None else unit.change(bound),
     }
 
 

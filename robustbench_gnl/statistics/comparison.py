@@ -28,7 +28,7 @@ from robustbench_gnl.statistics.linear_metrics import (
     mean_error_metric,
 )
 from robustbench_gnl.statistics.outcomes import Outcomes, common_cells
-from robustbench_gnl.suites import Suite
+from robustbench_gnl.suites import DEFAULT_SUITE, Suite
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Comparison:
     severities."""
     cell_tests: tuple[CellTest, ...]
     level: float
+    suite: Suite = DEFAULT_SUITE
 
 
 def compare(
@@ -72,6 +73,7 @@ def compare(
         differences=found,
         cell_tests=cell_tests(baseline, candidate, level=level),
         level=level,
+        suite=suite,
     )
 
 
@@ -170,15 +172,3 @@ def _compared(fields: dict[str, LinearMetric], suite: Suite) -> dict[str, Linear
         for path, field in fields.items()
         if known[path].metric.is_compared and known[path].severity is None
     }
-
-
-SHARED = MEAN_ERROR.key  # SHIM
-OVERALL = (  # SHIM
-    "clean_error",
-    SHARED,
-    "mean_corruption_error",
-    "mean_error_19",
-    "mce",
-    "relative_mce",
-    "robustness_gap",
-)

@@ -103,14 +103,6 @@ class Rule:
         return self.text.split(LIMIT if self.is_limit else CHANGE, 1)[0].strip()
 
     @property
-    def field(self) -> str:  # SHIM
-        return self.subject.name.lower()
-
-    @property
-    def field_text(self) -> str:  # SHIM
-        return self.subject_text
-
-    @property
     def limit(self) -> float:
         """How high the number may be, in its own unit; of a rule that `is_limit`."""
         return self.threshold / 100 if self.unit == "%" else self.threshold
@@ -267,7 +259,3 @@ def _path_of(rule: Rule, suite: Suite) -> str:
     if rule.name is None:
         return MetricId(metric).path
     return MetricId(GROUP_CE if rule.name in suite.groups else CE, rule.name).path
-
-
-KINDS = {one.rule: one.key for one in QUANTITIES}  # SHIM
-RATIOS = ("mce", "relative_mce", "ce")  # SHIM

@@ -22,6 +22,7 @@ from robustbench_gnl.statistics.trend import (
     effective_robustness_metric,
     published_trend,
 )
+from robustbench_gnl.suites import Suite
 
 NEAR_CHANCE = "the model is near chance on clean images, so its clean error has no predictive value"
 FEWEST_IMAGES_PER_CLASS = 10
@@ -52,9 +53,10 @@ class RunStatistics:
     """Why `effective_robustness` or `worst_class` is not there."""
     remarks: Mapping[str, str] = field(default_factory=dict)
     """What must stand beside a number, by its name."""
-    clean_gaps: tuple[float, ...] = ()
-    """By bin of confidence: how far the right answers on the clean images are from the sum of
-    the confidences. Their sum as a share of the images is the clean calibration error."""
+    calibration_gaps: tuple[float, ...] = ()
+    """By bin of confidence: how far the number of right answers is from the sum of the confidences,
+    on the clean images or, of a suite without them, on its images. Their sum as a share of the
+    images is the calibration error."""
     n_image_classes: int = 0
     """How many classes the images have; the network may tell more apart."""
 
@@ -83,7 +85,9 @@ def run_statistics(
     replicates = replicates or bootstrap(outcomes)
     numbers = run_numbers(outcomes, reference, replicates=replicates, level=level)
     trend, remarks = None, {}
-    if not reference.is_defined:
+    if FIELD not in reference.suite.metrics:
+        pass
+    elif not reference.is_defined:
         reasons[FIELD] = reference.protocol
     elif reference != default_reference(reference.suite):
         expected = default_reference(reference.suite).name
@@ -105,14 +109,15 @@ def run_statistics(
     worst, reason = worst_class(outcomes, keys)
     if reason is not None:
         reasons["worst_class"] = reason
-    gaps = _clean_gaps(outcomes)
+    gaps = _calibration_gaps(outcomes, reference.suite)
     return RunStatistics(numbers, level, trend, worst, reasons, remarks, gaps, n_image_classes)
 
 
-def _clean_gaps(outcomes: Outcomes) -> tuple[float, ...]:
-    if CLEAN not in outcomes.conditions:
+def _calibration_gaps(outcomes: Outcomes, suite: Suite) -> tuple[float, ...]:
+    condition = CLEAN if suite.has_clean else suite.main_conditions[0]
+    if condition not in outcomes.conditions:
         return ()
-    bins = outcomes.calibration[outcomes.conditions.index(CLEAN)].sum(axis=0)
+    bins = outcomes.calibration[outcomes.conditions.index(condition)].sum(axis=0)
     return tuple(map(float, calibration_gaps(bins)))
 
 

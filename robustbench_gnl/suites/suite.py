@@ -177,7 +177,7 @@ class Suite:
             return self.conditions_of(name)
         if severity not in map(str, self.severities) or not self.has_severities:
             raise UsageError(
-                f"expected a severity {self.severity_range()} in the condition {text!r}, got "
+                f"expected a severity from {self.severity_span()} in the condition {text!r}, got "
                 f"{severity!r}",
                 condition=text,
             )
@@ -190,8 +190,9 @@ class Suite:
         example = "fog" if "fog" in self.corruptions else self.corruptions[0]
         return f"clean, {example} or {example}/{self.severities[len(self.severities) // 2]}"
 
-    def severity_range(self) -> str:
-        return f"from {self.severities[0]} to {self.severities[-1]}"
+    def severity_span(self, between: str = " to ") -> str:
+        """`1 to 5`."""
+        return f"{self.severities[0]}{between}{self.severities[-1]}"
 
     def is_complete(self, conditions: Iterable[Condition]) -> bool:
         return set(self.main_conditions) <= set(conditions)

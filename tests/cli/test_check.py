@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from robustbench_gnl.records import Condition
-from robustbench_gnl.statistics.rules import KINDS, parse_rule
+from robustbench_gnl.statistics.rule_grammar import parse_rule
+from robustbench_gnl.statistics.rules import subjects
+from robustbench_gnl.suites import DEFAULT_SUITE
 from tests.cli.conftest import Done, gnlbench, gnlbench_json
 from tests.cli.stored import FIRST_THREE, N_IMAGES, Stored
 from tests.statistics.samples import ALL_CELLS, chances, draw
@@ -226,7 +228,9 @@ def test_too_few_blocks_say_how_many_images_make_enough(tmp_path: Path) -> None:
 def test_the_rules_of_the_help_can_be_read_and_name_every_field() -> None:
     rules = re.findall(r"`([\w\[\],]+(?::[+-]|<=)[^`]+)`", check_help().replace("\\[", "["))
     parsed = [parse_rule(rule) for rule in rules]
-    assert {rule.field for rule in parsed} == {"mce", "relative_mce", "ce", "clean_error", *KINDS}
+    assert {rule.subject.name for rule in parsed} == {
+        one.name for one in subjects().values() if one.is_defined_for(DEFAULT_SUITE)
+    }
     assert {(rule.is_limit, rule.is_gain) for rule in parsed} == {
         (False, False), (False, True), (True, False),
     }  # fmt: skip

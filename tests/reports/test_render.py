@@ -12,7 +12,7 @@ import pytest
 
 from robustbench_gnl.cli._options import Format
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.metrics import Interval
+from robustbench_gnl.metrics import FRACTION, NATS, PERCENT, Interval
 from robustbench_gnl.reports.document import (
     Block,
     Column,
@@ -29,12 +29,8 @@ from robustbench_gnl.reports.document import (
 )
 from robustbench_gnl.reports.formatting import (
     as_count,
-    as_fraction_percent,
     as_interval,
-    as_number,
     as_p_value,
-    as_percent,
-    as_signed,
 )
 from robustbench_gnl.reports.render import FORMATS, render
 from robustbench_gnl.reports.render.latex import escape_latex
@@ -44,7 +40,7 @@ from tests.reports.samples import HOSTILE
 
 COLUMNS = (
     Column("name", "name", "left", fold_at=10),
-    Column("error", "error %", format=as_fraction_percent),
+    Column("error", "error %", format=FRACTION.number),
     Column("n_images", "images", format=as_count, droppable="images"),
     Column("tags", "tags", "left", droppable="tags"),
 )
@@ -197,7 +193,7 @@ def test_without_a_number_there_is_no_interval(format: str) -> None:
     ],
 )
 def test_an_interval_is_two_ends_in_brackets(low: float, high: float, expected: str) -> None:
-    assert as_interval(as_percent)(Interval(low, high)) == expected
+    assert as_interval(PERCENT.number)(Interval(low, high)) == expected
 
 
 @pytest.mark.parametrize(
@@ -205,7 +201,7 @@ def test_an_interval_is_two_ends_in_brackets(low: float, high: float, expected: 
     [(1.5, "+1.50"), (-1.5, "-1.50"), (0.0, "0.00"), (0.004, "0.00"), (-0.004, "0.00")],
 )
 def test_a_difference_has_a_sign_unless_it_rounds_to_nothing(value: float, expected: str) -> None:
-    assert as_signed(as_percent)(value) == expected
+    assert PERCENT.signed(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -239,9 +235,9 @@ def test_every_character_that_latex_obeys_is_printed() -> None:
 
 
 def test_nothing_has_no_sign() -> None:
-    assert as_percent(-0.004) == as_fraction_percent(-0.00004) == "0.00"
-    assert as_number(-0.0004) == "0.000"
-    assert as_percent(-0.006) == "-0.01"
+    assert PERCENT.number(-0.004) == FRACTION.number(-0.00004) == "0.00"
+    assert NATS.number(-0.0004) == "0.000"
+    assert PERCENT.number(-0.006) == "-0.01"
 
 
 @pytest.mark.parametrize(

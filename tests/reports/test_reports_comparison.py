@@ -11,29 +11,27 @@ import pytest
 from scipy import stats
 
 import corruptions
-from robustbench_gnl.metrics import GROUPS, Interval
+from robustbench_gnl.metrics import BLOCK_QUANTITIES, METRICS, Interval, Scope, metric_id
+from robustbench_gnl.metrics.catalogue import MEAN_ERROR
 from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN, Condition, conditions_of
 from robustbench_gnl.reports.comparison import (
-    CELL_COLUMNS,
     CELLS_TITLE,
     INTERVAL,
     NUMBER_COLUMNS,
     Compared,
     ComparisonReport,
+    cell_columns,
     comparison_document,
     comparison_notes,
-    number_label,
     number_rows,
 )
 from robustbench_gnl.reports.comparison_answer import answer
 from robustbench_gnl.reports.document import Paragraph, Table
-from robustbench_gnl.reports.metric_labels import KINDS
 from robustbench_gnl.reports.render import render
 from robustbench_gnl.reports.render.terminal import fit
 from robustbench_gnl.statistics import Comparison, Difference, compare
-from robustbench_gnl.statistics.comparison import OVERALL, SHARED
-from robustbench_gnl.statistics.jackknife import KINDS as KINDS_BY_BLOCK
+from robustbench_gnl.suites import DEFAULT_SUITE
 from tests.reports.reading import (
     READERS,
     captions,
@@ -48,8 +46,20 @@ N_FIXED, N_BROKEN = 30, 40
 """Images that the candidate has right under FOG where the baseline errs, and wrong under SNOW."""
 
 
-NUMBERS = (*OVERALL, *(f"{which}_{kind}" for kind in KINDS for which in ("clean", "mean")))
+KINDS = [one.key for one in BLOCK_QUANTITIES]
+SHARED = MEAN_ERROR.key
+NUMBERS = [
+    one.key
+    for one in METRICS
+    if one.scope is Scope.OVERALL
+    and one.is_compared
+    and (one is MEAN_ERROR or one.key in DEFAULT_SUITE.metrics)
+]
 """The numbers of a whole run that may be compared."""
+
+
+def title_of(path: str) -> str:
+    return metric_id(path, DEFAULT_SUITE).metric.title
 
 
 def render_comparison(report: ComparisonReport, format: str, *, intervals: bool = True) -> str:
@@ -143,7 +153,7 @@ def test_json_carries_all_that_was_compared(
     assert compared["numbers"] == {
         name: dataclasses.asdict(found) for name, found in differences.items()
     }
-    named = {*OVERALL, "groups.blur", "corruptions.fog.error", "mean_top5_error"}
+    named = {*NUMBERS, "groups.blur", "corruptions.fog.error", "mean_top5_error"}
     assert named - {SHARED} < set(differences)
 
 
@@ -307,8 +317,10 @@ def test_a_terminal_shows_every_number_and_mark_uncut(report: ComparisonReport, 
     text = terminal(report, width)
 
     assert max(len(line) for line in text.splitlines()) <= width
-    groups = (f"{group} CE" for group in GROUPS)
-    whole = (number_label(path) for path in NUMBERS if path != SHARED)  # mCE stands in its place
+    groups = (f"{group} CE" for group in DEFAULT_SUITE.groups)
+    whole = (
+        metric_id(path, DEFAULT_SUITE).metric.title for path in NUMBERS if path != SHARED
+    )  # mCE stands in its place
     labels = (*whole, *groups, "fog CE", "spatter CE")
     cells = ("-12.50 better", "+16.67 worse")  # both may fold
     for word in " ".join([*labels, *cells]).split():
@@ -357,7 +369,7 @@ def test_of_a_part_of_the_cells_a_corruption_shows_its_error_and_no_mean() -> No
     cells_of = [[run.answers[cell].wrong.mean() for cell in some[1:]] for run in pair]
     assert [shared.baseline, shared.candidate] == pytest.approx([np.mean(c) for c in cells_of])
     assert _answer(partly).startswith(
-        "vit is significantly worse than resnet50: mean error of the cells that both have "
+        "vit is significantly worse than resnet50: mean error of the cells that both runs have "
     )
 
 
@@ -395,7 +407,7 @@ def test_of_a_part_of_the_cells_a_corruption_shows_its_error_and_no_mean() -> No
         (
             {"error": (0.5, 0.55, Interval(0.02, 0.08), "worse")},
             "new is significantly worse than old: "
-            "mean error of the cells that both have 55.00 compared with 50.00, "
+            "mean error of the cells that both runs have 55.00 compared with 50.00, "
             "+5.00 [+2.00, +8.00].",
         ),
         (
@@ -478,13 +490,14 @@ def test_both_tables_fit_80_columns_whatever_the_marks(mark: str) -> None:
     """The widest texts: three digits before the point at all ends, and a mark in every cell."""
     ends = "[-150.00, -120.00]"
     numbers = [{"number": label, "baseline": "147.03", "candidate": "147.03", "interval": ends,
-                "difference": f"-133.33 {mark}"} for label in map(number_label, NUMBERS)
+                "difference": f"-133.33 {mark}"} for label in map(title_of, NUMBERS)
                ]  # fmt: skip
     cells = [{"corruption": name, "p_holm": 1e-9,
               **{f"severity_{s}": f"+16.67 {mark}" for s in corruptions.SEVERITIES}}
              for name in corruptions.names("all")]  # fmt: skip
 
-    for rows, columns in ((numbers, (*NUMBER_COLUMNS, INTERVAL)), (cells, CELL_COLUMNS)):
+    of_cells = cell_columns(DEFAULT_SUITE)
+    for rows, columns in ((numbers, (*NUMBER_COLUMNS, INTERVAL)), (cells, of_cells)):
         assert fit(Table(columns, tuple(rows)), 80)[1] == [list(columns)]
 
 
@@ -539,7 +552,7 @@ def test_what_was_not_tested_has_its_own_mark_and_is_not_bold(
     rows = {row[0]: row[1:] for row in table[1:]}
 
     for key in UNTESTED:
-        before, after, difference, interval = rows[number_label(key)]
+        before, after, difference, interval = rows[title_of(key)]
         assert difference.endswith(" ?")
         assert not before.startswith("**")
         assert not after.startswith("**")
@@ -640,11 +653,6 @@ def test_a_warning_of_the_protocol_stands_in_every_view(source: str, warning: st
     for format in READERS:
         assert warning in render_comparison(report, format)
     assert warning in terminal(report, 200)
-
-
-def test_what_is_compared_is_named_once() -> None:
-    assert len({number_label(path) for path in NUMBERS}) == len(NUMBERS)
-    assert KINDS == KINDS_BY_BLOCK
 
 
 def test_a_network_that_guesses_is_named_in_every_view(baseline: Judged) -> None:

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 import corruptions
-from robustbench_gnl.metrics import GROUPS
+from robustbench_gnl.metrics import FRACTION
 from robustbench_gnl.metrics.reference import Reference, default_reference, load_published
 from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, conditions_of
 from robustbench_gnl.reports.explanation import explanation_document
-from robustbench_gnl.reports.formatting import as_precise_percent
 from robustbench_gnl.reports.formulas import METHODS, Explanation, explanations
 from robustbench_gnl.reports.render import render
 from robustbench_gnl.statistics import N_RESAMPLES, run_statistics
+from robustbench_gnl.suites import DEFAULT_SUITE
 from tests.reports.reading import (
     captions,
     latex_tables,
@@ -114,7 +114,7 @@ class ByHand:
             "relative mCE": np.mean([self.relative_ce(name) for name in COMMON]),
             **{
                 f"CE of {group}": np.mean([ces[name] for name in corruptions.names(group)])
-                for group in GROUPS
+                for group in DEFAULT_SUITE.groups
             },
             "mean error over all 19": np.mean([self.five(name) for name in COMMON + EXTRA]),
             "robustness gap": mean_error - self.clean,
@@ -208,7 +208,7 @@ def test_the_errors_of_the_reference_stand_one_by_one_where_they_are_known(
     found: dict[str, Explanation],
 ) -> None:
     worst = str(found["worst corruption"].value)
-    five = [as_precise_percent(error) for error in default_reference().errors[worst]]
+    five = [FRACTION.precise(error) for error in default_reference().errors[worst]]
 
     assert found[f"CE of {worst}"].worked.endswith(f" / ({' + '.join(five)})")
     assert found[f"relative CE of {worst}"].worked.endswith(f" / ({' + '.join(five)} - 5 x 43.478)")

@@ -45,6 +45,7 @@ def verdict_of(rule: str = "mCE:+0.5", passed: bool = True, **changes: Any) -> V
         "p_holm": 0.2,
         "detectable": 0.9,
         "n_cells": 75,
+        "is_narrowed": False,
         "method": "t",
         "n_differing": 30,
     }
@@ -335,7 +336,7 @@ def test_who_wants_to_know_is_told_how_to_ask_for_more_images(
 
 @pytest.mark.parametrize("rule", ["ece:+0pp", "top5_error:+0pp", "error[fog]:+0pp"])
 def test_what_cannot_be_planned_is_not_offered(run: Judged, rule: str) -> None:
-    noisy = verdict_of(rule, allowed=0.0, n_cells=3)
+    noisy = verdict_of(rule, allowed=0.0, n_cells=3, is_narrowed=True)
 
     assert notes_of(report_of(run, noisy))[-1] == "More images are needed to decide."
 
@@ -449,7 +450,8 @@ def test_rules_on_fewer_cells_say_so_in_the_answer(
     run: Judged, rules: dict[str, int], where: str
 ) -> None:
     verdicts = [
-        verdict_of(rule, difference=0.0, n_cells=n_cells) for rule, n_cells in rules.items()
+        verdict_of(rule, difference=0.0, n_cells=n_cells, is_narrowed=n_cells < 5)
+        for rule, n_cells in rules.items()
     ]
     report = report_of(run, *verdicts, left_out=("snow/1",))
 

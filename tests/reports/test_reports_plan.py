@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from robustbench_gnl.metrics import metric_id
 from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import CLEAN
 from robustbench_gnl.reports.plan import (
     PlanReport,
     change_lines,
     notes_of,
-    number_label,
     plan_document,
 )
 from robustbench_gnl.reports.render import render
@@ -26,6 +26,7 @@ from robustbench_gnl.statistics import (
     planned_numbers,
     spread_of,
 )
+from robustbench_gnl.suites import DEFAULT_SUITE
 from tests.reports.reading import READERS, captions, read_csv
 from tests.reports.samples import HOSTILE, N_IMAGES, judged
 
@@ -236,7 +237,7 @@ def test_the_plan_of_a_real_run_is_that_of_its_clean_answers() -> None:
 
     assert [row[0] for row in table] == [
         "images",
-        *(number_label(one.name) for one in numbers),
+        *(metric_id(one.name, DEFAULT_SUITE).metric.change_title for one in numbers),
         "time",
     ]
     assert table[-2] == ["clean error, pp", f"{100 * expected:.2f}"]

@@ -80,10 +80,10 @@ def test_the_table_names_all_that_its_numbers_stand_on(make_run: Any, width: int
         f"released-50k [{run.protocol.fingerprint[:8]}]",
         "50,000 images",
         "clean error, %: 34.78",
-        "mean corruption error over the 15, not normalised, %: 63.12",
+        "mean corruption error (not normalised), %: 63.12",
         "mCE, AlexNet = 100: 80.00",
         "relative mCE, AlexNet = 100: 80.00",
-        "mean error over all 19, not normalised, %: 62.50",
+        "mean error over all 19 (not normalised), %: 62.50",
         "Extra corruptions: part of no mean over the 15",
     ):
         assert phrase in text

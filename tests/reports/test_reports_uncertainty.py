@@ -298,7 +298,7 @@ def test_documents_show_intervals_behind_numbers_and_ranks_as_ranges(
             "CE divides by the errors of AlexNet. In brackets: 95 % intervals"
         )
     assert (
-        "with 95 % intervals: of the clean error Wilson's, of all others by resampling the images; "
+        "with 95 % intervals: Wilson's for clean error; by resampling the images for all others; "
         "a rank is a range"
     ) in text
 
