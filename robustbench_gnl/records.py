@@ -17,7 +17,6 @@ from operator import add, attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import corruptions
 from robustbench_gnl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,10 +59,6 @@ CLEAN = Condition("clean", 0)
 def conditions_of(names: tuple[str, ...], severities: tuple[int, ...]) -> tuple[Condition, ...]:
     """Every severity of every corruption, corruption by corruption."""
     return tuple(Condition(name, severity) for name in names for severity in severities)
-
-
-COMMON_CONDITIONS = conditions_of(corruptions.names("common"), corruptions.SEVERITIES)  # SHIM
-"""Those of the default suite's means."""
 
 
 def image_key(class_folder: str, file_name: str) -> str:

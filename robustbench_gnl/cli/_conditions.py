@@ -8,7 +8,7 @@ from robustbench_gnl.suites import DEFAULT_SUITE, SUITES, Suite, get_suite
 
 MAIN_CORRUPTIONS = "common"
 """What `--corruptions` is where it is left out: those that the means of the suite are over."""
-ALL_SEVERITIES = f"{DEFAULT_SUITE.severities[0]}-{DEFAULT_SUITE.severities[-1]}"
+ALL_SEVERITIES = DEFAULT_SUITE.severity_span("-")
 """What `--severities` is where it is left out; of a suite without severities it means none."""
 CORRUPTIONS_METAVAR = "common|extra|all|NAME,..."
 SEVERITIES_METAVAR = f"{ALL_SEVERITIES}|1,3"
@@ -66,8 +66,8 @@ def parse_severities(text: str, suite: Suite = DEFAULT_SUITE) -> tuple[int, ...]
         chosen = set()
     if not chosen:
         raise UsageError(
-            f"severities are {suite.severities[0]} to {suite.severities[-1]}, such as "
-            f"{ALL_SEVERITIES} or 1,3; got {text!r}",
+            f"severities are {suite.severity_span()}, such as {ALL_SEVERITIES} or 1,3; "
+            f"got {text!r}",
             severities=text,
         )
     return tuple(sorted(chosen))

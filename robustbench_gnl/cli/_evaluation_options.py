@@ -157,7 +157,7 @@ class EvaluationOptions:
         str,
         typer.Option(
             metavar=SEVERITIES_METAVAR,
-            help=f"Severities to evaluate, {DEFAULT_SUITE.severity_range()}.",
+            help=f"Severities to evaluate, from {DEFAULT_SUITE.severity_span()}.",
             rich_help_panel=DATA,
         ),
     ] = ALL_SEVERITIES

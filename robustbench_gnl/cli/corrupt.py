@@ -55,7 +55,7 @@ def corrupt(
         str,
         typer.Option(
             metavar=SEVERITIES_METAVAR,
-            help=f"Severities to write, {DEFAULT_SUITE.severity_range()}.",
+            help=f"Severities to write, from {DEFAULT_SUITE.severity_span()}.",
         ),
     ] = ALL_SEVERITIES,
     jpeg_quality: Annotated[

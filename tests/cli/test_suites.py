@@ -36,9 +36,6 @@ AS_THE_MODEL = transforms.Compose(
         transforms.Normalize((0.5,) * 3, (0.5,) * 3),
     ]
 )  # fmt: skip
-REPORTS_TO_COME = pytest.mark.xfail(
-    strict=True, reason="reports and leaderboards expect clean images and corruptions of every run"
-)
 
 
 def file_name(suite: str, i: int) -> str:
@@ -407,7 +404,6 @@ def error_of(evaluated: Evaluated, name: str, model: int = 0) -> float:
     return cell.error
 
 
-@REPORTS_TO_COME
 @EACH
 def test_eval_prints_it(evaluated: Evaluated, model: tuple[object, ...], name: str) -> None:
     document = gnlbench_json(
@@ -419,7 +415,6 @@ def test_eval_prints_it(evaluated: Evaluated, model: tuple[object, ...], name: s
     assert document.get("mce") is None
 
 
-@REPORTS_TO_COME
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_run_is_shown(evaluated: Evaluated, format: str) -> None:
     shown = gnlbench(
@@ -430,7 +425,6 @@ def test_a_run_is_shown(evaluated: Evaluated, format: str) -> None:
     assert "mCE" not in shown
 
 
-@REPORTS_TO_COME
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_run_is_explained(evaluated: Evaluated, format: str) -> None:
     shown = gnlbench(
@@ -440,7 +434,6 @@ def test_a_run_is_explained(evaluated: Evaluated, format: str) -> None:
     assert "mCE" not in shown
 
 
-@REPORTS_TO_COME
 def test_each_suite_has_a_board_of_its_own(evaluated: Evaluated) -> None:
     document = gnlbench_json("leaderboard", "--db", evaluated.db)
     boards = {board["protocol"]["name"]: board for board in document["boards"]}
@@ -453,7 +446,6 @@ def test_each_suite_has_a_board_of_its_own(evaluated: Evaluated) -> None:
         assert all(row.get("mce") is None for row in rows)
 
 
-@REPORTS_TO_COME
 def test_two_models_are_compared(evaluated: Evaluated) -> None:
     ids = [evaluated.ids["imagenet-r", model] for model in (0, 1)]
     document = gnlbench_json("compare", *ids, "--db", evaluated.db)
@@ -477,7 +469,6 @@ def test_rules_on_the_error_of_its_images_are_tested(evaluated: Evaluated, limit
     assert "mCE" not in document
 
 
-@REPORTS_TO_COME
 def test_a_complete_run_is_listed_as_complete(evaluated: Evaluated) -> None:
     rows = gnlbench_json("runs", "list", "--db", evaluated.db)["runs"]
     assert {row["cells"] for row in rows} == {"1/1"}
