@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from robustbench_gnl.metrics.reference import load_bibliography
+from robustbench_gnl.suites import DEFAULT_SUITE, Suite
 
-ALWAYS = ("hendrycks2019benchmarking", "krizhevsky2012imagenet")
-"""The benchmark, and AlexNet that its mCE divides by."""
 GROUPNL = "ding2026groupnl"
 TIMM = "wightman2019timm"
 FAMILIES = {
@@ -33,9 +32,12 @@ The `_` keeps those away whose successors have papers of their own: `deit3`, `sw
 _PREFIXES = ("tf_", "gnl_std_r2_", "gnl_std_r4_", "gnl_")
 
 
-def citations_of(models: Iterable[str]) -> list[str]:
-    """The keys of `references.bib` for a report on these models."""
-    keys = [*ALWAYS, TIMM]
+def citations_of(models: Iterable[str], suites: Iterable[Suite] = (DEFAULT_SUITE,)) -> list[str]:
+    """The keys of `references.bib` for a report on these models, evaluated on these suites."""
+    keys = []
+    for suite in suites:
+        keys += [suite.citation, *([suite.reference.citation] if suite.reference else [])]
+    keys.append(TIMM)
     for model in models:
         if "gnl_" in model:
             keys.append(GROUPNL)
@@ -48,7 +50,7 @@ def citations_of(models: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(keys))
 
 
-def bibtex(models: Iterable[str]) -> str:
+def bibtex(models: Iterable[str], suites: Iterable[Suite] = (DEFAULT_SUITE,)) -> str:
     """The entries themselves, without a final line break."""
     entries = load_bibliography()
-    return "\n\n".join(entries[key] for key in citations_of(models))
+    return "\n\n".join(entries[key] for key in citations_of(models, suites))

@@ -17,8 +17,7 @@ from operator import add, attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import corruptions
-from robustbench_gnl.errors import UsageError, did_you_mean
+from robustbench_gnl.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas
@@ -29,7 +28,7 @@ BLOCK_SIZE = 512
 CLOCK_WHEN_BEGUN = "clock_when_begun"
 """Of a run's environment: what the clock said, where the newest run before it was begun later."""
 IMAGENET = "imagenet-1k"
-"""The label set of ImageNet's 1,000 classes; with a suffix, a mapping of own folders onto them."""
+"""The label set of ImageNet's classes; with a suffix, a mapping of own folders onto them."""
 DEFAULT_SUITE_NAME = "imagenet-c"
 """The suite of every record that names none."""
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -57,39 +56,9 @@ class Condition:
 CLEAN = Condition("clean", 0)
 
 
-def parse_conditions(text: str) -> tuple[Condition, ...]:
-    """`clean`, `fog/3`, or `fog` for its five severities.
-
-    Raises:
-        UsageError: It is no condition.
-    """
-    name, slash, severity = text.partition("/")
-    if name == CLEAN.corruption and not slash:
-        return (CLEAN,)
-    known = corruptions.names("all")
-    if name not in known:
-        raise UsageError(
-            f"expected a condition such as clean, fog or fog/3, got {text!r}"
-            f"{did_you_mean(name, known)}",
-            condition=text,
-        )
-    if not slash:
-        return conditions_of((name,), corruptions.SEVERITIES)
-    if severity not in map(str, corruptions.SEVERITIES):
-        raise UsageError(
-            f"expected a severity from 1 to 5 in the condition {text!r}, got {severity!r}",
-            condition=text,
-        )
-    return (Condition(name, int(severity)),)
-
-
 def conditions_of(names: tuple[str, ...], severities: tuple[int, ...]) -> tuple[Condition, ...]:
     """Every severity of every corruption, corruption by corruption."""
     return tuple(Condition(name, severity) for name in names for severity in severities)
-
-
-COMMON_CONDITIONS = conditions_of(corruptions.names("common"), corruptions.SEVERITIES)
-"""The 75 cells that mCE is made of."""
 
 
 def image_key(class_folder: str, file_name: str) -> str:
@@ -207,7 +176,7 @@ class Protocol:
 
     @property
     def has_imagenet_classes(self) -> bool:
-        """Whether the labels are those of ImageNet's 1,000 classes, or of some of them."""
+        """Whether the labels are those of ImageNet's classes, or of some of them."""
         return self.label_set == IMAGENET or self.label_set.startswith(f"{IMAGENET}-")
 
     @property

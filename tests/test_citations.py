@@ -7,7 +7,6 @@ import re
 import pytest
 
 from robustbench_gnl.citations import (
-    ALWAYS,
     FAMILIES,
     GROUPNL,
     TIMM,
@@ -17,6 +16,7 @@ from robustbench_gnl.citations import (
 from robustbench_gnl.metrics.reference import load_bibliography
 from robustbench_gnl.suites import SUITES
 
+ALWAYS = ("hendrycks2019benchmarking", "krizhevsky2012imagenet")
 ENTRY = re.compile(r"@(\w+)\{(\w+),\n(.*?)\n\}(?:\n\n|\Z)", re.DOTALL)
 FIELD = re.compile(r"  (\w+) += \{(.*)\}")
 

@@ -9,7 +9,6 @@ import pytest
 
 from robustbench_gnl.records import (
     CLEAN,
-    COMMON_CONDITIONS,
     Cell,
     Condition,
     ImageSet,
@@ -18,6 +17,7 @@ from robustbench_gnl.records import (
     conditions_of,
     image_key,
 )
+from robustbench_gnl.suites import DEFAULT_SUITE
 
 # Written down once and for all: stored runs are found again by these.
 PROTOCOL_FINGERPRINT = "555b444595fb67ea7267c9339f0aa44cb1ad8568e28778fdc4ee787688731040"
@@ -150,7 +150,7 @@ def test_conditions_are_written_as_folders_and_sorted_by_name() -> None:
 
 
 def test_mce_is_made_of_75_cells_corruption_by_corruption() -> None:
-    assert len(set(COMMON_CONDITIONS)) == 75
+    assert len(set(DEFAULT_SUITE.main_conditions)) == 75
     assert [str(c) for c in conditions_of(("fog", "snow"), (1, 3))] == [
         "fog/1",
         "fog/3",

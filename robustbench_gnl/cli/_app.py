@@ -13,6 +13,7 @@ from robustbench_gnl._version import __version__
 from robustbench_gnl.cli._errors import error_boundary, escape_usage, settled_exit
 from robustbench_gnl.cli._output import print_text
 from robustbench_gnl.cli._process import bound_window
+from robustbench_gnl.suites import DEFAULT_SUITE
 
 
 class BoundedGroup(TyperGroup):
@@ -40,7 +41,7 @@ class BoundedGroup(TyperGroup):
 
 @contextmanager
 def _escaped_usage() -> Iterator[None]:
-    """What was typed comes back in Typer's messages; none of it may move a terminal's cursor."""
+    """Escape the arguments that Typer quotes in its messages: they may hold control characters."""
     try:
         yield
     except Exception as error:
@@ -55,7 +56,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
-        "Measure how well image classifiers survive the common corruptions of ImageNet-C.\n\n"
+        f"Measure how well image classifiers withstand the common corruptions of "
+        f"{DEFAULT_SUITE.title} and natural distribution shifts.\n\n"
         "Start with `gnlbench demo`; then "
         "`gnlbench eval --model NAME --ckpt FILE --data FOLDER` and `gnlbench leaderboard`."
     ),

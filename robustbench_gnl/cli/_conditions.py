@@ -1,9 +1,17 @@
-"""`--corruptions` and `--severities`: text to checked values."""
+"""`--suite`, `--corruptions` and `--severities`: text to the conditions of a suite."""
 
 from __future__ import annotations
 
-from robustbench_gnl.errors import UsageError, did_you_mean
-from robustbench_gnl.suites import DEFAULT_SUITE, Suite
+from robustbench_gnl.errors import UsageError, did_you_mean, option
+from robustbench_gnl.records import Condition, conditions_of
+from robustbench_gnl.suites import DEFAULT_SUITE, SUITES, Suite, get_suite
+
+MAIN_CORRUPTIONS = "common"
+"""What `--corruptions` is where it is left out: those that the means of the suite are over."""
+ALL_SEVERITIES = DEFAULT_SUITE.severity_span("-")
+"""What `--severities` is where it is left out; of a suite without severities it means none."""
+CORRUPTIONS_METAVAR = "common|extra|all|NAME,..."
+SEVERITIES_METAVAR = f"{ALL_SEVERITIES}|1,3"
 
 
 def parse_corruptions(text: str, suite: Suite = DEFAULT_SUITE) -> tuple[str, ...]:
@@ -19,20 +27,33 @@ def parse_corruptions(text: str, suite: Suite = DEFAULT_SUITE) -> tuple[str, ...
         elif part in suite.all_corruptions:
             chosen.append(part)
         else:
-            known = (*suite.selections, *suite.all_corruptions)
-            hint = did_you_mean(part, known)
-            raise UsageError(
-                f"unknown corruption {part!r}{hint or '; known: ' + ', '.join(known)}", name=part
-            )
+            raise _unknown_corruption(part, suite)
     return tuple(dict.fromkeys(chosen))
 
 
+def _unknown_corruption(name: str, suite: Suite) -> UsageError:
+    known = tuple(dict.fromkeys((*suite.selections, *suite.all_corruptions)))
+    hint = did_you_mean(name, known) or f"; known: {', '.join(known)}"
+    if not suite.has_severities:  # not a typing error: the data is another suite
+        hint = f" of {suite.title}, which has {', '.join(suite.all_corruptions)} only; leave out "
+        hint += option("corruptions")
+    return UsageError(f"unknown corruption {name!r}{hint}", name=name)
+
+
 def parse_severities(text: str, suite: Suite = DEFAULT_SUITE) -> tuple[int, ...]:
-    """`1-5`, `3` or `1,3,5`, sorted.
+    """A range such as `2-4`, or numbers such as `1,3`, sorted; `(0,)` for a suite without
+    severities.
 
     Raises:
         UsageError: It is not that, or a severity that the suite does not have.
     """
+    if not suite.has_severities:
+        if text != ALL_SEVERITIES:
+            raise UsageError(
+                f"{suite.title} has no severities, got {text!r}; leave out {option('severities')}",
+                severities=text,
+            )
+        return suite.severities
     chosen: set[int] = set()
     try:
         for part in text.split(","):
@@ -45,8 +66,36 @@ def parse_severities(text: str, suite: Suite = DEFAULT_SUITE) -> tuple[int, ...]
         chosen = set()
     if not chosen:
         raise UsageError(
-            f"severities are {suite.severities[0]} to {suite.severities[-1]}, such as 1-5 or 1,3; "
+            f"severities are {suite.severity_span()}, such as {ALL_SEVERITIES} or 1,3; "
             f"got {text!r}",
             severities=text,
         )
     return tuple(sorted(chosen))
+
+
+def parse_conditions(corruptions: str, severities: str, suite: Suite) -> tuple[Condition, ...]:
+    """Each severity of each corruption.
+
+    Raises:
+        UsageError: The suite does not have one of them.
+    """
+    return conditions_of(parse_corruptions(corruptions, suite), parse_severities(severities, suite))
+
+
+def check_conditions(corruptions: str, severities: str, suite: str | None) -> None:
+    """Refuse what no suite has, or not the one that was named, before the data is opened, which
+    tells which suite it is.
+
+    Raises:
+        UsageError: The suite is unknown, or does not have the conditions.
+    """
+    if suite is not None:
+        parse_conditions(corruptions, severities, get_suite(suite))
+        return
+    for other in SUITES.values():
+        try:
+            parse_conditions(corruptions, severities, other)
+        except UsageError:
+            continue
+        return
+    parse_conditions(corruptions, severities, DEFAULT_SUITE)

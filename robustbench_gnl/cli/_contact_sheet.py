@@ -1,4 +1,4 @@
-"""A labelled picture of images in rows and columns, for a paper's figure or a quick look."""
+"""A labelled picture of images in rows and columns."""
 
 from __future__ import annotations
 

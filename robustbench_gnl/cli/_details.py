@@ -1,4 +1,4 @@
-"""What the stored pieces of a run say, for the commands that show it."""
+"""The statistics of a stored run, for the commands that show it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def stored_outcomes(store: Store, run: Run) -> tuple[Outcomes, tuple[str, ...]]:
-    """What a run's pieces show, and the keys of its images."""
+    """The outcomes of a run, image by image, and the keys of its images."""
     from robustbench_gnl.statistics import outcomes_of
 
     with store.at_one_moment():
@@ -31,7 +31,7 @@ def details_of(
     level: float | None = None,
     read: tuple[Outcomes, tuple[str, ...]] | None = None,
 ) -> RunStatistics:
-    """All that is known of a run, its intervals from kept replicates where there are any.
+    """The statistics of a run, with intervals from cached replicates where there are any.
 
     Args:
         read: What `stored_outcomes` gave at the moment at which the run was read.

@@ -18,9 +18,9 @@ from corruptions import CorruptionError
 from robustbench_gnl.cli._output import say
 from robustbench_gnl.errors import DataError, GnlbenchError, UsageError
 
-EXIT_FAULT = 70
-EXIT_OUTPUT = 5  # a disk is full, though it is not the store's
-EXIT_RESOURCES = 5  # so is the memory
+EXIT_INTERNAL_ERROR = 70
+EXIT_OUTPUT = 5  # as for the store: the disk is full
+EXIT_RESOURCES = 5
 OUTPUT_FAILS = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EBADF, errno.EDQUOT)
 TOO_LITTLE = {
     errno.ENOMEM: "not enough memory: allow more (ulimit -v), or do less at once",
@@ -28,15 +28,15 @@ TOO_LITTLE = {
     errno.ENFILE: "too many open files on the whole machine: end other programs",
     errno.EAGAIN: "too many processes or threads: allow more (ulimit -u)",
 }
-"""Number of a system's error, and what to say of it."""
+"""Error number of the system to the message."""
 NO_MEMORY_TO_LOAD = ("failed to map segment", "cannot allocate memory", "cannot create shared")
-"""What the loader of libraries says; the ImportError carries no number."""
+"""In messages of the dynamic loader, whose ImportError carries no error number."""
 EXIT_INTERRUPTED = 130
 
 
 @contextmanager
 def error_boundary() -> Iterator[None]:
-    """Turn what a command raises into one message and the exit code of its kind."""
+    """Turn the exception of a command into one message and its exit code."""
     try:
         yield
     except GnlbenchError as error:
@@ -53,9 +53,9 @@ def error_boundary() -> Iterator[None]:
     except Exception as error:
         if _is_of_the_command_line(error):
             raise
-        lacking = _lacking(error)
-        if lacking is not None:
-            _fail(lacking, EXIT_RESOURCES)
+        exhausted = _exhausted_resource(error)
+        if exhausted is not None:
+            _fail(exhausted, EXIT_RESOURCES)
         if isinstance(error, OSError) and error.errno in OUTPUT_FAILS and error.filename is None:
             leave_stdout()
             _fail(
@@ -64,14 +64,14 @@ def error_boundary() -> Iterator[None]:
             )
         if isinstance(error, OSError) and error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
             _fail(f"{error.filename}: {error.strerror}; check the path", DataError.exit_code)
-        _fault(error)
+        _fail_internally(error)
 
 
 def settled_exit(error: BaseException) -> int | None:
-    """The exit code where Typer or rich failed to print, or gave up with 1; else None.
+    """The exit code where Typer or rich could not print, or exited with 1; else None.
 
-    Both take a reader who has seen enough for an error, and neither expects a full disk: the code
-    is that of the command line's own error, if one was to be printed, else of the output.
+    Both treat a closed pipe as an error, and neither expects a full disk: the code is that of the
+    usage error that was to be printed, if there was one, else that of the output.
     """
     chain = list(_chain(error))
     usage = next((one for one in chain if _is_of_the_command_line(one)), None)
@@ -86,7 +86,7 @@ def settled_exit(error: BaseException) -> int | None:
 
 
 def escape_usage(error: BaseException) -> None:
-    """Make what was typed printable in an error of the command line."""
+    """Escape the arguments that a usage error of Typer quotes."""
     from robustbench_gnl.text import printable
 
     def escaped(value: Any) -> Any:
@@ -102,7 +102,7 @@ def escape_usage(error: BaseException) -> None:
 
 
 def fail_as_interrupted() -> NoReturn:
-    """The end of a command that Ctrl-C stopped."""
+    """End a command that was interrupted by Ctrl-C."""
     again = "the same command without --rerun" if "--rerun" in sys.argv else "the same command"
     _fail(
         f"interrupted; what was finished is kept, and {again} goes on where this one stopped",
@@ -111,8 +111,8 @@ def fail_as_interrupted() -> NoReturn:
 
 
 def leave_stdout() -> None:
-    """Point stdout elsewhere once its reader (head, less) has seen enough, or its disk is full:
-    the interpreter fails at exit, with a code of its own, where it cannot flush."""
+    """Redirect stdout to the null device once its reader (head, less) has closed it, or its disk is
+    full: else the interpreter fails at exit, with another code, because it cannot flush."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
@@ -124,12 +124,12 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _is_of_the_command_line(error: BaseException) -> bool:
-    """Typer's own exceptions (usage, missing options) carry their message and code."""
+    """Whether it is an exception of Typer (usage, missing options), with a message and code."""
     return any(base.__name__ == "ClickException" for base in type(error).__mro__)
 
 
-def _lacking(error: BaseException) -> str | None:
-    """What to say where something failed because the machine has too little of it."""
+def _exhausted_resource(error: BaseException) -> str | None:
+    """The message where the system ran out of memory, files or threads; else None."""
     for one in _chain(error):
         if isinstance(one, MemoryError):
             return TOO_LITTLE[errno.ENOMEM]
@@ -144,23 +144,23 @@ def _lacking(error: BaseException) -> str | None:
     return None
 
 
-def _fault(error: Exception) -> NoReturn:
+def _fail_internally(error: Exception) -> NoReturn:
     _fail(
-        f"a fault in gnlbench: {type(error).__name__}: {error}. "
+        f"internal error in gnlbench: {type(error).__name__}: {error}. "
         f"The traceback {_written_traceback()}; please report it",
-        EXIT_FAULT,
+        EXIT_INTERNAL_ERROR,
     )
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    # Where stderr cannot be written the exit code still tells.
+    # Where stderr cannot be written, the exit code is all that is left to report it.
     with contextlib.suppress(OSError, ValueError):
         say(f"Error: {message}")
     raise typer.Exit(code) from None
 
 
 def _written_traceback() -> str:
-    """Writes it to a file, and says where."""
+    """Write the traceback to a file; where it is, as the end of a sentence."""
     try:
         with tempfile.NamedTemporaryFile(
             "w",

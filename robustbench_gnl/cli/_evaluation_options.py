@@ -12,23 +12,36 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from corruptions import ENGINES
-from robustbench_gnl.cli._conditions import parse_corruptions, parse_severities
-from robustbench_gnl.cli._options import MOST_WORKERS
+from robustbench_gnl.cli._conditions import (
+    ALL_SEVERITIES,
+    CORRUPTIONS_METAVAR,
+    MAIN_CORRUPTIONS,
+    SEVERITIES_METAVAR,
+    check_conditions,
+)
+from robustbench_gnl.cli._options import (
+    DEFAULT_JPEG_QUALITY,
+    ENGINE_HELP,
+    MOST_WORKERS,
+    WORKERS_HELP,
+)
 from robustbench_gnl.cli._request import DataRequest, ModelRequest, pair_models
 from robustbench_gnl.cli._tags import check_tags
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.evaluation.settings import LARGEST_INPUT, SMALLEST_INPUT
 from robustbench_gnl.normalisation import INSIDE, given_normalisation
+from robustbench_gnl.suites import DEFAULT_SUITE, SUITES
 
 if TYPE_CHECKING:
     from robustbench_gnl.evaluation import Settings
 
 MODEL, DATA, WORK = "Model", "Data", "Evaluation"
+_OWN_IMAGES = ", ".join(suite.title for suite in SUITES.values() if suite.layout is not None)
 
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """What was typed; a command decorated with `with_evaluation_options` gets it."""
+    """The values of the options; a command decorated with `with_evaluation_options` gets it."""
 
     model: Annotated[
         list[str] | None,
@@ -92,8 +105,8 @@ class EvaluationOptions:
         typer.Option(
             metavar="DIR|sample",
             envvar="GNLBENCH_DATA",
-            help="Images: an ImageNet-C tree, class folders of clean images to corrupt on the "
-            "fly, or the built-in sample.",
+            help=f"Images: an ImageNet-C tree, class folders of clean images to corrupt on the "
+            f"fly, {_OWN_IMAGES}, or the built-in sample.",
             rich_help_panel=DATA,
         ),
     ] = None
@@ -103,6 +116,14 @@ class EvaluationOptions:
             metavar="DIR",
             envvar="GNLBENCH_CLEAN_DATA",
             help="Clean images of an ImageNet-C tree, for the clean error.",
+            rich_help_panel=DATA,
+        ),
+    ] = None
+    suite: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(SUITES),
+            help="Benchmark that --data holds; default: detected automatically.",
             rich_help_panel=DATA,
         ),
     ] = None
@@ -127,17 +148,19 @@ class EvaluationOptions:
     corruptions: Annotated[
         str,
         typer.Option(
-            metavar="common|extra|all|NAME,...",
-            help="Corruptions to evaluate: names or groups (noise, blur, weather, digital).",
+            metavar=CORRUPTIONS_METAVAR,
+            help=f"Corruptions to evaluate: names or groups ({', '.join(DEFAULT_SUITE.groups)}).",
             rich_help_panel=DATA,
         ),
-    ] = "common"
+    ] = MAIN_CORRUPTIONS
     severities: Annotated[
         str,
         typer.Option(
-            metavar="1-5|1,3", help="Severities to evaluate, from 1 to 5.", rich_help_panel=DATA
+            metavar=SEVERITIES_METAVAR,
+            help=f"Severities to evaluate, from {DEFAULT_SUITE.severity_span()}.",
+            rich_help_panel=DATA,
         ),
-    ] = "1-5"
+    ] = ALL_SEVERITIES
     limit: Annotated[
         int | None,
         typer.Option(
@@ -147,15 +170,12 @@ class EvaluationOptions:
             rich_help_panel=DATA,
         ),
     ] = None
-    seed: Annotated[
-        int, typer.Option(help="Seed of corruptions made on the fly.", rich_help_panel=DATA)
-    ] = 0
+    seed: Annotated[int, typer.Option(help="Seed of the corruptions.", rich_help_panel=DATA)] = 0
     engine: Annotated[
         str,
         typer.Option(
             metavar="|".join(ENGINES),
-            help="Corruption engine for images made on the fly: gnlbench, faithful to the released "
-            "images, or the package imagecorruptions.",
+            help=ENGINE_HELP,
             rich_help_panel=DATA,
         ),
     ] = ENGINES[0]
@@ -167,7 +187,7 @@ class EvaluationOptions:
             help="JPEG quality of images corrupted on the fly; 0: no JPEG step.",
             rich_help_panel=DATA,
         ),
-    ] = 85
+    ] = DEFAULT_JPEG_QUALITY
     skip_bad_images: Annotated[
         bool,
         typer.Option(
@@ -182,7 +202,7 @@ class EvaluationOptions:
             min=SMALLEST_INPUT,
             max=LARGEST_INPUT,
             help="Side in pixels to resample the images to (bicubic), which makes it another "
-            "protocol; default: not resampled, 224 for ImageNet.",
+            f"protocol; default: not resampled, {DEFAULT_SUITE.input.crop} for ImageNet.",
             show_default=False,
             rich_help_panel=DATA,
         ),
@@ -212,7 +232,7 @@ class EvaluationOptions:
         typer.Option(
             min=0,
             max=MOST_WORKERS,
-            help="Processes that decode and corrupt the images; default: one per processor.",
+            help=WORKERS_HELP,
             rich_help_panel=WORK,
         ),
     ] = None
@@ -242,27 +262,32 @@ class EvaluationOptions:
         )  # fmt: skip
 
     def data_request(self, context: typer.Context) -> DataRequest:
-        """Which images, and how they are corrupted."""
+        """Which images, and how they are corrupted.
+
+        Raises:
+            UsageError: No suite has the conditions, or not the suite that was named.
+        """
+        check_conditions(self.corruptions, self.severities, self.suite)
         return DataRequest(
             data=self.data,
             clean_data=self.clean_data,
-            clean_data_was_typed=_was_typed(context, "clean_data"),
+            clean_data_is_typed=_is_given(context, "clean_data"),
+            suite=self.suite,
             kind=self.source,
             class_map=self.class_map,
-            corruptions=parse_corruptions(self.corruptions),
-            severities=parse_severities(self.severities),
-            conditions_were_named=self.corruptions != "common" or self.severities != "1-5",
+            corruptions=self.corruptions,
+            severities=self.severities,
             limit=self.limit,
             seed=self.seed,
             engine=self.engine,
             jpeg_quality=self.jpeg_quality or None,
-            typed_of_the_recipe=tuple(
-                name for name in ("seed", "engine", "jpeg_quality") if _was_typed(context, name)
+            typed_recipe_options=tuple(
+                name for name in ("seed", "engine", "jpeg_quality") if _is_given(context, name)
             ),
         )
 
     def settings(self) -> Settings:
-        """How to work.
+        """How the evaluation is carried out.
 
         Raises:
             UsageError: A tag without a name, or one that no store takes.
@@ -283,8 +308,8 @@ class EvaluationOptions:
 
 
 def with_evaluation_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace the parameter `options` of a command by the options above, one by one, which is
-    how Typer wants to see them."""
+    """Replace the parameter `options` of a command by the options above, one parameter each: Typer
+    reads options from the signature of a function."""
     hints = get_type_hints(EvaluationOptions, include_extras=True)
     typed = [
         inspect.Parameter(
@@ -313,7 +338,7 @@ def with_evaluation_options(command: Callable[..., None]) -> Callable[..., None]
     return run
 
 
-def _was_typed(context: typer.Context, name: str) -> bool:
+def _is_given(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
@@ -321,10 +346,10 @@ def _was_typed(context: typer.Context, name: str) -> bool:
 def _normalisation(
     mean: str | None, std: str | None
 ) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
-    """What `--mean` and `--std` say.
+    """The values of `--mean` and `--std`.
 
     Raises:
-        UsageError: They are not three numbers each, or the one word that `--mean` takes.
+        UsageError: They are not three numbers each, and `--mean` is not `none`.
     """
     if mean is None or mean.strip().lower() != INSIDE:
         return _three(mean, "--mean"), _three(std, "--std")

@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from robustbench_gnl.statistics import Outcomes
     from robustbench_gnl.store import Store
 
-GIVEN_HELP = "Id, start of one, tag, model, or a file of `gnlbench runs export`."
+GIVEN_HELP = "Run id (or its start), tag, model name, or file written by `gnlbench runs export`."
 
 
 @dataclass(frozen=True)
 class GivenRun:
-    """A run and what its pieces show."""
+    """A run and its outcomes, image by image."""
 
     run: Run
     outcomes: Outcomes
     keys: tuple[str, ...]
-    """The image keys, in the order of the outcomes's images."""
+    """The image keys, in the order of the images of `outcomes`."""
     contents: Mapping[tuple[int, Condition], Contents]
     """What each piece was read from, by block and condition."""
 
 
 def given_runs(selectors: Sequence[str], db: str) -> list[GivenRun]:
-    """The runs that these words mean, in their order.
+    """The runs of the given ids, tags, model names and files, in their order.
 
     Raises:
         UsageError: A run is missing, or a file holds more than one.
@@ -65,7 +65,7 @@ def given_runs(selectors: Sequence[str], db: str) -> list[GivenRun]:
 
 
 def _names_a_file(selector: str) -> bool:
-    """Not so a word that is too long for a file; but a pipe, such as a shell's `<(zcat FILE)`."""
+    """Whether there is such a file, or a pipe, such as a shell's `<(zcat FILE)`."""
     return os.path.exists(selector) and not os.path.isdir(selector)
 
 
@@ -118,7 +118,7 @@ def _from_file(path: Path) -> GivenRun:
 
 
 def names_of(runs: Sequence[Run]) -> list[str]:
-    """What each is called in a report: the model, with the run's id where models repeat."""
+    """The names of runs in a report: the model, with the id of the run where models repeat."""
     models = [run.model.name for run in runs]
     return [
         name if models.count(name) == 1 else f"{name} [{run.id}]"
@@ -127,9 +127,9 @@ def names_of(runs: Sequence[Run]) -> list[str]:
 
 
 def seconds_of(run: Run) -> float:
-    """How long a run took. Batches that are judged at the same time each count their own
-    seconds, so the clock may say less; it says more where the run was interrupted, and nothing
-    where it was set back."""
+    """How long a run took, in seconds. Batches evaluated at the same time each count their own
+    seconds, so less time may have passed on the clock. More has passed where the run was
+    interrupted, and the clock is useless where it was set back."""
     if run.finished_at is None or CLOCK_WHEN_BEGUN in run.environment:
         return run.seconds
     ends = [datetime.fromisoformat(time) for time in (run.created_at, run.finished_at)]

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from corruptions import ENGINES
+from robustbench_gnl.suites import DEFAULT_SUITE
 
 DEFAULT_STORE = Path("results") / "gnlbench.sqlite"
 
@@ -30,26 +31,32 @@ StoreOption = Annotated[
         "--db",
         envvar="GNLBENCH_DB",
         metavar="PATH|URL",
-        help="The store: a SQLite file or an SQLAlchemy URL.",
+        help="Store of the results: a SQLite file or an SQLAlchemy URL.",
     ),
 ]
-FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to print.")]
-MOST_WORKERS = 1024  # what no machine has use for; a slip of the finger asks for more
+FormatOption = Annotated[Format, typer.Option("--format", "-f", help="Output format.")]
+REFERENCE_NAME = DEFAULT_SUITE.reference.name if DEFAULT_SUITE.reference else "none"
+DEFAULT_JPEG_QUALITY = DEFAULT_SUITE.input.jpeg_quality or 0
+"""Of images that are corrupted here: that of the benchmark."""
+MOST_WORKERS = 1024  # more is a typing error: no machine has as many processors
+WORKERS_HELP = "Processes that decode and corrupt the images; default: one per processor."
+ENGINE_HELP = (
+    "Corruption engine: gnlbench, faithful to the released images, or the package imagecorruptions."
+)
 WorkersOption = Annotated[
     int | None,
     typer.Option(
         min=0,
         max=MOST_WORKERS,
-        help="Processes that make the images; default: one a processor.",
+        help=WORKERS_HELP,
     ),
 ]
-SeedOption = Annotated[int, typer.Option(help="Of the corruptions' random draws.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of the corruptions.")]
 EngineOption = Annotated[
     str,
     typer.Option(
         metavar="|".join(ENGINES),
-        help="Who makes the corruptions: gnlbench, faithful to the release, or the package "
-        "imagecorruptions.",
+        help=ENGINE_HELP,
     ),
 ]
 ReferenceOption = Annotated[
@@ -57,11 +64,12 @@ ReferenceOption = Annotated[
     typer.Option(
         "--reference",
         metavar="FILE",
-        help="Errors to divide by instead of AlexNet's: a CSV such as `runs show --format csv`.",
+        help=f"Errors that CE divides by, instead of {REFERENCE_NAME}'s: a CSV file as written by "
+        "`gnlbench runs show --format csv`.",
     ),
 ]
 LevelOption = Annotated[
     float, typer.Option(metavar="0-1", help="Confidence level of the intervals.")
 ]
-IntervalsOption = Annotated[bool, typer.Option("--ci/--no-ci", help="Show a column of intervals.")]
+IntervalsOption = Annotated[bool, typer.Option("--ci/--no-ci", help="Show confidence intervals.")]
 DEFAULT_LEVEL = 0.95  # as `statistics.LEVEL`, which would load NumPy here

@@ -1,4 +1,4 @@
-"""What goes to stdout, which is for data, and to stderr, which is for messages."""
+"""Output: data to stdout, messages to stderr."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from robustbench_gnl.errors import as_options
-from robustbench_gnl.text import counted as counted
 from robustbench_gnl.text import printable
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def emit(document: Document, format: str) -> None:
-    """A report to stdout in one of the formats that `--format` takes; nothing where it is empty."""
+    """Print a report to stdout in a format of `--format`; nothing where it is empty."""
     from robustbench_gnl.reports.render import render
 
     text = render(document, format)
@@ -25,12 +24,12 @@ def emit(document: Document, format: str) -> None:
 
 
 def print_text(text: str) -> None:
-    """What a report rendered, or a line of ours, to stdout."""
+    """Print to stdout."""
     typer.echo(text)
 
 
 def say(message: str) -> None:
-    """A message of one line to the user: never to stdout, which is for data."""
+    """Print a message of one line to stderr; stdout is for data."""
     typer.echo(printable(as_options(message)), err=True)
 
 

@@ -1,4 +1,4 @@
-"""The surroundings of the process as commands may take them: streams, window, memory."""
+"""Preparation of the process: standard streams, size of the terminal, little memory."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _WINDOW = ("COLUMNS", "LINES", "TERMINAL_WIDTH")
 
 
 def prepare_process() -> None:
-    """Before anything is read or written, for a process that is ours alone."""
+    """To be called before anything is read or written, in a process of the command line."""
     open_streams()
-    _mind_little_memory()
+    _prepare_for_little_memory()
 
 
 def bound_window() -> None:
-    """Forget sizes of the window that are none, which rich and Typer would stumble over."""
+    """Remove invalid terminal sizes from the environment, on which rich and Typer would fail."""
     for name in _WINDOW:
         value = os.environ.get(name)
         if value is None:
@@ -36,16 +36,16 @@ def bound_window() -> None:
 
 
 def open_streams() -> None:
-    """Have all three standard streams, and let none fail for want of a letter.
+    """Open the standard streams that are closed, and escape characters that their encoding lacks.
 
-    What is opened first would else take the place of a closed one, and messages would be written
-    into it: a store, for instance. What is written to a stdout that was closed fails, as it should.
+    Otherwise the first file that is opened, such as a store, would get the number of a closed
+    stream, and messages would be written into it. Writing to a stdout that was closed still fails.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest number that is free, which is this one.
+            # os.open returns the lowest number that is free, which is this one.
             os.open(os.devnull, os.O_RDONLY if number == 1 else os.O_RDWR)
     if sys.stdout is None:
         sys.stdout = _writer(1)
@@ -60,8 +60,8 @@ def _writer(number: int) -> io.TextIOWrapper:
     return open(number, "w", encoding="utf-8", closefd=False)
 
 
-def _mind_little_memory() -> None:
-    """Where memory is limited: one thread of BLAS, and an error instead of its exit with 1."""
+def _prepare_for_little_memory() -> None:
+    """Where memory is limited, use one BLAS thread, and raise an error where BLAS would exit."""
     try:
         import resource
     except ImportError:  # not on Windows
@@ -72,7 +72,7 @@ def _mind_little_memory() -> None:
 
 
 class _MemoryBeforeNumpy(MetaPathFinder):
-    """Looks for room before NumPy is loaded; finds no module itself."""
+    """Checks that there is enough memory before NumPy is loaded; finds no module itself."""
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> Any:
         if fullname == "numpy":

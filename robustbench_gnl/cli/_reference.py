@@ -1,4 +1,4 @@
-"""`--reference`: whose errors CE divides by."""
+"""`--reference`: the errors that CE divides by."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from robustbench_gnl.metrics.reference import Reference, default_reference, load
 
 
 def chosen_reference(path: Path | None) -> Reference:
-    """The user's own, else AlexNet."""
+    """The reference in a file of the user, else that of the default suite."""
     return default_reference() if path is None else load_reference(path)

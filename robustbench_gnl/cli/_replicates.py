@@ -1,4 +1,4 @@
-"""Replicates of stored runs: those kept in the store, and the others computed and kept."""
+"""Bootstrap replicates of stored runs: from the cache in the store, else computed and cached."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from robustbench_gnl.store import Store
 
 KEPT_AT_ONCE = 32
-"""Opening a store to write takes longer than the draws of a small run."""
+"""How many are written together: opening a store for that takes longer than computing few."""
 
 
 def each_replicates(
@@ -105,7 +105,7 @@ def _keep(db: str, new: Sequence[tuple[Run, Replicates]]) -> None:
     if not new:
         return
     first = new[0][1]
-    # A store that cannot be written costs time, not the answer.
+    # Without the cache they are computed again the next time.
     with suppress(StoreError), open_store(db, write=True) as writing:
         writing.keep_replicates(
             [(run, to_bytes(replicates)) for run, replicates in new],

@@ -1,4 +1,4 @@
-"""What an evaluation was asked to do, checked as far as it can be without loading torch."""
+"""The models and images of an evaluation, checked as far as possible without loading torch."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import corruptions
+from corruptions import ENGINES, engine_version
+from robustbench_gnl.cli._conditions import ALL_SEVERITIES, MAIN_CORRUPTIONS, parse_conditions
 from robustbench_gnl.cli._output import say
 from robustbench_gnl.errors import DataError, ModelError, UsageError
-from robustbench_gnl.records import CLEAN, Condition, conditions_of
+from robustbench_gnl.records import CLEAN, Condition
+from robustbench_gnl.suites import DEFAULT_SUITE
 from robustbench_gnl.text import some_of
 
 if TYPE_CHECKING:
     from robustbench_gnl.data import Recipe, Source
+    from robustbench_gnl.suites import Suite
 
 NO_DATA = (
-    "no data was given. Three ways on: --data FOLDER with the ImageNet-C tree or with ImageNet's "
-    "validation folders (corruptions are then made on the fly); the environment variable "
-    "GNLBENCH_DATA with such a folder; or --data sample for the 20 built-in photographs"
+    "no data was given. Give one of three: --data FOLDER with the ImageNet-C tree or with "
+    "ImageNet's validation folders (corruptions are then made on the fly); the environment "
+    "variable GNLBENCH_DATA with such a folder; or --data sample for the 20 built-in photographs"
 )
 NO_WEIGHTS = (
     "no weights were given; random weights are never evaluated. Give --ckpt FILE (a checkpoint "
@@ -52,20 +55,27 @@ class DataRequest:
 
     data: str | None
     clean_data: Path | None = None
-    clean_data_was_typed: bool = True
-    """Not so where it comes from the environment and may not be meant for this data."""
+    clean_data_is_typed: bool = True
+    """False where it comes from the environment, which may be meant for other data."""
     kind: str | None = None
     class_map: Path | None = None
-    corruptions: tuple[str, ...] = ()
-    severities: tuple[int, ...] = ()
-    conditions_were_named: bool = False
-    """Not so: the conditions that the means of the suite are over."""
+    suite: str | None = None
+    """The benchmark that the data is; None: as detected."""
+    corruptions: str = MAIN_CORRUPTIONS
+    """As `--corruptions`; the suite of the opened data knows what it means."""
+    severities: str = ALL_SEVERITIES
     limit: int | None = None
     seed: int = 0
-    jpeg_quality: int | None = 85
-    engine: str = "gnlbench"
-    typed_of_the_recipe: tuple[str, ...] = ()
-    """Which of `seed`, `engine` and `jpeg_quality` were typed, and are no defaults."""
+    jpeg_quality: int | None = DEFAULT_SUITE.input.jpeg_quality
+    engine: str = ENGINES[0]
+    typed_recipe_options: tuple[str, ...] = ()
+    """Which of `seed`, `engine` and `jpeg_quality` are given on the command line."""
+
+    @property
+    def names_conditions(self) -> bool:
+        """Whether certain conditions were asked for, and not those that the means of the suite are
+        over, as far as they are there."""
+        return (self.corruptions, self.severities) != (MAIN_CORRUPTIONS, ALL_SEVERITIES)
 
 
 def pair_models(
@@ -96,7 +106,7 @@ def pair_models(
             "give one --ckpt for each --model, in the same order"
         )
     for checkpoint in checkpoints:
-        _check_is_there(checkpoint)  # told here, before torch is loaded
+        _check_exists(checkpoint)  # reported here, before torch is loaded
     pairs: list[Path | None] = [*checkpoints] if checkpoints else [None] * len(named)
     # Beside models of timm, a function that loads its own weights needs no --pretrained.
     of_their_own = {name for name in names if _brings_weights(name)}
@@ -108,14 +118,15 @@ def pair_models(
 
 
 def _brings_weights(name: str) -> bool:
-    """Whether it names a function of the user's, `FILE.py:FUNCTION`, which loads its own."""
+    """Whether it names a function of the user, `FILE.py:FUNCTION`, which loads its own weights."""
     source, colon, _ = name.partition(":")
     is_library = source.lower().replace("_", "-") in _SOURCES_OF_NAMES
     return name.endswith(".py") or (bool(colon) and not is_library)
 
 
-def _check_is_there(checkpoint: Path) -> None:
-    """Raises ModelError where there is nothing, or what could be waited on for ever."""
+def _check_exists(checkpoint: Path) -> None:
+    """Raises ModelError where there is nothing, or a pipe or device, whose reader may wait for
+    ever."""
     if not checkpoint.exists():
         raise ModelError(
             f"no checkpoint at {checkpoint}: there is no such file or folder; check the path",
@@ -133,18 +144,24 @@ def open_requested(request: DataRequest) -> tuple[Source, tuple[Condition, ...]]
     """The source and the conditions to evaluate, clean first where there are clean images.
 
     Raises:
-        UsageError: No data was given.
+        UsageError: No data was given, it is another suite than the one named, or that suite does
+            not have the conditions.
         DataError: The data is not there, or lacks a corruption that was asked for by name.
     """
     from robustbench_gnl.data import Recipe, open_sample
 
     if not request.data:
         raise UsageError(NO_DATA)
-    corruptions.engine_version(request.engine)  # an unknown engine is told before anything else
+    engine_version(request.engine)  # an unknown engine is reported before anything else
     recipe = Recipe(engine=request.engine, seed=request.seed, jpeg_quality=request.jpeg_quality)
     if request.data == "sample":
         if request.class_map is not None:
             raise UsageError("the classes of the sample are known; leave out --class-map")
+        if request.suite not in (None, DEFAULT_SUITE.name):
+            raise UsageError(
+                f"the sample is evaluated as {DEFAULT_SUITE.title}; leave out --suite "
+                f"{request.suite}, or give its images with --data DIR"
+            )
         source = open_sample(recipe)
     else:
         source = _open_folder(Path(request.data), request, recipe)
@@ -152,14 +169,10 @@ def open_requested(request: DataRequest) -> tuple[Source, tuple[Condition, ...]]
             say(f"Note: {note}")
         _check_recipe(source, request)
     source = source.first(request.limit)
-    asked = (
-        conditions_of(request.corruptions, request.severities)
-        if request.conditions_were_named
-        else source.suite.main_conditions
-    )
+    asked = parse_conditions(request.corruptions, request.severities, source.suite)
     there = tuple(condition for condition in asked if source.has(condition))
     absent = [condition for condition in asked if not source.has(condition)]
-    if absent and (request.conditions_were_named or not there):
+    if absent and (request.names_conditions or not there):
         raise DataError(
             f"{source.root} has no images for {some_of(absent)}; complete the tree, or leave "
             "them out with --corruptions and --severities",
@@ -168,35 +181,45 @@ def open_requested(request: DataRequest) -> tuple[Source, tuple[Condition, ...]]
     if absent:
         say(
             f"Warning: {source.root} has no images for {some_of(absent)}; "
-            "without them there is no mCE"
+            f"without them there is no {_ranked_by(source.suite)}"
         )
     return source, ((CLEAN, *there) if source.has(CLEAN) else there)
+
+
+def _ranked_by(suite: Suite) -> str:
+    from robustbench_gnl.metrics.catalogue import METRICS
+
+    return next(metric.label for metric in METRICS if metric.key == suite.ranked_by[0])
 
 
 def _open_folder(root: Path, request: DataRequest, recipe: Recipe) -> Source:
     from robustbench_gnl.data import open_source, read_class_map
 
     class_map = None if request.class_map is None else read_class_map(request.class_map)
-    opened = partial(open_source, root, kind=request.kind, recipe=recipe, class_map=class_map)
+    opened = partial(
+        open_source, root,
+        kind=request.kind, recipe=recipe, class_map=class_map, suite=request.suite,
+    )  # fmt: skip
     try:
         return opened(clean_root=request.clean_data)
     except UsageError:
-        if request.clean_data is None or request.clean_data_was_typed:
+        if request.clean_data is None or request.clean_data_is_typed:
             raise
     source = opened()
-    say(f"Note: {root} holds clean images itself; GNLBENCH_CLEAN_DATA is not used")
+    holds = "clean images" if source.suite.has_clean else f"the images of {source.suite.title}"
+    say(f"Note: {root} holds {holds} itself; GNLBENCH_CLEAN_DATA is not used")
     return source
 
 
 def _check_recipe(source: Source, request: DataRequest) -> None:
-    """What was typed of the recipe must be what a tree was made by beforehand.
+    """Check that the options given are those that a tree was written with.
 
     Raises:
-        UsageError: The tree's manifest says otherwise.
+        UsageError: The manifest of the tree has other values.
     """
-    if source.recipe is not None or not request.typed_of_the_recipe:
+    if source.recipe is not None or not request.typed_recipe_options:
         return
-    options = {name: f"--{name.replace('_', '-')}" for name in request.typed_of_the_recipe}
+    options = {name: f"--{name.replace('_', '-')}" for name in request.typed_recipe_options}
     if source.manifest is None:
         say(
             f"Note: the images of {source.root} are read as they are; {', '.join(options.values())}"

@@ -1,4 +1,4 @@
-"""Files that runs travel in: read by their content, written whole."""
+"""Files of exported runs: recognised by their content, and written completely or not at all."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ DISK_FAILS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 
 
 def read_runs(path: Path, stack: ExitStack) -> Iterator[StoredRun]:
-    """The runs of a file; what it is shows in its first bytes, not in its name."""
+    """The runs of a file; its first bytes decide whether it is a store or JSON, not its name."""
     from robustbench_gnl.store import open_store
     from robustbench_gnl.store.documents import MOST_BYTES, from_document, parse_document
 
     try:
-        with open_to_read(path) as file:  # Once: what a pipe gave, it does not give again.
+        with open_to_read(path) as file:  # Only once: a pipe cannot be read again.
             start = file.read(len(SQLITE_MAGIC))
             is_store = start == SQLITE_MAGIC
             document = None
@@ -77,7 +77,7 @@ def write_whole(
         content: Text is written as UTF-8.
         option: The one that names the file, for messages.
         make_folder: Whether a folder that is missing is made.
-        failure: What is raised where the path is at fault.
+        failure: What is raised where the path is wrong.
 
     Raises:
         StoreError: The disk is full or reports an error.
@@ -111,7 +111,7 @@ def append(path: Path, text: str) -> None:
 def _cannot_write(
     path: Path, error: Exception, next_step: str, failure: type[GnlbenchError]
 ) -> GnlbenchError:
-    """A full disk is no mistake of the command."""
+    """The error of a path, or of a full disk, which is not the fault of the command."""
     number = error.errno if isinstance(error, OSError) else None
     if number in DISK_FAILS:
         failure, next_step = StoreError, "make room, or " + (next_step or "write elsewhere")

@@ -1,4 +1,5 @@
-"""The session behind `eval`, `check --model` and `demo`: from options to runs, told on stderr."""
+"""The session of `eval`, `check --model` and `demo`: from options to runs, with messages on
+stderr."""
 
 from __future__ import annotations
 
@@ -8,24 +9,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from robustbench_gnl.cli._output import counted, say
+from robustbench_gnl.cli._output import say
 from robustbench_gnl.cli._request import DataRequest, ModelRequest, open_requested
 from robustbench_gnl.cli._tags import say_what_tags_mean
 from robustbench_gnl.evaluation import Observer, Session, Settings
 from robustbench_gnl.evaluation.observer import Task
 from robustbench_gnl.progress import ProgressBar, duration
+from robustbench_gnl.text import counted, some_of
 
 if TYPE_CHECKING:
     from robustbench_gnl.data import Source
     from robustbench_gnl.modules import LoadedModel
-    from robustbench_gnl.records import Condition, Run
-
-_KINDS = {
-    "released": "the released ImageNet-C",
-    "released-layout": "a tree in the layout of ImageNet-C whose origin is unverified",
-    "sample": "the built-in sample, corrupted on the fly",
-}
-"""What the sources of images are called, but for generated ones."""
+    from robustbench_gnl.records import Run
 
 
 class CommandObserver(Observer):
@@ -53,13 +48,13 @@ def requested_session(
 
     Raises:
         StoreError: The store cannot be read.
-        UsageError: No data was given, or it was described wrongly.
+        UsageError: No data was given, or its options are wrong.
         DataError: The data is not there.
     """
     from robustbench_gnl.store import open_store
     from robustbench_gnl.store.location import parse_location
 
-    open_store(db).close()  # told before the data is looked through
+    open_store(db).close()  # a bad store is reported before the data is searched
     source, conditions = open_requested(data)
     say(f"Data: {describe_source(source)}")
     _note_first_classes_only(source, data.limit)
@@ -74,8 +69,8 @@ def requested_session(
     )
 
 
-def evaluate_and_tell(session: Session, db: str) -> list[Run]:
-    """The runs of an entered session, and on stderr what their tags mean from now on."""
+def evaluated_runs(session: Session, db: str) -> list[Run]:
+    """The runs of an entered session; which run its tags now name is printed to stderr."""
     from robustbench_gnl.store import open_store
 
     runs = session.evaluate()
@@ -86,27 +81,39 @@ def evaluate_and_tell(session: Session, db: str) -> list[Run]:
 
 
 def typed_command(db: str, shown_db: str) -> str:
-    """The command for the record; a password in the store's URL is not for the record."""
+    """The command line as it is stored with a run, without the password of the store's URL."""
     return shlex.join(["gnlbench", *(argument.replace(db, shown_db) for argument in sys.argv[1:])])
 
 
 def describe_source(source: Source) -> str:
-    """What was detected of the data, in one line."""
-    made = "clean images, corrupted on the fly" if source.recipe else "a tree that gnlbench made"
+    """What the data is detected to be, in one line."""
     return (
-        f"{source.root}: {_KINDS.get(source.kind, made)}, {counted(source.n_images, 'image')} of "
+        f"{source.root}: {_kind_of(source)}, {counted(source.n_images, 'image')} of "
         f"{counted(_n_classes(source), 'class', 'classes')}"
     )
 
 
+def _kind_of(source: Source) -> str:
+    title = source.suite.title
+    if source.suite.layout is not None:
+        unverified = "" if source.kind == "released" else " (unverified)"
+        return f"the images of {title}{unverified}"
+    made = "clean images, corrupted on the fly" if source.recipe else "a tree that gnlbench made"
+    return {
+        "released": f"the released {title}",
+        "released-layout": f"a tree in the layout of {title} whose origin is unverified",
+        "sample": "the built-in sample, corrupted on the fly",
+    }.get(source.kind, made)
+
+
 def say_estimate(session: Session) -> None:
-    """What an entered session would do, on stderr."""
+    """Print what an entered session would do to stderr."""
     from robustbench_gnl.evaluation.estimate import estimate_of
 
     estimate = estimate_of(session)
     say(
         f"Images: {estimate.n_images:,} in {counted(estimate.n_blocks, 'block')}; "
-        f"conditions: {len(session.conditions)} ({_first_three(session.conditions)}, ...)"
+        f"conditions: {len(session.conditions)} ({some_of(session.conditions)})"
     )
     for each in estimate.models:
         run = f"run {each.run_id}" if each.run_id else "a new run"
@@ -120,10 +127,6 @@ def say_estimate(session: Session) -> None:
         say(f"Left: {estimate.n_images_left:,} images; about {duration(estimate.seconds)}")
 
 
-def _first_three(conditions: Sequence[Condition]) -> str:
-    return ", ".join(map(str, conditions[:3]))
-
-
 def _n_classes(source: Source) -> int:
     return len({key.split("/", 1)[0] for key in source.files})
 
@@ -134,12 +137,12 @@ def _note_first_classes_only(source: Source, limit: int | None) -> None:
         say(
             f"Note: --limit takes the first keys in order, here those of "
             f"{counted(n_classes, 'class', 'classes')} among {len(source.class_folders):,}: "
-            "quick to try, no measure of the model"
+            "a quick test, not an evaluation of the model"
         )
 
 
 def _loaded(requests: Sequence[ModelRequest]) -> Iterator[LoadedModel]:
-    """The models, loaded when they are asked for: torch comes with the first."""
+    """The models, each loaded when it is needed; the first one loads torch."""
     from robustbench_gnl.evaluation import keep_freed_memory
 
     keep_freed_memory()

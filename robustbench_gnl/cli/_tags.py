@@ -1,4 +1,4 @@
-"""Names that people give to runs: which are refused, and what they mean afterwards."""
+"""Tags of runs: which are refused, and which run a tag names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check_tags(tags: Iterable[str]) -> None:
 
 
 def check_free(tags: Iterable[str], store: Store) -> None:
-    """Refuse tags that commands would take for something else.
+    """Refuse tags that commands would mistake for a run id or a file.
 
     Raises:
         UsageError: A run's id begins so, or it looks like the name of a file.
@@ -51,7 +51,7 @@ def check_free(tags: Iterable[str], store: Store) -> None:
 
 
 def say_what_tags_mean(tags: Sequence[str], run_ids: Collection[str], store: Store) -> None:
-    """A tag means the newest run that has it; nobody should find that out at the next gate.
+    """Report tags that several runs have: a tag names the newest run that has it.
 
     Args:
         run_ids: The runs that have just been given these tags.
@@ -72,7 +72,7 @@ def say_what_tags_mean(tags: Sequence[str], run_ids: Collection[str], store: Sto
 
 
 def say_what_is_left(tags: Sequence[str], store: Store) -> None:
-    """What tags mean that were taken from a run."""
+    """Report which runs still have tags that were removed from one."""
     for tag in tags:
         ids = store.tagged(tag)
         means = f"now means {ids[0]}" if ids else "is that of no run any more"

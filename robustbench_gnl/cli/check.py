@@ -1,4 +1,4 @@
-"""`gnlbench check`: regression rules for CI that random variation does not trip."""
+"""`gnlbench check`: regression rules for CI, tested for statistical significance."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from robustbench_gnl.reports.document import Document
     from robustbench_gnl.reports.gate import GateReport
     from robustbench_gnl.statistics import Rule
+    from robustbench_gnl.suites import Suite
 
 EXIT_REGRESSION, EXIT_INCONCLUSIVE = 1, UsageError.exit_code
 STEP_SUMMARY, IN_A_WORKFLOW = "GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"
@@ -41,16 +42,17 @@ GATE = "Gate"
 HELP = (
     "Compare a run with a baseline, and exit with 1 if it violates a regression rule by a "
     "statistically significant amount.\n\n"
-    "FIELD:+NUMBER is how far a number may rise above the baseline's: `mCE:+0.5`, "
+    "FIELD:+NUMBER is how far a metric may rise above that of the baseline: `mCE:+0.5`, "
     "`relative_mCE:+1`, `CE\\[fog]:+2` (points), `error:+2pp`, `clean_error:+0.5pp`, "
     "`error\\[fog]:+1pp`, `error\\[blur,5]:+2pp` (percentage points), `top5_error:+1pp`, "
     "`nll:+0.1nats`, `ece:+10%` (% is of the baseline's value). FIELD:-NUMBER is a gain that is "
     "required: `mCE:-0.5`. FIELD<=NUMBER is a limit that needs no baseline: `mCE<=70`, "
-    "`clean_error<=25%`, `error\\[fog]<=60%`, `nll<=2.5nats`, `ece<=0.05`; quote it, or the shell "
-    "takes < for a redirection.\n\n"
-    "A rule that these images cannot decide is inconclusive, which is no failure without "
-    "--fail-inconclusive. Instead of RUN, --model with --ckpt and --data evaluates first. With "
-    "GITHUB_ACTIONS=true the rules that did not pass are annotations of the workflow.\n\n"
+    "`clean_error<=25%`, `error\\[fog]<=60%`, `nll<=2.5nats`, `ece<=0.05`; quote it, because < is "
+    "a redirection in the shell. On a natural distribution shift write `top1_error:+1pp`.\n\n"
+    "A rule that cannot be decided with these images is inconclusive; the command then fails only "
+    "with --fail-inconclusive. Instead of RUN, give --model with --ckpt and --data to evaluate a "
+    "model first. With GITHUB_ACTIONS=true the rules that did not pass are printed as annotations "
+    "of the workflow.\n\n"
     "Exit codes: 0 no rule failed, 1 one did, 2 a run or cell is missing, the runs cannot be "
     "compared, or with --fail-inconclusive a rule is inconclusive; 3 the data, 4 the model, 5 the "
     "store or the baseline's file.\n\n"
@@ -71,7 +73,7 @@ def check(
         str | None,
         typer.Option(
             metavar="RUN|FILE",
-            help="What to compare it with; limits such as mCE<=70 need none.",
+            help="Run to compare with; limits such as mCE<=70 need none.",
             rich_help_panel=GATE,
         ),
     ] = None,
@@ -91,7 +93,7 @@ def check(
         bool,
         typer.Option(
             "--strict",
-            help="Fail on the estimate alone, significant or not.",
+            help="Fail on the estimate alone, whether it is significant or not.",
             rich_help_panel=GATE,
         ),
     ] = False,
@@ -99,7 +101,7 @@ def check(
         bool,
         typer.Option(
             "--fail-inconclusive",
-            help="Exit with 2 where these images cannot decide a rule.",
+            help="Exit with 2 if a rule is inconclusive.",
             rich_help_panel=GATE,
         ),
     ] = False,
@@ -107,7 +109,7 @@ def check(
         bool,
         typer.Option(
             "--common-cells",
-            help="Errors, ece and nll over the cells that both runs have.",
+            help="Compute errors, ece and nll over the cells that both runs have.",
             rich_help_panel=GATE,
         ),
     ] = False,
@@ -115,7 +117,7 @@ def check(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="JUnit XML: a test case for each rule, or why none could be tested.",
+            help="File to write as JUnit XML: a test case for each rule.",
             rich_help_panel=GATE,
         ),
     ] = None,
@@ -125,7 +127,7 @@ def check(
 ) -> None:
     from robustbench_gnl.reports.gate import gate_document
 
-    with _errors_told_to(junit):
+    with _errors_written_to(junit):
         report = _tested(
             context, options, run, baseline, fail_on or [], reference, db,
             alpha=alpha, strict=strict, common_cells=common_cells,
@@ -137,11 +139,11 @@ def check(
     except BrokenPipeError:
         if report.passed:
             raise
-        # The reader has seen enough, but the answer stands. Else the interpreter would fail to
-        # flush at its exit, with a code of its own.
+        # Whoever reads stdout has closed it, but the exit code must still be that of the rules.
+        # Else the interpreter would exit with another one, because it cannot flush.
         leave_stdout()
     try:
-        _tell(junit, document)
+        _write_reports(junit, document)
     except (UsageError, StoreError) as failure:
         if report.passed:
             raise
@@ -150,8 +152,8 @@ def check(
         raise typer.Exit(EXIT_REGRESSION if report.status == "failed" else EXIT_INCONCLUSIVE)
 
 
-def _tell(junit: Path | None, document: Document) -> None:
-    """Leave the answer where CI servers look for it, in the format that each of them reads.
+def _write_reports(junit: Path | None, document: Document) -> None:
+    """Write the result to where CI servers look for it, in the format that each of them reads.
 
     Raises:
         UsageError: It cannot be written there.
@@ -169,9 +171,9 @@ def _tell(junit: Path | None, document: Document) -> None:
 
 
 @contextmanager
-def _errors_told_to(junit: Path | None) -> Iterator[None]:
-    """Tell CI servers why nothing could be decided, too: else they would show nothing, or what
-    an earlier run left there."""
+def _errors_written_to(junit: Path | None) -> Iterator[None]:
+    """Write errors to those files as well: else CI servers would show nothing, or the result of an
+    earlier run."""
     from robustbench_gnl.reports.gate import failure_document
 
     try:
@@ -183,7 +185,7 @@ def _errors_told_to(junit: Path | None) -> Iterator[None]:
         kind = type(error).__name__
         message = str(error) or kind
         try:
-            _tell(junit, failure_document(kind, message, rule))
+            _write_reports(junit, failure_document(kind, message, rule))
         except (UsageError, StoreError) as failure:
             say(f"Warning: {failure}")
         raise
@@ -233,16 +235,16 @@ def _tested(
         verdicts_of, alpha=alpha, strict=strict, common_cells=common_cells,
     )  # fmt: skip
     if run is None:
-        # What can never be tested is told before the work.
+        # A rule that can never be tested is refused before the evaluation.
         if base is not None and changes:
             tested(
                 changes, base.outcomes, base.outcomes, block_size=base.run.block_size,
                 reference=divisor.for_protocol(base.run.protocol),
             )  # fmt: skip
 
-        def has_cells(conditions: Sequence[Condition]) -> None:
+        def has_cells(suite: Suite, conditions: Sequence[Condition]) -> None:
             for rule in rules:
-                cells_of(rule, divisor.suite, base_cells, conditions, common_cells)
+                cells_of(rule, suite, base_cells, conditions, common_cells)
 
         run = _evaluate(context, options, db, base, has_cells)
     (candidate,) = given_runs([run], db)
@@ -265,14 +267,14 @@ def _tested(
         alpha=alpha,
         strict=strict,
         reference=divisor.name,
-        answers_alike=base is not None and _answer_alike(base, candidate),
+        answers_alike=base is not None and _same_errors(base, candidate),
         left_out=_left_out(rules, base, candidate) if common_cells and base is not None else (),
         plan_words=_plan_words(run, baseline, db, reference, alpha / len(rules)),
         fail_inconclusive=fail_inconclusive,
     )
     _check_no_gain_over_itself(report)
     if report.passed:
-        _check_no_guess(report)
+        _check_not_near_chance(report)
     return report
 
 
@@ -291,9 +293,9 @@ def _check_no_gain_over_itself(report: GateReport) -> None:
         )
 
 
-def _check_no_guess(report: GateReport) -> None:
-    """Refuse to pass a model whose predictions have become random guesses: relative numbers
-    fall when the clean error rises, and few images may hide it.
+def _check_not_near_chance(report: GateReport) -> None:
+    """Refuse to pass a model whose predictions are near chance: relative numbers fall when the
+    clean error rises, and with few images no rule may detect it.
 
     Raises:
         UsageError: They have.
@@ -328,7 +330,7 @@ def _plan_words(
     """The command that plans from the runs, at the level of one of the rules."""
     from robustbench_gnl.statistics.power import ALPHA
 
-    # A URL may hold a password, and what the environment says need not be typed.
+    # A URL may hold a password, and a store in the environment need not be named.
     is_known = db in (str(DEFAULT_STORE), os.environ.get("GNLBENCH_DB")) or "://" in db
     store = () if is_known else ("--db", db)
     divisor = () if reference is None else ("--reference", str(reference))
@@ -342,7 +344,7 @@ def _evaluate(
     options: EvaluationOptions,
     db: str,
     baseline: GivenRun | None,
-    has_cells: Callable[[Sequence[Condition]], None],
+    has_cells: Callable[[Suite, Sequence[Condition]], None],
 ) -> str:
     """The id of the run, evaluated if it is not stored; refused first if the baseline is of another
     protocol or read other files, or `has_cells` refuses the cells that it will have."""
@@ -352,7 +354,7 @@ def _evaluate(
     if len(models) != 1:
         raise UsageError(f"expected one --model to check, got {len(models)}; check them one by one")
     data, settings = options.data_request(context), options.settings()
-    from robustbench_gnl.cli._session import evaluate_and_tell, requested_session
+    from robustbench_gnl.cli._session import evaluated_runs, requested_session
 
     with requested_session(models, data, settings, db) as session:
         (model,) = session.models
@@ -363,8 +365,8 @@ def _evaluate(
             _check_same_files(session, baseline)
         session.find_stored_runs()
         stored = (condition for _, condition in model.stored)
-        has_cells(tuple(dict.fromkeys([*session.conditions, *stored])))
-        (run,) = evaluate_and_tell(session, db)
+        has_cells(session.source.suite, tuple(dict.fromkeys([*session.conditions, *stored])))
+        (run,) = evaluated_runs(session, db)
     return run.id
 
 
@@ -383,7 +385,7 @@ def _check_same_files(session: Session, baseline: GivenRun) -> None:
         )
 
 
-def _answer_alike(one: GivenRun, other: GivenRun) -> bool:
+def _same_errors(one: GivenRun, other: GivenRun) -> bool:
     from robustbench_gnl.statistics import common_cells
 
     cells = common_cells(one.outcomes, other.outcomes)

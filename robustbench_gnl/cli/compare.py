@@ -24,10 +24,10 @@ from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.errors import UsageError
 
 HELP = (
-    "Compare runs with the first one: every number of both, the difference, its paired interval, "
-    "and whether it is better, worse, not significant (~) or not tested (?).\n\n"
-    "All must have the same protocol: with another one nothing can be compared, and the command "
-    "says what differs.\n\n"
+    "Compare runs with a baseline: every metric of both, the difference, its paired confidence "
+    "interval, and whether it is better, worse, not significant (~) or not tested (?).\n\n"
+    "All runs must have the same protocol; otherwise the command prints what differs and exits "
+    "with 2.\n\n"
     "Example: `gnlbench compare resnet50 efficientnet_gnl_es --format markdown`"
 )
 
@@ -77,7 +77,7 @@ def compare(
 
 
 def _check_each_once(ids: Sequence[str]) -> None:
-    """Refuse a run beside itself: no difference would look like a finding."""
+    """Refuse to compare a run with itself: that it does not differ would look like a result."""
     for run_id in ids:
         if ids.count(run_id) > 1:
             raise UsageError(

@@ -10,17 +10,30 @@ import typer
 
 from corruptions import ENGINES
 from robustbench_gnl.cli._app import app
-from robustbench_gnl.cli._conditions import parse_corruptions, parse_severities
-from robustbench_gnl.cli._options import EngineOption, SeedOption, WorkersOption
-from robustbench_gnl.cli._output import counted, say
+from robustbench_gnl.cli._conditions import (
+    ALL_SEVERITIES,
+    CORRUPTIONS_METAVAR,
+    MAIN_CORRUPTIONS,
+    SEVERITIES_METAVAR,
+    parse_conditions,
+)
+from robustbench_gnl.cli._options import (
+    DEFAULT_JPEG_QUALITY,
+    EngineOption,
+    SeedOption,
+    WorkersOption,
+)
+from robustbench_gnl.cli._output import say
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.records import conditions_of
+from robustbench_gnl.suites import DEFAULT_SUITE
+from robustbench_gnl.text import counted
 
 HELP = (
     "Write a tree in the layout of ImageNet-C from class folders of clean images.\n\n"
-    "By the recipe of the release: shorter side to 256, centre crop 224, corruption, JPEG. "
-    "Interrupted and repeated it writes what is missing. `eval --data` knows the tree by its "
-    "manifest, and counts as it would on the fly.\n\n"
+    "The images are made as the released ones: shorter side resized to "
+    f"{DEFAULT_SUITE.input.shorter_side}, centre crop {DEFAULT_SUITE.input.crop}, corruption, "
+    "JPEG. An interrupted command is resumed when it is repeated. `eval --data` recognises the "
+    "tree by its manifest, and gives the same results as with corruptions made on the fly.\n\n"
     "Example: `gnlbench corrupt imagenet/val imagenet-c-seed0 --corruptions noise,fog`"
 )
 
@@ -31,26 +44,38 @@ def corrupt(
     target: Annotated[
         Path,
         typer.Argument(
-            metavar="DST", help="The tree: a new folder, or one that this command began."
+            metavar="DST", help="Folder to write: a new one, or one that this command began."
         ),
     ],
     corruptions: Annotated[
         str,
-        typer.Option(metavar="common|extra|all|NAME,...", help="Names or groups."),
-    ] = "common",
-    severities: Annotated[str, typer.Option(metavar="1-5|1,3", help="How strong, 1 to 5.")] = "1-5",
+        typer.Option(metavar=CORRUPTIONS_METAVAR, help="Corruptions to write: names or groups."),
+    ] = MAIN_CORRUPTIONS,
+    severities: Annotated[
+        str,
+        typer.Option(
+            metavar=SEVERITIES_METAVAR,
+            help=f"Severities to write, from {DEFAULT_SUITE.severity_span()}.",
+        ),
+    ] = ALL_SEVERITIES,
     jpeg_quality: Annotated[
-        int, typer.Option(min=1, max=100, help="Of the files; the release has 85.")
-    ] = 85,
+        int,
+        typer.Option(
+            min=1, max=100, help="JPEG quality of the files; default: as the released images."
+        ),
+    ] = DEFAULT_JPEG_QUALITY,
     limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="The first N images of the sorted keys.")
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Write only the first N images in the order of their keys."
+        ),
     ] = None,
     kind: Annotated[
         str | None,
         typer.Option(
             "--source",
             metavar="generated",
-            help="`generated`: corrupt images that look corrupted already, or are small.",
+            help="generated: corrupt the images even if they are small or look corrupted already.",
         ),
     ] = None,
     seed: SeedOption = 0,
@@ -69,7 +94,7 @@ def corrupt(
     )
     from robustbench_gnl.progress import ProgressBar
 
-    conditions = conditions_of(parse_corruptions(corruptions), parse_severities(severities))
+    conditions = parse_conditions(corruptions, severities, DEFAULT_SUITE)
     recipe = Recipe(engine=engine, seed=seed, jpeg_quality=jpeg_quality)
     if kind is not None and kind != "generated":
         raise UsageError(f"unknown source {kind!r}; expected generated, or leave --source out")

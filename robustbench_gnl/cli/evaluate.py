@@ -1,4 +1,4 @@
-"""`gnlbench eval`: evaluate models on the corruptions and store every result."""
+"""`gnlbench eval`: evaluate models on a benchmark and store every result."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ from robustbench_gnl.cli._options import (
 )
 from robustbench_gnl.cli._output import emit
 from robustbench_gnl.cli._reference import chosen_reference
+from robustbench_gnl.suites import DEFAULT_SUITE
 
 if TYPE_CHECKING:
     from robustbench_gnl.metrics.reference import Reference
     from robustbench_gnl.records import Run
 
 HELP = (
-    "Evaluate models on the 15 corruptions at 5 severities, and store every result.\n\n"
+    f"Evaluate models on {DEFAULT_SUITE.title} ({len(DEFAULT_SUITE.corruptions)} corruptions at "
+    f"{len(DEFAULT_SUITE.severities)} severities) or a natural distribution shift, and store every "
+    "result.\n\n"
     "An interrupted run is resumed when the same command is repeated; a complete one is printed "
     "at once.\n\n"
     "Example: `gnlbench eval --model efficientnet_gnl_es --ckpt last.pth --data imagenet-c "
@@ -45,7 +48,7 @@ def evaluate(
         bool,
         typer.Option(
             "--dry-run",
-            help="Show what would be done and how long it would take; store nothing.",
+            help="Print what would be evaluated and how long it would take; store nothing.",
             rich_help_panel=WORK,
         ),
     ] = False,
@@ -53,22 +56,22 @@ def evaluate(
     db: StoreOption = str(DEFAULT_STORE),
     format: FormatOption = Format.table,
 ) -> None:
-    divisor = chosen_reference(reference)  # a bad file is told before the work begins
+    divisor = chosen_reference(reference)  # a bad file is reported before the evaluation
     models, data, settings = (
         options.model_requests(), options.data_request(context), options.settings(),
     )  # fmt: skip
-    from robustbench_gnl.cli._session import evaluate_and_tell, requested_session, say_estimate
+    from robustbench_gnl.cli._session import evaluated_runs, requested_session, say_estimate
 
     with requested_session(models, data, settings, db) as session:
         if dry_run:
             say_estimate(session)
             return
-        runs = evaluate_and_tell(session, db)
+        runs = evaluated_runs(session, db)
     print_runs(runs, format, db, divisor)
 
 
 def print_runs(runs: Sequence[Run], format: Format, db: str, reference: Reference) -> None:
-    """The stored runs as one report."""
+    """Print the stored runs as one report."""
     from robustbench_gnl.cli._details import details_of
     from robustbench_gnl.reports.run import run_document, runs_document
     from robustbench_gnl.store import open_store

@@ -1,4 +1,4 @@
-"""`gnlbench explain`: each number of a run, with its formula and the run's own numbers in it."""
+"""`gnlbench explain`: each metric of a run, with its formula and the numbers of the run in it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from robustbench_gnl.cli._output import emit
 from robustbench_gnl.cli._reference import chosen_reference
 
 HELP = (
-    "Explain every number of a run: what it means, its formula, the formula with the run's "
-    "numbers in it, its interval and its source.\n\n"
+    "Explain every metric of a run: its meaning, its formula, the formula with the numbers of the "
+    "run in it, its confidence interval and its source.\n\n"
     "Example: `gnlbench explain resnet50 --format markdown`"
 )
 

@@ -1,4 +1,4 @@
-"""`gnlbench leaderboard`: the stored runs, ranked protocol by protocol."""
+"""`gnlbench leaderboard`: the stored runs, ranked within each protocol."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._options import (
     DEFAULT_LEVEL,
     DEFAULT_STORE,
+    REFERENCE_NAME,
     Format,
     FormatOption,
     LevelOption,
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
     from robustbench_gnl.store import Store
 
 HELP = (
-    "Rank the stored runs: one table for each protocol, never two protocols in one.\n\n"
-    "A model stands with its newest complete run. Runs without all 75 cells have no rank, nor "
-    "has AlexNet, which CE divides by. A narrow terminal shows fewer columns; csv and json "
-    "show all.\n\n"
+    "Rank the stored runs, in a table for each protocol.\n\n"
+    "A model is ranked by its newest complete run. Runs without all cells that the means are over "
+    f"have no rank, and neither has {REFERENCE_NAME}, whose errors CE divides by. In a narrow "
+    "terminal a table has fewer columns; csv and json have all.\n\n"
     "Example: `gnlbench leaderboard --published --sort clean_error --format csv`"
 )
 
@@ -43,29 +44,34 @@ def leaderboard(
         str,
         typer.Option(
             metavar="COLUMN",
-            help="mce, relative_mce, clean_error, mean_corruption_error, n_params, or the CE of "
-            "a group or corruption by its name. Lower is better.",
+            help="Column to rank by: mce, relative_mce, clean_error, mean_corruption_error, "
+            "n_params, or the CE of a group or corruption by its name. Lower is better.",
         ),
     ] = "mce",
     columns: Annotated[
-        str, typer.Option(metavar="groups|all|min", help="CE of 4 groups, 15 corruptions, or none.")
+        str,
+        typer.Option(
+            metavar="groups|all|min",
+            help="CE columns to show: of the groups, of all corruptions, or none.",
+        ),
     ] = "groups",
     published: Annotated[
         bool,
         typer.Option(
             "--published",
-            help="Add published results; they rank where they state the same protocol.",
+            help="Add published results; those that state the same protocol are ranked.",
         ),
     ] = False,
     protocol: Annotated[
         str | None,
-        typer.Option(metavar="NAME|FINGERPRINT", help="Only the tables of this protocol."),
+        typer.Option(metavar="NAME|FINGERPRINT", help="Show only the tables of this protocol."),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="The first N rows of each table.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Show only the first N rows of each table."),
     ] = None,
     ci: Annotated[
-        bool, typer.Option("--ci", help="Intervals of the numbers, and ranges for ranks.")
+        bool, typer.Option("--ci", help="Show confidence intervals of the metrics and the ranks.")
     ] = False,
     level: LevelOption = DEFAULT_LEVEL,
     reference: ReferenceOption = None,
@@ -81,7 +87,7 @@ def leaderboard(
         raise UsageError(f"expected a level between 0 and 1, such as 0.95, got {level:g}")
     if published and reference is not None:
         raise UsageError(
-            "published mCEs are against AlexNet and cannot stand beside those of another "
+            f"published mCEs are against {REFERENCE_NAME} and cannot stand beside those of another "
             "reference; leave out --published or --reference"
         )
     divisor = chosen_reference(reference)

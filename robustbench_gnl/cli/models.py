@@ -12,9 +12,9 @@ from robustbench_gnl.cli._output import emit, say
 
 LONGEST_PATTERN = 1000
 HELP = (
-    "List the models that --model takes: GroupNL's, and timm's and torchvision's by pattern.\n\n"
-    "A pattern with a dot also finds timm's tags, which tell published weights apart; one that "
-    "begins with torchvision finds torchvision's.\n\n"
+    "List the names that --model takes: of GroupNL, timm and torchvision.\n\n"
+    "A pattern with a dot also matches the tags of timm, which name published weights; one that "
+    "begins with `torchvision:` matches the models of torchvision.\n\n"
     "Examples: `gnlbench models 'resnet50*'`, `gnlbench models '*.a1_in1k'`, "
     "`gnlbench models 'torchvision:*'`"
 )
@@ -23,14 +23,14 @@ HELP = (
 @app.command(help=HELP)
 def models(
     pattern: Annotated[
-        str, typer.Argument(help="As in a shell: * and ?. Default: the GroupNL networks.")
+        str, typer.Argument(help="Pattern with * and ?, as in a shell; default: GroupNL networks.")
     ] = "*gnl*",
     format: FormatOption = Format.table,
 ) -> None:
     from robustbench_gnl.models import list_models
     from robustbench_gnl.reports.lists import model_list
 
-    # Longer than any name: looking for it would take longer than anyone waits.
+    # A longer pattern matches no name, and searching for it may take hours.
     names = list_models(pattern) if len(pattern) <= LONGEST_PATTERN else []
     if not names and format is not Format.json:
         say(f"No network is named {pattern!r}; try: gnlbench models '*{pattern}*'")

@@ -1,4 +1,4 @@
-"""`gnlbench plan`: how many images a gate needs, before they are evaluated."""
+"""`gnlbench plan`: how many images a comparison needs, before they are evaluated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from typing import Annotated
 import typer
 
 from robustbench_gnl.cli._app import app
-from robustbench_gnl.cli._conditions import parse_corruptions, parse_severities
+from robustbench_gnl.cli._conditions import (
+    ALL_SEVERITIES,
+    SEVERITIES_METAVAR,
+    check_conditions,
+    parse_conditions,
+)
 from robustbench_gnl.cli._given import (
     GIVEN_HELP,
     given_runs,
@@ -26,22 +31,24 @@ from robustbench_gnl.cli._options import (
 from robustbench_gnl.cli._output import emit
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.records import Condition, conditions_of
+from robustbench_gnl.records import Condition
+from robustbench_gnl.suites import get_suite
 from robustbench_gnl.text import some_of
 
-ALL, ALL_SEVERITIES = "all", "1-5"
-MOST_IMAGES = 10**15  # what no store has; beyond it no number would be exact
+ALL = "all"
+MOST_IMAGES = 10**15  # more than any data set; larger numbers are not exact as floats
 SIZES = (100, 250, 500, 1000, 5000, 50_000)
 
 MOST_MINUTES = 1_000_000
 
 HELP = (
-    "Compute the minimum detectable increase of mCE, mean error and clean error by the number of "
-    "images, and how many images a given increase needs.\n\n"
-    "It is computed from a stored run: from the standard deviation of its scores. With --against "
-    "it is computed from the differences of two runs, which is more precise.\n\n"
-    "Detected means significantly above 0, as by the rule `mCE:+0`, with 80 % power; the rule "
-    "`mCE:+0.5` fails an increase of 0.5 one time in two at most, however many the images.\n\n"
+    "Compute the minimum detectable increase of each error by the number of images, and how many "
+    "images are needed to detect a given increase.\n\n"
+    "It is computed from the standard deviation of a stored run, or more precisely, with "
+    "--against, from that of the differences of two runs.\n\n"
+    "An increase is detected if it is significantly above 0, as by the rule `mCE:+0`. The power "
+    "is the probability of that. An increase of exactly 0.5 fails the rule `mCE:+0.5` at most "
+    "every second time, with any number of images.\n\n"
     "Example: `gnlbench plan resnet50 --against resnet50_int8 --minutes 5 --change mCE:+0.5`"
 )
 
@@ -50,32 +57,34 @@ HELP = (
 def plan(
     run: Annotated[
         str | None,
-        typer.Argument(metavar="RUN", help=f"{GIVEN_HELP} Default: newest.", show_default=False),
+        typer.Argument(
+            metavar="RUN", help=f"{GIVEN_HELP} Default: the newest run.", show_default=False
+        ),
     ] = None,
     against: Annotated[
         str | None,
         typer.Option(
-            metavar="RUN", help="A run that differs from RUN as much as those to be compared."
+            metavar="RUN", help="Run that differs from RUN about as much as those to be compared."
         ),
     ] = None,
     images: Annotated[
         list[int] | None,
         typer.Option(
-            min=2, max=MOST_IMAGES, metavar="N", help="How many images; repeatable.",
+            min=2, max=MOST_IMAGES, metavar="N", help="Number of images; repeatable.",
             show_default=False,
         ),
     ] = None,
     minutes: Annotated[
         float | None,
         typer.Option(
-            metavar="N", help="As many images as are evaluated in that time, at the pace of RUN.",
+            metavar="N", help="Plan for as many images as RUN would take that time for.",
             show_default=False,
         ),
     ] = None,
     change: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="RULE", help="An increase to detect, such as mCE:+0.5; repeatable.",
+            metavar="RULE", help="Increase to detect, such as mCE:+0.5; repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -83,16 +92,16 @@ def plan(
         str, typer.Option(metavar="common|NAME,...", help="Plan with these corruptions only.")
     ] = ALL,
     severities: Annotated[
-        str, typer.Option(metavar="1-5|1,3", help="Plan with these severities only.")
+        str, typer.Option(metavar=SEVERITIES_METAVAR, help="Plan with these severities only.")
     ] = ALL_SEVERITIES,
     correlation: Annotated[
         float,
         typer.Option(
-            help="Of the scores of two runs, where only one is given; 0 is conservative."
+            help="Assumed correlation of two runs, where only one is given; 0 is conservative."
         ),
     ] = 0.0,
     alpha: Annotated[float, typer.Option(help="Significance level.")] = 0.05,
-    power: Annotated[float, typer.Option(help="How often the increase is to be detected.")] = 0.8,
+    power: Annotated[float, typer.Option(help="Probability that the increase is detected.")] = 0.8,
     reference: ReferenceOption = None,
     db: StoreOption = str(DEFAULT_STORE),
     format: FormatOption = Format.table,
@@ -116,12 +125,14 @@ def plan(
         )
     rules = [parse_rule(text) for text in change or []]
     divisor = chosen_reference(reference)
-    chosen = conditions_of(parse_corruptions(corruptions), parse_severities(severities))
+    check_conditions(corruptions, severities, None)
     planned_from = newest_run_id(db) if run is None else run
     found = given_runs([planned_from, *([] if against is None else [against])], db)
     names = names_of([one.run for one in found])
     check_comparable([(name, one.run) for name, one in zip(names, found, strict=True)])
-    divisor = divisor.for_protocol(found[0].run.protocol)
+    protocol = found[0].run.protocol
+    chosen = parse_conditions(corruptions, severities, get_suite(protocol.suite))
+    divisor = divisor.for_protocol(protocol)
     narrowed = [
         one.outcomes.only(
             cell for cell in one.outcomes.conditions if cell.is_clean or cell in chosen

@@ -1,4 +1,4 @@
-"""`gnlbench preview`: what the corruptions do to one image, as a picture."""
+"""`gnlbench preview`: a picture of one image under the corruptions."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from corruptions import ENGINES, SEVERITIES
+from corruptions import ENGINES
 from robustbench_gnl.cli._app import app
-from robustbench_gnl.cli._conditions import parse_corruptions
+from robustbench_gnl.cli._conditions import (
+    CORRUPTIONS_METAVAR,
+    MAIN_CORRUPTIONS,
+    parse_corruptions,
+)
 from robustbench_gnl.cli._options import EngineOption, SeedOption
 from robustbench_gnl.cli._output import say
 from robustbench_gnl.cli._run_files import write_whole
 from robustbench_gnl.errors import DataError, StoreError, UsageError
 from robustbench_gnl.files import open_to_read, read_bounded
-from robustbench_gnl.records import CLEAN, conditions_of, image_key
+from robustbench_gnl.records import CLEAN, image_key
+from robustbench_gnl.suites import DEFAULT_SUITE
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -31,11 +36,11 @@ FORMATS = {
 }  # fmt: skip
 SAMPLE = "sample"
 MOST_BYTES = 2**28
-"""Of an image that comes through a pipe."""
+"""Largest image that is read from a pipe."""
 HELP = (
     "Draw an image under every corruption at every severity, with labels.\n\n"
-    "The image is cropped as the release was (224 x 224); the corruptions are those that `eval` "
-    "makes of it, before the JPEG step unless --jpeg-quality asks for it.\n\n"
+    f"The image is cropped to {DEFAULT_SUITE.input.crop} x {DEFAULT_SUITE.input.crop} pixels, and "
+    "corrupted exactly as by `eval`, but without its JPEG step unless --jpeg-quality is given.\n\n"
     "Example: `gnlbench preview dog.jpg --corruption snow -o snow.png`"
 )
 
@@ -43,22 +48,27 @@ HELP = (
 @app.command("preview", help=HELP)
 def preview(
     image: Annotated[
-        str, typer.Argument(metavar="IMAGE|sample", help="A photograph, or one of the sample's.")
+        str,
+        typer.Argument(
+            metavar="IMAGE|sample", help="Image file, or a photograph of the built-in sample."
+        ),
     ] = SAMPLE,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output", "-o", metavar="FILE",
-            help="Where to; the suffix says how: png, jpg, webp, tif or pdf. "
+            help="File to write; its suffix gives the format: png, jpg, webp, tif or pdf. "
             "Default: <IMAGE>-corruptions.png in the current folder.",
         ),
     ] = None,
     corruption: Annotated[
         str,
-        typer.Option(metavar="common|extra|all|NAME,...", help="The rows: names or groups."),
-    ] = "common",
+        typer.Option(
+            metavar=CORRUPTIONS_METAVAR, help="Corruptions to draw, one a row: names or groups."
+        ),
+    ] = MAIN_CORRUPTIONS,
     jpeg_quality: Annotated[
-        int, typer.Option(min=0, max=100, help="Of the JPEG step; 0 leaves it out.")
+        int, typer.Option(min=0, max=100, help="JPEG quality; 0: no JPEG step.")
     ] = 0,
     seed: SeedOption = 0,
     engine: EngineOption = ENGINES[0],
@@ -88,7 +98,7 @@ def preview(
 def _is_same(target: Path, path: Path) -> bool:
     try:
         return target.samefile(path)
-    except (OSError, ValueError):  # One is not there, or has a name that no file can have.
+    except (OSError, ValueError):  # One does not exist, or its name is invalid.
         return False
 
 
@@ -106,12 +116,14 @@ def _draw(path: Path, names: Sequence[str], recipe: Recipe) -> Image.Image:
             crop,
             *(
                 corrupt_crops(crop[None], [key], condition, recipe, len(crop))[0]
-                for condition in conditions_of((name,), SEVERITIES)
+                for condition in DEFAULT_SUITE.conditions_of(name)
             ),
         ]
         for name in names
     }
-    return contact_sheet(["clean", *(f"severity {severity}" for severity in SEVERITIES)], rows)
+    return contact_sheet(
+        ["clean", *(f"severity {severity}" for severity in DEFAULT_SUITE.severities)], rows
+    )
 
 
 def _photograph(path: Path) -> Image.Image:

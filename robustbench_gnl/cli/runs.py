@@ -1,4 +1,4 @@
-"""`gnlbench runs`: what the store holds, run by run, and moving runs between stores."""
+"""`gnlbench runs`: list, show, tag, delete, export and import the stored runs."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from robustbench_gnl.cli._tags import (
     say_what_tags_mean,
 )
 from robustbench_gnl.errors import StoreError, UsageError
+from robustbench_gnl.suites import DEFAULT_SUITE, SUITES
 from robustbench_gnl.text import printable
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ runs_app = typer.Typer(
 )
 app.add_typer(runs_app, name="runs")
 
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id, start of one, tag, or model.")]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="Run id (or its start), tag, or model name.")
+]
 
 
 @runs_app.command(
@@ -60,7 +63,7 @@ def list_runs(
     db: StoreOption = str(DEFAULT_STORE),
     format: FormatOption = Format.table,
     limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="The newest N runs.")
+        int | None, typer.Option(min=1, metavar="N", help="List only the newest N runs.")
     ] = None,
 ) -> None:
     from robustbench_gnl.reports.lists import run_list
@@ -75,7 +78,7 @@ def list_runs(
 
 @runs_app.command(
     "show",
-    help="Show the results of a run, and how it was made.\n\n"
+    help="Show the results, protocol and environment of a run.\n\n"
     "Example: `gnlbench runs show resnet50 --format json`",
 )
 def show_run(
@@ -102,8 +105,8 @@ def show_run(
 
 @runs_app.command(
     "tag",
-    help="Add tags to a run, or remove some. A tag means the newest run that has it, wherever a "
-    "command takes a RUN.\n\n"
+    help="Add tags to a run, or remove some. As a RUN of a command, a tag is the newest run that "
+    "has it.\n\n"
     "Example: `gnlbench runs tag 20261123-142530-a1b2c3 baseline --remove candidate`",
 )
 def tag_run(
@@ -149,7 +152,7 @@ def tag_run(
 def delete_run(
     run: RunArgument,
     db: StoreOption = str(DEFAULT_STORE),
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
 ) -> None:
     from robustbench_gnl.store import open_store
 
@@ -163,7 +166,8 @@ def delete_run(
     if not yes:
         if not _is_terminal():
             raise UsageError(
-                f"deleting run {run_id} needs a yes, and nobody is there to ask: pass --yes"
+                f"cannot ask for confirmation to delete run {run_id}: stdin is not a terminal; "
+                "pass --yes"
             )
         if not _asks_yes(f"Delete run {run_id}{of_model}{of_protocol}?"):
             say("Nothing was deleted.")
@@ -183,7 +187,8 @@ def export_run(
     run: RunArgument,
     db: StoreOption = str(DEFAULT_STORE),
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: stdout.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="File to write; default: stdout."),
     ] = None,
 ) -> None:
     from robustbench_gnl.store import open_store
@@ -200,21 +205,23 @@ def export_run(
 
 @runs_app.command(
     "import",
-    help="Add runs from exported JSON files or from other stores: all of them or, if anything "
-    "is wrong, none. Runs that are there already are left alone. Prints the ids of new runs.\n\n"
+    help="Import runs from exported JSON files or other stores, and print the ids of new runs. If "
+    "one cannot be imported, none is. Runs that are stored already are not changed.\n\n"
     "Example: `gnlbench runs import resnet50.json colleague.sqlite`",
 )
 def import_runs(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", exists=True, dir_okay=False, help="JSON, or a store."),
+        typer.Argument(
+            metavar="FILE...", exists=True, dir_okay=False, help="Exported JSON, or a store."
+        ),
     ],
     db: StoreOption = str(DEFAULT_STORE),
 ) -> None:
     from robustbench_gnl.store import open_store
 
     with ExitStack() as stack:
-        # Read before the store is opened, which would make it: a bad file leaves no trace.
+        # Read before the store is opened, which creates it: a bad file then leaves none behind.
         sources = [read_runs(path, stack) for path in files]
         store = stack.enter_context(open_store(db, write=True))
         n_read = 0
@@ -234,13 +241,13 @@ def import_runs(
 
 @runs_app.command(
     "cite",
-    help="Print BibTeX for the benchmark, the reference and the models of runs, where known.\n\n"
+    help="Print BibTeX for the benchmarks, references and models of runs, where known.\n\n"
     "Example: `gnlbench runs cite resnet50 efficientnet_gnl_es > references.bib`",
 )
 def cite_runs(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN...", help="Default: every run.", show_default=False),
+        typer.Argument(metavar="RUN...", help="Runs to cite; default: all.", show_default=False),
     ] = None,
     db: StoreOption = str(DEFAULT_STORE),
 ) -> None:
@@ -249,11 +256,13 @@ def cite_runs(
 
     with open_store(db) as store:
         chosen = [store.resolve(run) for run in runs] if runs else store.runs()
-    print_text(bibtex(run.model.name for run in chosen))
+    used = {run.protocol.suite for run in chosen} or {DEFAULT_SUITE.name}
+    suites = [suite for name, suite in SUITES.items() if name in used]
+    print_text(bibtex((run.model.name for run in chosen), suites))
 
 
 def _as_json(document: dict[str, Any]) -> str:
-    """An exported run; in ASCII where it holds what neither a terminal nor a file should get.
+    """An exported run as JSON; in ASCII if it has control characters or the like.
 
     Raises:
         StoreError: It holds a number that JSON cannot.

@@ -5,7 +5,6 @@ from robustbench_gnl.data.digests import check_clean_images, first_difference
 from robustbench_gnl.data.labels import Labels, imagenet_labels, labels_of_folders
 from robustbench_gnl.data.opening import SOURCE_KINDS, check_trees, open_clean, open_source
 from robustbench_gnl.data.pixels import (
-    CROP,
     RELEASE_JPEG_QUALITY,
     BadImageError,
     Recipe,
@@ -28,7 +27,6 @@ from robustbench_gnl.data.writing import BYTES_AN_IMAGE, begin_tree, locked, wri
 
 __all__ = [
     "BYTES_AN_IMAGE",
-    "CROP",
     "RELEASE_JPEG_QUALITY",
     "SOURCE_KINDS",
     "BadImageError",

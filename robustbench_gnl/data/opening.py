@@ -23,6 +23,7 @@ from robustbench_gnl.errors import DataError, UsageError, option
 from robustbench_gnl.metrics.reference import known_image_sets
 from robustbench_gnl.records import Condition, ImageSet
 from robustbench_gnl.suites import DEFAULT_SUITE, Suite, get_suite
+from robustbench_gnl.text import some_of
 
 SOURCE_KINDS = ("released", "generated")
 INSIST_ON_CLEAN = f"; to take them as clean images nevertheless use {option('source', 'generated')}"
@@ -84,8 +85,13 @@ def open_source(
         refuse_part_of_a_tree(root, INSIST_ON_CLEAN)
     listed = _list_classes(root, class_map)
     # Before their size is looked at: the images of ImageNet-R, for one, may be small.
-    own = None if insisted or class_map or clean_root else recognised_suite(*listed)
+    own = None if insisted or class_map else recognised_suite(*listed)
     if own is not None:
+        if clean_root is not None:
+            raise UsageError(
+                f"{root} is {own.title} by the names of its files, which has no clean images; "
+                f"{option('clean_data')} goes beside an ImageNet-C tree only"
+            )
         note = (
             f"{root} is {own.title} by the names of its files, evaluated as it is; to corrupt its "
             f"images instead use {option('source', 'generated')}"
@@ -113,11 +119,11 @@ def _own_images(
         UsageError: Another argument does not apply to such a suite.
         DataError: The folder holds something else.
     """
-    others = {"a kind of source": kind, "clean images": clean_root, "a class map": class_map}
-    given = [what for what, value in others.items() if value is not None]
+    others = {"source": kind, "clean_data": clean_root, "class_map": class_map}
+    given = [option(name) for name, value in others.items() if value is not None]
     if given:
         raise UsageError(
-            f"{suite.title} has images and labels of its own; leave out {' and '.join(given)}"
+            f"{suite.title} has images and labels of its own; leave out {some_of(given)}"
         )
     root, notes = find_tree_or_classes(root, tree=False)
     return open_own_images(root, suite, notes)

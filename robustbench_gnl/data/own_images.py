@@ -10,7 +10,7 @@ from pathlib import Path
 from robustbench_gnl.data.labels import imagenet_labels
 from robustbench_gnl.data.listing import list_images, subfolders
 from robustbench_gnl.data.sources import Source
-from robustbench_gnl.errors import DataError
+from robustbench_gnl.errors import DataError, option
 from robustbench_gnl.suites import SUITES, Suite
 from robustbench_gnl.text import counted
 
@@ -51,7 +51,7 @@ def open_own_images(root: Path, suite: Suite, notes: Iterable[str] = ()) -> Sour
         raise DataError(
             f"{root} is not {suite.title}: expected folders named by {expected}, found "
             f"{counted(len(unknown), 'other')} (such as {unknown[0]!r}); give its root, or leave "
-            "the suite out",
+            f"out {option('suite')}",
             path=root,
         )
     files = list_images(root, folders)

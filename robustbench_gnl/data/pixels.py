@@ -28,7 +28,6 @@ from robustbench_gnl.errors import DataError, UsageError
 from robustbench_gnl.records import Condition
 from robustbench_gnl.suites import DEFAULT_SUITE, InputRecipe
 
-CROP = DEFAULT_SUITE.input.crop  # SHIM
 RELEASE_JPEG_QUALITY = DEFAULT_SUITE.input.jpeg_quality
 # With the shorter side at its size a longer strip would fill the memory; no photograph is one.
 LONGEST_ASPECT_RATIO = 100

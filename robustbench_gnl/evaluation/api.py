@@ -41,6 +41,7 @@ def evaluate(
     workers: int = 0,
     clean_data: Path | str | None = None,
     class_map: ClassMap | Path | str | None = None,
+    suite: str | None = None,
     skip_bad_images: bool = False,
     store: Store | Path | str | None = None,
     rerun: bool = False,
@@ -48,12 +49,13 @@ def evaluate(
     progress: bool | Observer = False,
     on_piece: Callable[[Piece], None] = lambda piece: None,
 ) -> Run:
-    """Evaluate a classifier on a benchmark of corrupted images.
+    """Evaluate a classifier on a benchmark: corrupted images, or a natural distribution shift.
 
     Args:
         model: Takes (N, 3, S, S) float images, normalised; returns logits (N, classes). It is
             moved to the device and keeps its training mode.
-        source: A folder (an ImageNet-C tree or clean class folders), `"sample"`, or a `Source`.
+        source: A folder (an ImageNet-C tree, clean class folders, or the images of another suite),
+            `"sample"`, or a `Source`.
         name: What the run is called; by default the class of the model.
         mean: Subtracted from pixels in [0, 1]; three numbers or one. Default: what the model
             states of itself, as timm's do in `pretrained_cfg` (wrappers are looked through), else
@@ -61,7 +63,7 @@ def evaluate(
         std: Then divided by; goes with `mean`.
         conditions: `Condition`s or their names: `"clean"`, `"fog/3"`, or `"fog"` for all its
             severities. Default: clean where the source has it, and the conditions that the means
-            of the benchmark are over (the 75 of the common corruptions for ImageNet-C).
+            of the benchmark are over.
         limit: Only the first images of the sorted keys.
         device: `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
         precision: `fp32`, `bf16` or `fp16`.
@@ -73,6 +75,8 @@ def evaluate(
             calling script needs the usual `if __name__ == "__main__":`.
         clean_data: Clean images beside an ImageNet-C tree.
         class_map: Which class folder is which class, as `data.read_class_map` reads it.
+        suite: The benchmark that a folder holds, by its name in `robustbench_gnl.suites.SUITES`.
+            Default: detected automatically.
         skip_bad_images: Leave images that cannot be read out of every condition.
         store: An open store, or the path or URL of one. Every piece is committed at once; the
             same call resumes an interrupted evaluation, and returns a complete one at once.
@@ -123,7 +127,7 @@ def evaluate(
     kept_in = arguments.checked_store(store)
     if kept_in is None and (settings.rerun or settings.tags):
         raise UsageError("rerun and tags are about stored runs; give a store with them")
-    opened = arguments.checked_source(source, clean_data, class_map).first(limit)
+    opened = arguments.checked_source(source, clean_data, class_map, suite).first(limit)
     for note in opened.notes:
         observer.note(note)
     wanted = arguments.checked_conditions(conditions, opened)

@@ -11,10 +11,11 @@ import torch
 from torch import nn
 
 from robustbench_gnl.data import Source, open_sample, open_source, read_class_map
-from robustbench_gnl.errors import UsageError
+from robustbench_gnl.errors import UsageError, option
 from robustbench_gnl.evaluation.observer import Observer, ProgressObserver
 from robustbench_gnl.evaluation.settings import LARGEST_INPUT, SMALLEST_INPUT
 from robustbench_gnl.records import CLEAN, Condition
+from robustbench_gnl.suites import get_suite
 
 if TYPE_CHECKING:
     from robustbench_gnl.store import Store
@@ -35,19 +36,25 @@ def checked_model(model: object) -> nn.Module:
 
 
 def checked_source(
-    source: object, clean_data: str | os.PathLike[str] | None, class_map: object
+    source: object,
+    clean_data: str | os.PathLike[str] | None,
+    class_map: object,
+    suite: object = None,
 ) -> Source:
     """The source itself, the sample, or what lies in a folder.
 
     Args:
         clean_data: Clean images beside a folder of an ImageNet-C tree.
         class_map: Which class folder is which class: a file, or what was read from one.
+        suite: The benchmark that a folder holds; None: as detected.
 
     Raises:
-        UsageError: It is neither a source nor a path; or it is no path, and one of the other two
-            was given, which complete a path.
+        UsageError: It is neither a source nor a path; it is no path, and `clean_data` or
+            `class_map` was given, which complete a path; or it is of another suite.
         DataError: A folder or file cannot be used.
     """
+    if not isinstance(suite, str | None):
+        raise UsageError(f"expected the name of a suite as suite, got {_kind(suite)}")
     is_sample = isinstance(source, str) and source == "sample"
     if isinstance(source, Source) or is_sample:
         if clean_data is not None or class_map is not None:
@@ -55,7 +62,13 @@ def checked_source(
                 "expected a folder as the source beside clean_data and class_map, got "
                 + ("the sample" if is_sample else "a Source, which open_source makes with them")
             )
-        return source if isinstance(source, Source) else open_sample()
+        opened = source if isinstance(source, Source) else open_sample()
+        if suite is not None and opened.suite is not get_suite(suite):
+            raise UsageError(
+                f"expected images of {get_suite(suite).title}, got a source of "
+                f"{opened.suite.title}; leave out {option('suite')}, or give a folder"
+            )
+        return opened
     if not isinstance(source, str | os.PathLike) or not str(source):
         raise UsageError(
             f"expected a folder, 'sample' or a Source as the source, got {_kind(source)}"
@@ -66,6 +79,7 @@ def checked_source(
         Path(source),
         clean_root=None if clean_data is None else Path(clean_data),
         class_map=class_map,  # type: ignore[arg-type]  # checked there
+        suite=suite,
     )
 
 

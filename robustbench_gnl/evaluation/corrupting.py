@@ -9,9 +9,10 @@ from torch import Tensor
 
 from corruptions.batch import EXACT, corrupt_batch
 from corruptions.families.jpeg import agrees_with_pillow
-from robustbench_gnl.data import CROP, BatchOfImages, LeftToDo, Recipe
+from robustbench_gnl.data import BatchOfImages, LeftToDo, Recipe
 from robustbench_gnl.evaluation.network import Corrupting
 from robustbench_gnl.records import Condition
+from robustbench_gnl.suites import DEFAULT_SUITE
 
 
 def left_to_device(device: torch.device, recipe: Recipe | None, input_size: int) -> frozenset[str]:
@@ -21,7 +22,9 @@ def left_to_device(device: torch.device, recipe: Recipe | None, input_size: int)
     if recipe is None or recipe.engine != "gnlbench" or device.type != "cuda":
         return frozenset()
     same_jpeg = recipe.jpeg_quality is None or agrees_with_pillow()
-    return EXACT if input_size == CROP and same_jpeg else frozenset()
+    # Such a recipe is of the default suite: no other one is made from clean images.
+    is_crop = input_size == DEFAULT_SUITE.input.crop
+    return EXACT if is_crop and same_jpeg else frozenset()
 
 
 def corrupting(batch: BatchOfImages) -> Corrupting | None:

@@ -143,7 +143,7 @@ class KnownImageSet:
 
 @cache
 def default_reference(suite: Suite = DEFAULT_SUITE) -> Reference:
-    """The reference that the suite declares, such as AlexNet of Hendrycks & Dietterich 2019."""
+    """The reference that the suite declares."""
     declared = suite.reference
     if declared is None:
         return undefined_reference(suite)
@@ -215,13 +215,19 @@ def load_reference(path: Path, suite: Suite = DEFAULT_SUITE) -> Reference:
                 f"{did_you_mean(name, suite.all_corruptions)}",
                 path=path,
             )
-        five = [row[column] or "" for column in columns[1:]]
-        if all(five):
-            errors[name] = tuple(_fraction(text, name, path) for text in five)
-        elif any(five):
-            raise DataError(f"{path} lacks severities of {name}: CE needs all five", path=path)
+        by_severity = [row[column] or "" for column in columns[1:]]
+        if all(by_severity):
+            errors[name] = tuple(_fraction(text, name, path) for text in by_severity)
+        elif any(by_severity):
+            raise DataError(
+                f"{path} lacks severities of {name}: CE needs all {len(suite.severities)}",
+                path=path,
+            )
     if not errors:
-        raise DataError(f"expected the five errors of a corruption in {path}, got none", path=path)
+        raise DataError(
+            f"expected the {len(suite.severities)} errors of a corruption in {path}, got none",
+            path=path,
+        )
     return Reference(
         name=rows[0].get("model") or path.stem,
         protocol=rows[0].get("protocol") or f"as stated in {path.name}",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from robustbench_gnl.errors import option
 from robustbench_gnl.models import matching
 from robustbench_gnl.models.checkpoints import Checkpoint
+from robustbench_gnl.text import counted
 
 # Keys that give away where weights come from, and what can be done.
 _ORIGINS = (
@@ -146,8 +147,8 @@ def _channels(misfit: Misfit) -> str:
             n_given, n_wanted = misfit.given[key].shape[1], wanted[key].shape[1]
             if n_given != n_wanted and misfit.given[key].shape[0] == wanted[key].shape[0]:
                 return (
-                    f"Its first convolution takes images of {n_given} "
-                    f"{'channel' if n_given == 1 else 'channels'}, and the benchmark's have "
+                    f"Its first convolution takes images of "
+                    f"{counted(n_given, 'channel')}, and the benchmark's have "
                     f"{n_wanted}; such a network can be evaluated behind a function of your own "
                     f"({option('model', 'FILE.py:FUNCTION')}) that converts them."
                 )

@@ -30,6 +30,7 @@ from robustbench_gnl.records import Condition
 from robustbench_gnl.statistics.bootstrap import LEVEL
 from robustbench_gnl.statistics.calibration import calibration_error
 from robustbench_gnl.statistics.outcomes import Counts, Floats, Outcomes
+from robustbench_gnl.text import counted
 
 FEWEST_BLOCKS = 4
 """With fewer, t is so wide (4.3 standard errors for three, 12.7 for two) that an interval
@@ -101,7 +102,7 @@ class Jackknife:
             return None
         n_blocks = round(self.n_whole_blocks)
         return (
-            f"{n_blocks} whole {'block' if n_blocks == 1 else 'blocks'} of images, and the "
+            f"{counted(n_blocks, 'whole block')} of images, and the "
             f"jackknife needs {FEWEST_BLOCKS}: evaluate more images"
         )
 

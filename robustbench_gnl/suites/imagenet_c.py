@@ -47,6 +47,7 @@ IMAGENET_C = Suite(
         name="AlexNet",
         protocol="50,000 released images, no resampling",
         file="alexnet_errors.csv",
+        citation="krizhevsky2012imagenet",
     ),
     n_published_images=50_000,
 )

@@ -62,6 +62,8 @@ class ReferenceErrors:
     """How they were measured, as one sentence."""
     file: str
     """Data file: a row for each corruption and one for the clean images."""
+    citation: str
+    """Of the model, its key in `references.bib`."""
 
 
 @dataclass(frozen=True)

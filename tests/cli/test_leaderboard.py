@@ -14,7 +14,6 @@ import pytest
 
 from robustbench_gnl.records import (
     CLEAN,
-    COMMON_CONDITIONS,
     N_CALIBRATION_BINS,
     Calibration,
     Condition,
@@ -24,6 +23,7 @@ from robustbench_gnl.records import (
     Protocol,
 )
 from robustbench_gnl.store import open_store
+from robustbench_gnl.suites import DEFAULT_SUITE
 
 N_IMAGES = 8
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,7 +83,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two real protocols and the sample: good, bad and one unfinished, each with its errors."""
     path = tmp_path_factory.mktemp("store") / "gnlbench.sqlite"
     tiny = protocol("tiny", "released")
-    everything = (CLEAN, *COMMON_CONDITIONS)
+    everything = (CLEAN, *DEFAULT_SUITE.main_conditions)
     plan = [
         ("good_net", tiny, 6, everything),
         ("bad_net", tiny, 2, everything),

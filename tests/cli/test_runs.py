@@ -20,8 +20,9 @@ from typer.testing import CliRunner, Result
 
 import robustbench_gnl.cli.runs
 from robustbench_gnl.cli import app
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition
+from robustbench_gnl.records import CLEAN, Condition
 from robustbench_gnl.store import Store, open_store
+from robustbench_gnl.suites import DEFAULT_SUITE
 from tests.store.samples import fill, make_model, make_piece
 
 ROOT = Path(__file__).parents[2]
@@ -319,7 +320,7 @@ def test_no_command_imports_torch(call: Call, run_id: str):
 
 def test_a_complete_run_counts_all_its_cells(call: Call):
     with open_store("results/gnlbench.sqlite", write=True) as store:
-        fill(store, (CLEAN, *COMMON_CONDITIONS), n_images=8)
+        fill(store, (CLEAN, *DEFAULT_SUITE.main_conditions), n_images=8)
     (row,) = json.loads(call("list", "-f", "json").stdout)["runs"]
     assert (row["n_cells_complete"], row["n_cells_stored"]) == (76, 76)
 

@@ -21,8 +21,11 @@ from robustbench_gnl.data import (
 from robustbench_gnl.data.manifest import Manifest, read_manifest
 from robustbench_gnl.data.manifest import write_manifest as write_tree_manifest
 from robustbench_gnl.errors import DataError, UsageError
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition
+from robustbench_gnl.records import CLEAN, Condition
+from robustbench_gnl.suites import DEFAULT_SUITE
 from tests.trees import make_clean_tree, make_empty_files, make_released_tree, wnids
+
+COMMON_CONDITIONS = DEFAULT_SUITE.main_conditions
 
 FOG = Condition("fog", 1)
 DECOMPOSED, COMPOSED = "cafe\N{COMBINING ACUTE ACCENT}", "caf\N{LATIN SMALL LETTER E WITH ACUTE}"

@@ -20,7 +20,8 @@ from corruptions import CorruptionError
 from robustbench_gnl.data import Recipe, Source, open_source
 from robustbench_gnl.errors import GnlbenchError, GnlbenchWarning, ModelError, UsageError
 from robustbench_gnl.modules import module_sha256, own_normalisation, state_dict_sha256
-from robustbench_gnl.records import CLEAN, Condition, parse_conditions
+from robustbench_gnl.records import CLEAN, Condition
+from robustbench_gnl.suites import DEFAULT_SUITE
 from tests.trees import make_clean_tree, make_released_tree
 
 FOG = Condition("fog", 3)
@@ -155,8 +156,8 @@ def test_conditions_by_their_names(source: Source, given: object, expected: list
 
 
 def test_a_condition_and_its_name() -> None:
-    assert parse_conditions(str(FOG)) == (FOG,)
-    assert parse_conditions(str(CLEAN)) == (CLEAN,)
+    assert DEFAULT_SUITE.parse_conditions(str(FOG)) == (FOG,)
+    assert DEFAULT_SUITE.parse_conditions(str(CLEAN)) == (CLEAN,)
 
 
 class Answers(nn.Module):

@@ -20,7 +20,8 @@ from robustbench_gnl.metrics.reference import (
     default_reference,
     load_published,
 )
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Cell, Condition, conditions_of
+from robustbench_gnl.records import CLEAN, Cell, Condition, conditions_of
+from robustbench_gnl.suites import DEFAULT_SUITE
 
 COMMON = corruptions.names("common")
 FOG = conditions_of(("fog",), corruptions.SEVERITIES)
@@ -248,12 +249,12 @@ def test_relative_ce_does_not_see_a_shift_of_clean_and_corrupted(
     assert after == pytest.approx(before, abs=1e-9)
 
 
-@given(st.permutations(sorted(COMMON_CONDITIONS)))
+@given(st.permutations(sorted(DEFAULT_SUITE.main_conditions)))
 def test_the_order_of_the_cells_does_not_move_a_bit(order: list[Condition]) -> None:
     alexnet = default_reference()
     cells = {
         condition: cell(0.7 * alexnet.errors[condition.corruption][condition.severity - 1])
-        for condition in COMMON_CONDITIONS
+        for condition in DEFAULT_SUITE.main_conditions
     }
     shuffled = {condition: cells[condition] for condition in order}
 

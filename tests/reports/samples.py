@@ -13,7 +13,6 @@ from robustbench_gnl.metrics import cells_of
 from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.records import (
     CLEAN,
-    COMMON_CONDITIONS,
     N_CALIBRATION_BINS,
     Calibration,
     Condition,
@@ -23,9 +22,10 @@ from robustbench_gnl.records import (
     conditions_of,
 )
 from robustbench_gnl.statistics import Outcomes, RunStatistics, outcomes_of, run_statistics
+from robustbench_gnl.suites import DEFAULT_SUITE
 from tests.store.samples import make_model, make_protocol
 
-COMMON = (CLEAN, *COMMON_CONDITIONS)
+COMMON = (CLEAN, *DEFAULT_SUITE.main_conditions)
 ALL = (*COMMON, *conditions_of(corruptions.names("extra"), corruptions.SEVERITIES))
 N_IMAGES = 240
 N_BLOCKS = 4

@@ -11,7 +11,7 @@ import pytest
 import corruptions
 from robustbench_gnl.metrics import FRACTION
 from robustbench_gnl.metrics.reference import Reference, default_reference, load_published
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, conditions_of
+from robustbench_gnl.records import CLEAN, Condition, conditions_of
 from robustbench_gnl.reports.explanation import explanation_document
 from robustbench_gnl.reports.formulas import METHODS, Explanation, explanations
 from robustbench_gnl.reports.render import render
@@ -129,7 +129,9 @@ class ByHand:
             ("expected calibration error", self.calibration_error),
         ):
             values[f"clean {label}"] = of_cell(CLEAN)
-            values[f"mean {label}"] = np.mean([of_cell(cell) for cell in COMMON_CONDITIONS])
+            values[f"mean {label}"] = np.mean(
+                [of_cell(cell) for cell in DEFAULT_SUITE.main_conditions]
+            )
         return values
 
 
@@ -261,7 +263,7 @@ def test_the_mean_over_19_is_explained_only_where_it_is_there() -> None:
 @pytest.mark.parametrize(
     ("conditions", "without_clean"),
     [
-        (COMMON_CONDITIONS, True),
+        (DEFAULT_SUITE.main_conditions, True),
         ((CLEAN, *conditions_of(("fog",), (2, 4))), False),
         ((CLEAN,), False),
         ((), True),
@@ -403,7 +405,9 @@ def test_people_read_each_number_with_its_formula_interval_and_source(
 
 
 def test_a_missing_value_and_a_missing_interval_have_their_own_words() -> None:
-    without_clean = rendered(judged(conditions=COMMON_CONDITIONS, n_blocks=N_BLOCKS), "markdown")
+    without_clean = rendered(
+        judged(conditions=DEFAULT_SUITE.main_conditions, n_blocks=N_BLOCKS), "markdown"
+    )
     one_block = rendered(judged(n_blocks=1), "markdown")
 
     assert "#### clean error, %: -\n" in without_clean

@@ -19,10 +19,11 @@ from robustbench_gnl.leaderboard import (
     with_uncertainty,
 )
 from robustbench_gnl.metrics.reference import default_reference, load_published
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, conditions_of
+from robustbench_gnl.records import CLEAN, Condition, conditions_of
 from robustbench_gnl.reports.leaderboard import leaderboard_document
 from robustbench_gnl.reports.render import render
 from robustbench_gnl.statistics import Replicates, bootstrap
+from robustbench_gnl.suites import DEFAULT_SUITE
 from tests.reports.reading import READERS, captions, read_csv
 from tests.reports.samples import COMMON, N_IMAGES, Judged, judged
 
@@ -129,7 +130,7 @@ def mce_scores(one: Judged) -> Any:
     alexnet = default_reference().errors
     return sum(
         100 * one.answers[cell].wrong / sum(alexnet[cell.corruption]) / 15
-        for cell in COMMON_CONDITIONS
+        for cell in DEFAULT_SUITE.main_conditions
     )
 
 
@@ -191,7 +192,7 @@ def test_every_number_of_a_row_has_its_interval(runs: list[Judged], board: Board
 
 
 def test_an_interval_is_left_out_where_its_number_is() -> None:
-    no_clean = judged("no-clean", conditions=COMMON_CONDITIONS)
+    no_clean = judged("no-clean", conditions=DEFAULT_SUITE.main_conditions)
     ((name, found),) = uncertainties(
         draws_of([no_clean]), default_reference(), sort="clean_error", level=0.95
     ).items()

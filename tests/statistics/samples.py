@@ -10,15 +10,15 @@ from scipy.optimize import brentq
 
 from robustbench_gnl.records import (
     CLEAN,
-    COMMON_CONDITIONS,
     N_CALIBRATION_BINS,
     Calibration,
     Condition,
     Piece,
 )
 from robustbench_gnl.statistics import LinearMetric, Outcomes, outcomes_of
+from robustbench_gnl.suites import DEFAULT_SUITE
 
-ALL_CELLS = (CLEAN, *COMMON_CONDITIONS)
+ALL_CELLS = (CLEAN, *DEFAULT_SUITE.main_conditions)
 
 
 def pieces_of(

@@ -13,9 +13,12 @@ from statsmodels.stats.multitest import multipletests
 import corruptions
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.metrics.reference import default_reference
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Protocol, conditions_of
+from robustbench_gnl.records import CLEAN, Protocol, conditions_of
 from robustbench_gnl.statistics import Outcomes, bootstrap, check_protocols, compare
+from robustbench_gnl.suites import DEFAULT_SUITE
 from tests.statistics.samples import ALL_CELLS, chances, draw, harder, outcomes_from
+
+COMMON_CONDITIONS = DEFAULT_SUITE.main_conditions
 
 ALEXNET = default_reference()
 FOG = conditions_of(("fog",), (1, 2, 3, 4, 5))
@@ -185,7 +188,10 @@ def test_blocks_that_cannot_be_compared_give_a_reason_and_no_mark(sizes, reason:
 
 
 def test_cells_that_one_run_lacks_are_left_out_and_listed():
-    before, after = BEFORE.only((CLEAN, *FOG)), AFTER.only((*FOG[1:], *COMMON_CONDITIONS[:2]))
+    before, after = (
+        BEFORE.only((CLEAN, *FOG)),
+        AFTER.only((*FOG[1:], *COMMON_CONDITIONS[:2])),
+    )
     found = compare(before, after, ALEXNET)
 
     assert found.cells == FOG[1:]

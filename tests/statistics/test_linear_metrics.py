@@ -13,13 +13,14 @@ import corruptions
 from robustbench_gnl.metrics import Summary, summarize
 from robustbench_gnl.metrics.reference import Reference, default_reference
 from robustbench_gnl.metrics.unit import PERCENT
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Cell, Condition, conditions_of
+from robustbench_gnl.records import CLEAN, Cell, Condition, conditions_of
 from robustbench_gnl.statistics import (
     bootstrap,
     linear_metrics,
     mean_error_metric,
     paired_differences,
 )
+from robustbench_gnl.suites import DEFAULT_SUITE
 from tests.statistics.samples import outcomes_from
 
 EVERY_CELL = (CLEAN, *conditions_of(corruptions.names("all"), corruptions.SEVERITIES))
@@ -53,8 +54,8 @@ def cells_of(conditions: tuple[Condition, ...], errors: Mapping[Condition, int])
     seed=st.integers(0, 2**32 - 1),
     present=st.one_of(
         st.just(EVERY_CELL),
-        st.just((CLEAN, *COMMON_CONDITIONS)),
-        st.just(COMMON_CONDITIONS),
+        st.just((CLEAN, *DEFAULT_SUITE.main_conditions)),
+        st.just(DEFAULT_SUITE.main_conditions),
         st.lists(st.sampled_from(EVERY_CELL), unique=True).map(tuple),
     ),
     reference=st.sampled_from([default_reference(), NO_LOSS, PARTIAL]),

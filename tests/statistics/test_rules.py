@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 import corruptions
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.metrics.reference import Reference, default_reference
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition, conditions_of
+from robustbench_gnl.records import CLEAN, Condition, conditions_of
 from robustbench_gnl.statistics import parse_rule, parse_rules
 from robustbench_gnl.statistics.rule_grammar import MOST
 from robustbench_gnl.statistics.rules import cells_of, metric_of
 from robustbench_gnl.suites import DEFAULT_SUITE, get_suite
 from tests.statistics.samples import ALL_CELLS, chances, draw, outcomes_from
+
+COMMON_CONDITIONS = DEFAULT_SUITE.main_conditions
 
 CHECKOUT = Path(__file__).parents[2]
 BLUR = ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur")

@@ -11,7 +11,7 @@ from scipy import stats
 import corruptions
 from robustbench_gnl.metrics import cells_of, summarize, worst_corruption
 from robustbench_gnl.metrics.reference import default_reference
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Calibration, Piece, conditions_of
+from robustbench_gnl.records import CLEAN, Calibration, Piece, conditions_of
 from robustbench_gnl.statistics import (
     Outcomes,
     bootstrap,
@@ -20,6 +20,7 @@ from robustbench_gnl.statistics import (
     run_statistics,
 )
 from robustbench_gnl.statistics.run_statistics import worst_class
+from robustbench_gnl.suites import DEFAULT_SUITE
 from tests.statistics.samples import ALL_CELLS, outcomes_from, pieces_of
 
 ALEXNET = default_reference()
@@ -83,7 +84,7 @@ def by_hand(kind: str, conditions, blocks) -> float:
     ("name", "conditions"),
     [
         ("clean_{}", [CLEAN]),
-        ("mean_{}", COMMON_CONDITIONS),
+        ("mean_{}", DEFAULT_SUITE.main_conditions),
         ("corruptions.fog.{}", FOG),
         ("corruptions.fog.severities.2.{}", FOG[1:2]),
     ],
@@ -199,7 +200,7 @@ def test_near_chance_there_is_no_effective_robustness(
 
 
 def test_without_all_cells_there_is_no_effective_robustness():
-    details = run_statistics(EVIDENCE.only(COMMON_CONDITIONS), KEYS, ALEXNET)
+    details = run_statistics(EVIDENCE.only(DEFAULT_SUITE.main_conditions), KEYS, ALEXNET)
 
     assert details.trend is None
     assert details.reasons == {"effective_robustness": "it needs mCE and the clean error"}

@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 
 from robustbench_gnl.metrics.reference import Published, default_reference, load_published
 from robustbench_gnl.metrics.unit import PERCENT
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS
+from robustbench_gnl.records import CLEAN
 from robustbench_gnl.resources import data_folder
 from robustbench_gnl.statistics import Trend, linear_metrics, published_trend
 from robustbench_gnl.statistics.trend import effective_robustness_metric
+from robustbench_gnl.suites import DEFAULT_SUITE
 from tests.statistics.samples import ALL_CELLS, chances, draw, outcomes_from
+
+COMMON_CONDITIONS = DEFAULT_SUITE.main_conditions
 
 TREND = Trend(2.0, 30.0, r_squared=0.9, n_results=7, clean_errors=(20.0, 40.0))
 

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from robustbench_gnl.errors import StoreError
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition
+from robustbench_gnl.records import CLEAN, Condition
 from robustbench_gnl.store import Store, open_store
 from robustbench_gnl.store.database_errors import refusal, store_errors
 from robustbench_gnl.store.location import parse_location
 from robustbench_gnl.store.sqlite import _set_journal
+from robustbench_gnl.suites import DEFAULT_SUITE
 from tests.store.samples import fill, make_piece
 
 FOG = Condition("fog", 3)
@@ -187,7 +188,7 @@ def _fill_the_disk(location: Path) -> None:
 
 
 def _add_pieces(store: Store, run_id: str) -> None:
-    for condition in COMMON_CONDITIONS[:-1]:
+    for condition in DEFAULT_SUITE.main_conditions[:-1]:
         for block, size in enumerate((8, 8, 4)):
             if condition != FOG:
                 store.add_piece(run_id, make_piece(condition, block, size))

@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robustbench_gnl.errors import StoreError
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition
+from robustbench_gnl.records import CLEAN, Condition
 from robustbench_gnl.store import open_store
 from robustbench_gnl.store.documents import check_stored, from_document, to_document
+from robustbench_gnl.suites import DEFAULT_SUITE
 from tests.store.samples import (
     block_sizes,
     fill,
@@ -39,7 +40,7 @@ words = st.text(
 @given(
     n_images=st.integers(1, 40),
     block_size=st.integers(1, 20),
-    chosen=st.sets(st.sampled_from([CLEAN, *COMMON_CONDITIONS]), max_size=3),
+    chosen=st.sets(st.sampled_from([CLEAN, *DEFAULT_SUITE.main_conditions]), max_size=3),
     tags=st.sets(words, max_size=3),
     environment=st.dictionaries(words, st.one_of(words, st.integers(), st.none()), max_size=3),
     seed=st.integers(0, 2**32),

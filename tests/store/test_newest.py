@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from robustbench_gnl.leaderboard import boards
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Run
+from robustbench_gnl.records import CLEAN, Run
 from robustbench_gnl.store import Store, open_store, writing
+from robustbench_gnl.suites import DEFAULT_SUITE
 from tests.store.samples import fill, import_document, make_image_set, make_model, make_protocol
 
 EARLY, LATE = "2026-03-01T10:00:00+00:00", "2026-03-01T12:00:00+00:00"
@@ -26,7 +27,7 @@ def _set_clock(monkeypatch: pytest.MonkeyPatch, time: str) -> None:
 
 
 def test_a_clock_set_back_makes_no_run_older(store: Store, monkeypatch: pytest.MonkeyPatch):
-    cells = (CLEAN, *COMMON_CONDITIONS)
+    cells = (CLEAN, *DEFAULT_SUITE.main_conditions)
     _set_clock(monkeypatch, LATE)
     first = fill(store, cells, tags=("gate",))
     _set_clock(monkeypatch, EARLY)
