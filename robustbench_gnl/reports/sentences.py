@@ -92,5 +92,5 @@ def subset_sentence(reference: Reference, n_image_classes: int) -> str | None:
 
 
 def progress_phrase(summary: Summary) -> str:
-    """How far a run is, as `31/75 cells`."""
+    """How many of the cells that make a run complete it has: `31/N cells`."""
     return f"{summary.n_main_cells}/{len(summary.suite.main_conditions)} cells"
