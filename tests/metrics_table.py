@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from robustbench_gnl.metrics import METRICS, Metric, MetricId, Scope
-from robustbench_gnl.metrics.catalogue import ERROR, MEAN_ERROR
+from robustbench_gnl.metrics.catalogue import MEAN_ERROR
+from robustbench_gnl.metrics.quantities import ERROR
 from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.suites import DEFAULT_SUITE, SUITES, Suite
 

@@ -5,10 +5,11 @@ summary = summarize(run.cells, reference)
 summary.mce, summary.groups["noise"], summary.reasons
 """
 
-from robustbench_gnl.metrics.catalogue import (
-    BLOCK_QUANTITIES,
-    METRICS,
-    QUANTITIES,
+from robustbench_gnl.metrics.catalogue import METRICS
+from robustbench_gnl.metrics.chance import is_near_chance, is_run_near_chance
+from robustbench_gnl.metrics.expressions import Expression, mean
+from robustbench_gnl.metrics.interval import Interval
+from robustbench_gnl.metrics.lookup import (
     column_ids,
     headline_metrics,
     ids_by_path,
@@ -16,10 +17,8 @@ from robustbench_gnl.metrics.catalogue import (
     metric_ids,
     overall_metrics,
 )
-from robustbench_gnl.metrics.chance import is_near_chance, is_run_near_chance
-from robustbench_gnl.metrics.expressions import Expression, mean
-from robustbench_gnl.metrics.interval import Interval
-from robustbench_gnl.metrics.metric import Metric, MetricId, Quantity, Scope
+from robustbench_gnl.metrics.metric import Metric, MetricId, Scope
+from robustbench_gnl.metrics.quantities import BLOCK_QUANTITIES, QUANTITIES, Quantity
 from robustbench_gnl.metrics.reference import (
     KnownImageSet,
     Published,

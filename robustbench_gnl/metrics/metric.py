@@ -8,12 +8,12 @@ from enum import Enum
 from typing import Literal
 
 from robustbench_gnl.metrics.expressions import CellError, Expression
+from robustbench_gnl.metrics.quantities import Quantity
 from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.metrics.unit import PERCENT, Unit
 from robustbench_gnl.records import Condition
 from robustbench_gnl.suites import Suite
 
-HENDRYCKS = "Hendrycks & Dietterich 2019, section 4"
 Method = Literal["wilson", "bootstrap", "jackknife"]
 """How an interval is computed: Wilson's of one proportion, by resampling images, or by leaving out
 one block of images at a time."""
@@ -26,24 +26,6 @@ class Scope(Enum):
     GROUP = "group"
     CORRUPTION = "corruption"
     """A corruption, or one of its severities."""
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A quantity that is stored for every cell."""
-
-    key: str
-    label: str
-    unit: Unit
-    meaning: str
-    formula: str
-    source: str
-    rule: str
-    """The name of its mean over cells in gate rules."""
-    is_kept_by_image: bool = False
-    """Whether the outcome of each image is stored, and not only sums over blocks."""
-    is_count: bool = False
-    """Whether it counts images, so that the interval of a single cell is that of a proportion."""
 
 
 Definition = Callable[[Suite, Reference, str], Expression | None]

@@ -12,14 +12,9 @@ from functools import cached_property
 from typing import Any
 
 from robustbench_gnl.contents import cell_digests
-from robustbench_gnl.metrics.catalogue import (
-    CE,
-    CORRUPTION_ERROR,
-    MCE,
-    RELATIVE_CE,
-    linear_expressions,
-)
+from robustbench_gnl.metrics.catalogue import CE, CORRUPTION_ERROR, MCE, RELATIVE_CE
 from robustbench_gnl.metrics.expressions import Expression
+from robustbench_gnl.metrics.lookup import linear_expressions
 from robustbench_gnl.metrics.metric import MetricId
 from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.records import CLEAN, Cell, Condition, Piece

@@ -21,15 +21,12 @@ from robustbench_gnl.metrics import (
     worst_corruption,
 )
 from robustbench_gnl.metrics.catalogue import (
-    CALIBRATION_ERROR,
     CE,
     CLEAN_ERROR,
     EFFECTIVE_ROBUSTNESS,
     GROUP_CE,
     MCE,
     METRICS,
-    NEGATIVE_LOG_LIKELIHOOD,
-    TOP5_ERROR,
 )
 from robustbench_gnl.metrics.expressions import (
     CellError,
@@ -40,7 +37,13 @@ from robustbench_gnl.metrics.expressions import (
     MeanError,
     RelativeCorruptionError,
 )
-from robustbench_gnl.metrics.metric import Quantity, Scope, with_unit
+from robustbench_gnl.metrics.metric import Scope, with_unit
+from robustbench_gnl.metrics.quantities import (
+    CALIBRATION_ERROR,
+    NEGATIVE_LOG_LIKELIHOOD,
+    TOP5_ERROR,
+    Quantity,
+)
 from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.records import Condition, Run
 from robustbench_gnl.reports.formatting import (

@@ -8,8 +8,9 @@ from itertools import combinations
 
 from robustbench_gnl.contents import differing_cells
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.metrics.catalogue import BLOCK_QUANTITIES, MEAN_ERROR, ids_by_path
-from robustbench_gnl.metrics.metric import Quantity
+from robustbench_gnl.metrics.catalogue import MEAN_ERROR
+from robustbench_gnl.metrics.lookup import ids_by_path
+from robustbench_gnl.metrics.quantities import BLOCK_QUANTITIES, Quantity
 from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.records import Condition, Protocol, Run
 from robustbench_gnl.statistics.bootstrap import LEVEL

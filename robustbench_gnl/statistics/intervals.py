@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from robustbench_gnl.metrics.catalogue import BLOCK_QUANTITIES, metric_ids
 from robustbench_gnl.metrics.interval import Interval
-from robustbench_gnl.metrics.metric import MetricId, Quantity
+from robustbench_gnl.metrics.lookup import metric_ids
+from robustbench_gnl.metrics.metric import MetricId
+from robustbench_gnl.metrics.quantities import BLOCK_QUANTITIES, Quantity
 from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.records import Condition
 from robustbench_gnl.statistics.bootstrap import LEVEL, Replicates, bootstrap

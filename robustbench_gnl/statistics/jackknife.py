@@ -19,13 +19,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.metrics.catalogue import (
+from robustbench_gnl.metrics.interval import Interval
+from robustbench_gnl.metrics.quantities import (
     CALIBRATION_ERROR,
     NEGATIVE_LOG_LIKELIHOOD,
     TOP5_ERROR,
+    Quantity,
 )
-from robustbench_gnl.metrics.interval import Interval
-from robustbench_gnl.metrics.metric import Quantity
 from robustbench_gnl.records import Condition
 from robustbench_gnl.statistics.bootstrap import LEVEL
 from robustbench_gnl.statistics.calibration import calibration_error

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from robustbench_gnl.metrics.catalogue import CORRUPTION_ERROR, linear_expressions
+from robustbench_gnl.metrics.catalogue import CORRUPTION_ERROR
 from robustbench_gnl.metrics.expressions import MeanError
+from robustbench_gnl.metrics.lookup import linear_expressions
 from robustbench_gnl.metrics.metric import MetricId
 from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.metrics.unit import FRACTION, Unit

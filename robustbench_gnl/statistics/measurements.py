@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from robustbench_gnl.metrics.catalogue import TOP5_ERROR
+from robustbench_gnl.metrics.quantities import TOP5_ERROR
 from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.records import Condition
 from robustbench_gnl.statistics.bounded_means import BoundedMean, bounded_change

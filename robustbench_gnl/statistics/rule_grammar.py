@@ -22,7 +22,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from robustbench_gnl.errors import UsageError, did_you_mean
-from robustbench_gnl.metrics.catalogue import CALIBRATION_ERROR, RELATIVE_MCE
+from robustbench_gnl.metrics.catalogue import RELATIVE_MCE
+from robustbench_gnl.metrics.quantities import CALIBRATION_ERROR
 from robustbench_gnl.metrics.unit import NATS
 from robustbench_gnl.statistics.rules import CHANGE, LIMIT, Rule, RuleUnit, Subject, subjects
 from robustbench_gnl.suites import DEFAULT_SUITE, SUITES

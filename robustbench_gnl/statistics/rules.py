@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from robustbench_gnl.errors import UsageError, option
-from robustbench_gnl.metrics.catalogue import CE, ERROR, GROUP_CE, METRICS, QUANTITIES
-from robustbench_gnl.metrics.metric import Metric, MetricId, Quantity, Scope
+from robustbench_gnl.metrics.catalogue import CE, GROUP_CE, METRICS
+from robustbench_gnl.metrics.metric import Metric, MetricId, Scope
+from robustbench_gnl.metrics.quantities import ERROR, QUANTITIES, Quantity
 from robustbench_gnl.metrics.reference import Reference, undefined_reference
 from robustbench_gnl.metrics.unit import PERCENT, Unit
 from robustbench_gnl.records import Condition

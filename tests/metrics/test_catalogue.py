@@ -10,8 +10,9 @@ import pytest
 
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.metrics import METRICS, default_reference, ids_by_path, metric_id, summarize
-from robustbench_gnl.metrics.catalogue import QUANTITIES, linear_expressions, overall_metrics
+from robustbench_gnl.metrics.lookup import linear_expressions, overall_metrics
 from robustbench_gnl.metrics.metric import MetricId, Scope
+from robustbench_gnl.metrics.quantities import QUANTITIES
 from robustbench_gnl.records import Cell, Condition
 from robustbench_gnl.suites import SUITES, Suite
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from robustbench_gnl.metrics.catalogue import (
+from robustbench_gnl.metrics.quantities import (
     BLOCK_QUANTITIES,
     CALIBRATION_ERROR,
     NEGATIVE_LOG_LIKELIHOOD,
