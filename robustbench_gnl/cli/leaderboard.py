@@ -21,6 +21,7 @@ from robustbench_gnl.cli._options import (
 from robustbench_gnl.cli._output import emit, no_runs_in, say
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.suites import DEFAULT_SUITE
 
 if TYPE_CHECKING:
     from robustbench_gnl.leaderboard import Board
@@ -41,13 +42,14 @@ def leaderboard(
     db: StoreOption = str(DEFAULT_STORE),
     format: FormatOption = Format.table,
     sort: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="COLUMN",
-            help="Column to rank by: mce, relative_mce, clean_error, mean_corruption_error, "
-            "n_params, or the CE of a group or corruption by its name. Lower is better.",
+            help="Column to rank by, lowest first: the key of a metric such as "
+            f"{' or '.join(DEFAULT_SUITE.ranked_by)}, n_params, or a group or corruption for its "
+            f"CE. Default: {DEFAULT_SUITE.ranked_by[0]}, or the error where CE is not defined.",
         ),
-    ] = "mce",
+    ] = None,
     columns: Annotated[
         str,
         typer.Option(

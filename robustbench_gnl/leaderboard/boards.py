@@ -22,7 +22,7 @@ from robustbench_gnl.leaderboard.entries import (
 from robustbench_gnl.metrics import Summary, column_ids, summarize
 from robustbench_gnl.metrics.reference import Published, Reference, default_reference
 from robustbench_gnl.records import CLEAN, Protocol, Run
-from robustbench_gnl.suites import DEFAULT_SUITE, SUITES, Suite
+from robustbench_gnl.suites import SUITES, Suite
 
 TIE_DECIMALS = 9
 """Numbers that differ by less came from the same counts in another order of adding."""
@@ -76,7 +76,7 @@ class Board:
 def boards(
     runs: Sequence[Run],
     *,
-    sort: str = DEFAULT_SUITE.ranked_by[0],
+    sort: str | None = None,
     published: Sequence[Published] = (),
     reference: Reference | None = None,
 ) -> list[Board]:
@@ -104,18 +104,18 @@ def boards(
     taken = any(takes_reported(group[0].protocol) for group in groups)
     left = [one for one in reported if not (taken and is_comparable(one))]
     if left:
-        result.append(_board_of_reported(left, sort, reference))
+        result.append(_board_of_reported(left, _sort_of_board(sort, reference), reference))
     return result
 
 
-def check_sort(sort: str) -> None:
+def check_sort(sort: str | None) -> None:
     """Refuse what no column is called.
 
     Raises:
         UsageError: Nothing can be sorted by `sort`.
     """
     keys = sort_keys()
-    if sort not in keys:
+    if sort is not None and sort not in keys:
         raise UsageError(
             f"cannot sort by {sort!r}; expected one of {', '.join(keys)}{did_you_mean(sort, keys)}",
             sort=sort,
@@ -164,12 +164,12 @@ def _board_order(runs: Sequence[Run]) -> tuple[bool, int, str, str]:
 
 
 def _boards_of_protocol(
-    runs: Sequence[Run], sort: str, reported: Sequence[Published], reference: Reference
+    runs: Sequence[Run], sort: str | None, reported: Sequence[Published], reference: Reference
 ) -> list[Board]:
     groups = grouped_by_contents(runs)
     reference = reference.for_protocol(runs[0].protocol)
-    sort = _sort_of_board(sort, reference)
-    found = [_board_of_runs(group, sort, reported, reference) for group in groups]
+    key = _sort_of_board(sort, reference)
+    found = [_board_of_runs(group, key, reported, reference) for group in groups]
     if len(groups) > 1:
         found = [
             replace(board, image_files=_digest_of_files(group))
@@ -178,7 +178,7 @@ def _boards_of_protocol(
     return found
 
 
-def _sort_of_board(sort: str, reference: Reference) -> str:
+def _sort_of_board(sort: str | None, reference: Reference) -> str:
     """`sort`, or the first of what the suite is ranked by, where the suite or the reference do not
     define that."""
     defined = {
@@ -187,7 +187,7 @@ def _sort_of_board(sort: str, reference: Reference) -> str:
         if reference.is_defined or not one.metric.is_ratio
     }
     keys = sort_keys()
-    wanted = (sort, *reference.suite.ranked_by)
+    wanted = (*([] if sort is None else [sort]), *reference.suite.ranked_by)
     return next(one for one in wanted if one == N_PARAMS or keys[one] in defined)
 
 

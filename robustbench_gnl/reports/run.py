@@ -1,34 +1,22 @@
-"""One run: its errors by corruption and severity, its headline numbers, and how it was made."""
+"""The report of one run: errors by corruption and severity, headline metrics, and origin."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from robustbench_gnl.metrics import (
     FRACTION,
-    Interval,
-    MetricId,
     Summary,
-    headline_metrics,
-    is_run_near_chance,
     overall_metrics,
     summarize,
 )
 from robustbench_gnl.metrics.catalogue import (
     CE,
-    CLEAN_ERROR,
     CORRUPTION_ERROR,
-    MCE,
-    MEAN_CORRUPTION_ERROR,
-    METRICS,
-    RELATIVE_CE,
-    RELATIVE_MCE,
 )
-from robustbench_gnl.metrics.metric import Metric, Scope
 from robustbench_gnl.metrics.reference import Reference, default_reference
-from robustbench_gnl.records import CLEAN, SCHEMA_VERSION, Condition, Run
+from robustbench_gnl.records import SCHEMA_VERSION, Run
 from robustbench_gnl.reports.document import (
     Block,
     Column,
@@ -36,31 +24,32 @@ from robustbench_gnl.reports.document import (
     Heading,
     Notes,
     Records,
-    Row,
     Table,
 )
 from robustbench_gnl.reports.formatting import as_count, as_interval, as_share
+from robustbench_gnl.reports.run_data import (
+    corruption_rows,
+    record_columns,
+    run_data,
+    severity_keys,
+    total_rows,
+)
 from robustbench_gnl.reports.run_summary import (
     about_run,
     headline,
-    n_skipped,
     number_lines,
     origin,
     remarks,
-    worst_of_all,
 )
 from robustbench_gnl.reports.sentences import (
     chance_sentences,
-    demonstration_sentence,
     protocol_warnings,
 )
-from robustbench_gnl.suites import DEFAULT_SUITE, Suite
+from robustbench_gnl.suites import Suite
 
 if TYPE_CHECKING:
     from robustbench_gnl.statistics import RunStatistics
 
-MEANS = {CORRUPTION_ERROR: MEAN_CORRUPTION_ERROR, CE: MCE, RELATIVE_CE: RELATIVE_MCE}
-"""A metric of corruptions, and the metric of a whole run that is the mean of it."""
 CE_INTERVAL = Column("ce_interval", "interval", format=as_interval(CE.unit.number))
 
 
@@ -97,7 +86,7 @@ def run_document(
     """
     reference = (reference or default_reference()).for_protocol(run.protocol)
     summary = summarize(run.cells, reference)
-    data = _data(run, summary, reference, details)
+    data = run_data(run, summary, reference, details)
     blocks = _blocks(run, summary, reference, details, intervals=intervals)
     if n_pieces is not None:
         data |= {
@@ -116,192 +105,9 @@ def run_document(
         "protocol": run.protocol.name,
         "reference": reference.name,
     }
-    rows = [*_corruption_rows(summary, details), *_total_rows(summary, details)]
-    records = Records(_record_columns(summary.suite), [{**about, **row} for row in rows])
+    rows = [*corruption_rows(summary, details), *total_rows(summary, details)]
+    records = Records(record_columns(summary.suite), [{**about, **row} for row in rows])
     return Document(run.model.name, tuple(blocks), data, records)
-
-
-def _data(
-    run: Run, summary: Summary, reference: Reference, details: RunStatistics | None
-) -> dict[str, Any]:
-    """Raw numbers, None where there is none."""
-    model, protocol, suite = run.model, run.protocol, summary.suite
-    # The headline of the default suite is there whatever the suite, null where it has no meaning.
-    headline = dict.fromkeys((*headline_metrics(DEFAULT_SUITE), *headline_metrics(suite)))
-    elsewhere = {
-        one.key: f"{one.label} is not defined for {suite.title}"
-        for one in headline
-        if one.key not in suite.metrics
-    }
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "run_id": run.id,
-        "model": {
-            "name": model.name,
-            "checkpoint_sha256": model.checkpoint_sha256,
-            "weights": model.weights,
-            "n_params": model.n_params,
-            "n_classes": model.n_classes,
-            "mean": list(model.mean),
-            "std": list(model.std),
-            "fingerprint": model.fingerprint,
-        },
-        "protocol": {
-            "name": protocol.name,
-            "fingerprint": protocol.fingerprint,
-            "verified": not protocol.is_unverified,
-            **protocol.fields(),
-        },
-        "n_images": protocol.n_images,
-        "n_image_classes": details.n_image_classes if details else None,
-        "n_skipped": n_skipped(run),
-        "n_common_cells": summary.n_main_cells,
-        **{one.key: summary.values.get(one.key) for one in headline},
-        "groups": dict(summary.groups),
-        "corruptions": {
-            name: _corruption_data(summary, details, name) for name in summary.corruptions
-        },
-        **(_details_data(details, summary) if details else {}),
-        "reasons": {**elsewhere, **summary.reasons, **_further_reasons(details, summary)},
-        "reference": {"name": reference.name, "protocol": reference.protocol},
-        "near_chance": is_run_near_chance(run),
-        "demonstration": (
-            demonstration_sentence(protocol.n_images) if protocol.is_demonstration else None
-        ),
-        "tags": list(run.tags),
-        "created_at": run.created_at,
-        "finished_at": run.finished_at,
-    }
-
-
-def _details_data(details: RunStatistics, summary: Summary) -> dict[str, Any]:
-    """The further numbers of a run, with the intervals of all of them."""
-    numbers = details.numbers
-    further = [one.key for one in overall_metrics(summary.suite) if not one.is_headline]
-    return {
-        **{path: numbers.values.get(path) for path in further},
-        "effective_robustness_line": str(details.trend) if details.trend else None,
-        "worst_corruption": worst_of_all(summary),
-        "worst_class": asdict(details.worst_class) if details.worst_class else None,
-        "intervals": {path: asdict(interval) for path, interval in numbers.intervals.items()},
-        "interval_reasons": dict(numbers.reasons),
-        "remarks": dict(details.remarks),
-    }
-
-
-def _further_reasons(details: RunStatistics | None, summary: Summary) -> dict[str, str]:
-    if details is None:
-        return {}
-    why = summary.reasons.get(MEAN_CORRUPTION_ERROR.key)
-    return {**details.reasons, **({"worst_corruption": why} if why else {})}
-
-
-def _of_corruptions(*, by_block: bool) -> list[Metric]:
-    """The metrics of a corruption that are made of errors, or of what is kept by block."""
-    metrics = (one for one in METRICS if one.scope is Scope.CORRUPTION)
-    return [one for one in metrics if (one.quantity is not None) == by_block]
-
-
-def _corruption_data(summary: Summary, details: RunStatistics | None, name: str) -> dict[str, Any]:
-    conditions = summary.suite.conditions_of(name)
-    data: dict[str, Any] = {
-        **_values(summary, details, name),
-        "severities": [summary.errors.get(condition) for condition in conditions],
-    }
-    for metric in _of_corruptions(by_block=True) if details else ():
-        data[f"{metric.key}_severities"] = [
-            details and details.numbers.values.get(MetricId(metric, name, one.severity).path)
-            for one in conditions
-        ]
-    return data
-
-
-def _values(summary: Summary, details: RunStatistics | None, name: str) -> dict[str, Any]:
-    """The metrics of one corruption: those kept by block only where there are details."""
-    values = {
-        one.key: summary.value(MetricId(one, name)) for one in _of_corruptions(by_block=False)
-    }
-    if details is not None:
-        for one in _of_corruptions(by_block=True):
-            values[one.key] = details.numbers.values.get(MetricId(one, name).path)
-    return values
-
-
-def _quantities(summary: Summary, details: RunStatistics | None, cells: Sequence[Condition]) -> Row:
-    """What is kept by block, over these cells."""
-    values = details.numbers.values if details else {}
-    return {
-        one.quantity.key: values.get(one.key)
-        for one in overall_metrics(summary.suite)
-        if one.quantity is not None and MetricId(one).cells(summary.suite) == tuple(cells)
-    }
-
-
-def _ends(key: str, interval: Interval | None) -> Row:
-    return {f"{key}_low": interval and interval.low, f"{key}_high": interval and interval.high}
-
-
-def _severity_keys(suite: Suite) -> dict[str, int]:
-    """Keys of the columns of errors by severity, and the severity of each."""
-    return {f"severity_{one}": one for one in suite.severities} if suite.has_severities else {}
-
-
-def _record_columns(suite: Suite) -> tuple[str, ...]:
-    """With the keys that name a run, so that files of several runs can be joined."""
-    errors = [one.key for one in _of_corruptions(by_block=False)]
-    severities = _severity_keys(suite)
-    return (
-        *("run_id", "model", "protocol", "reference", "corruption", "group", *severities),
-        *errors,
-        *(f"{key}_{end}" for key in errors for end in ("low", "high")),
-        *(one.key for one in _of_corruptions(by_block=True)),
-        *(f"{key}_{end}" for key in severities for end in ("low", "high")),
-    )
-
-
-def _corruption_rows(summary: Summary, details: RunStatistics | None) -> list[Row]:
-    """A row for each corruption that was evaluated, in the order of the paper."""
-    suite, intervals = summary.suite, details.numbers.intervals if details else {}
-    rows: list[Row] = []
-    for name, one in summary.corruptions.items():
-        if one.error is None:
-            continue
-        row: dict[str, Any] = {
-            "corruption": name,
-            "group": suite.group_of(name),
-            **_values(summary, details, name),
-            "ce_interval": intervals.get(MetricId(CE, name).path),
-        }
-        for metric in _of_corruptions(by_block=False):
-            row |= _ends(metric.key, intervals.get(MetricId(metric, name).path))
-        for key, severity in _severity_keys(suite).items():
-            error = summary.errors.get(Condition(name, severity))
-            interval = intervals.get(MetricId(CORRUPTION_ERROR, name, severity).path)
-            row |= {key: error, **_ends(key, interval)}
-        rows.append(row)
-    return rows
-
-
-def _total_rows(summary: Summary, details: RunStatistics | None) -> list[Row]:
-    """The clean images, and the means over the corruptions; of other suites their one condition."""
-    suite, intervals = summary.suite, details.numbers.intervals if details else {}
-
-    def row(name: str, metrics: dict[Metric, Metric], cells: Sequence[Condition]) -> Row:
-        found: dict[str, Any] = {"corruption": name, "group": suite.group_of(name)}
-        for metric, overall in metrics.items():
-            found[metric.key] = summary.values.get(overall.key)
-            found |= _ends(metric.key, intervals.get(overall.key))
-        return {**found, **_quantities(summary, details, cells)}
-
-    if not suite.has_severities:
-        (error,) = headline_metrics(suite)
-        return [row(name, {CORRUPTION_ERROR: error}, suite.conditions_of(name))
-                for name in suite.corruptions]  # fmt: skip
-    rows = [row("mean", MEANS, suite.main_conditions)]
-    if suite.has_clean:
-        clean = row(CLEAN.corruption, {CORRUPTION_ERROR: CLEAN_ERROR}, [CLEAN])
-        rows.insert(0, {**clean, "group": CLEAN.corruption})
-    return rows
 
 
 def _blocks(
@@ -329,13 +135,13 @@ def _blocks(
 def _corruption_tables(
     summary: Summary, details: RunStatistics | None, caption: str, *, has_intervals: bool
 ) -> list[Block]:
-    suite, rows = summary.suite, _corruption_rows(summary, details)
+    suite, rows = summary.suite, corruption_rows(summary, details)
     columns = (
         Column("corruption", "corruption", "left", is_key=True),
         Column("group", "group", "left", droppable="group"),
         *(
             Column(key, str(severity), format=FRACTION.number)
-            for key, severity in _severity_keys(suite).items()
+            for key, severity in severity_keys(suite).items()
         ),
         Column(CORRUPTION_ERROR.key, "mean", format=CORRUPTION_ERROR.unit.number),
         Column(CE.key, CE.label, format=CE.unit.number),
