@@ -1,7 +1,7 @@
-"""Which runs stand in a table, and in what order. Knows no format and no sentence.
+"""Rank runs and published results on boards. Independent of output formats.
 
 boards(runs, sort="mce", published=load_published())     # [Board(protocol, entries, ...)]
-with_uncertainty(board, uncertainties(replicates, ...))  # intervals, and ranges for ranks
+with_uncertainty(board, uncertainties(replicates, ...))  # adds intervals and rank ranges
 """
 
 from robustbench_gnl.leaderboard.boards import (

@@ -1,4 +1,4 @@
-"""The boards of a store: one a protocol, never two protocols on one, best entries first."""
+"""Boards: the ranked results of one protocol each, best first."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from robustbench_gnl.records import CLEAN, Protocol, Run
 from robustbench_gnl.suites import SUITES, Suite
 
 TIE_DECIMALS = 9
-"""Numbers that differ by less came from the same counts in another order of adding."""
+"""Values that differ by less are ties: the same counts, summed in another order."""
 
 
 def sort_keys() -> dict[str, str]:
-    """What `--sort` takes, and the path of the number that it stands for, whatever the suite: an
-    overall metric by its key, a CE by its group or corruption. Lower is better."""
+    """The values of `--sort` over all suites, and the metric path of each: an overall metric is
+    named by its key, a CE by its group or corruption. Lower is better."""
     keys: dict[str, str] = {}
     ids = [one for suite in SUITES.values() for one in column_ids(suite)]
     for one in (one for one in ids if not one.of):
         keys[one.column_key] = one.path
     keys[N_PARAMS] = N_PARAMS
     for one in (one for one in ids if one.of):
-        # The first metric of a group or corruption has its name, others their own before it.
+        # The CE of fog is called `fog`; another metric of fog would need a name of its own.
         name = one.of if keys.get(one.of, one.path) == one.path else one.column_key
         keys[name] = one.path
     return keys
@@ -45,19 +45,19 @@ def sort_keys() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Board:
-    """The entries of one protocol, best first; those without a rank come last."""
+    """The entries of one protocol, best first; entries without a rank come last."""
 
     protocol: Protocol | None
-    """None: published results, each with the protocol that it states."""
+    """None on the board of published results, each of which states its own protocol."""
     sort: str
     entries: tuple[Entry, ...]
     reference: Reference
     """Whose errors CE divides by."""
     level: float | None = None
-    """Of the intervals of the entries; None where there are none."""
+    """Confidence level of the intervals; None if there are none."""
     image_files: str | None = None
-    """Digest of the files behind the images, where other runs of this protocol read different
-    files of the same names and stand on another board."""
+    """Digest of the image files, if other runs of this protocol read different files with the same
+    names and are therefore ranked on another board."""
 
     @property
     def suite(self) -> Suite:
@@ -65,7 +65,7 @@ class Board:
 
     @property
     def sort_path(self) -> str:
-        """Path of the number that it is sorted by."""
+        """Path of the metric that the board is sorted by."""
         return sort_keys()[self.sort]
 
     @property
@@ -80,22 +80,25 @@ def boards(
     published: Sequence[Published] = (),
     reference: Reference | None = None,
 ) -> list[Board]:
-    """A board for each protocol among `runs`, real ones with most images first. Runs that read
-    different files of the same names are of different image sets, and have a board each. A board
-    that does not have the number of `sort` is sorted by what its suite is ranked by.
+    """One board for each protocol among `runs`, demonstrations last, then by number of images. Runs
+    that read different files with the same names get separate boards.
 
-    Published results rank on the boards whose protocol they state; the others stand on
-    a board of their own, at the end.
+    Published results are ranked on the board of the protocol that they state; the others get a
+    board of their own at the end.
+
+    Args:
+        sort: One of `sort_keys()`. None, and on boards that lack the metric: the first of the
+            suite's `ranked_by` that is defined.
 
     Raises:
-        UsageError: Nothing can be sorted by `sort`.
+        UsageError: `sort` is not a sort key.
     """
     check_sort(sort)
     reference = reference or default_reference()
     by_protocol: dict[str, list[Run]] = {}
     for run in runs:
         by_protocol.setdefault(run.protocol.fingerprint, []).append(run)
-    # The reference has its own line on every board.
+    # Every board has a line for the reference already.
     reported = [one for one in published if one.kind != "reference"]
     groups = sorted(by_protocol.values(), key=_board_order)
     result = [
@@ -109,10 +112,10 @@ def boards(
 
 
 def check_sort(sort: str | None) -> None:
-    """Refuse what no column is called.
+    """Refuse an unknown sort key.
 
     Raises:
-        UsageError: Nothing can be sorted by `sort`.
+        UsageError: `sort` is not a sort key.
     """
     keys = sort_keys()
     if sort is not None and sort not in keys:
@@ -123,10 +126,10 @@ def check_sort(sort: str | None) -> None:
 
 
 def select_protocol(runs: Sequence[Run], wanted: str) -> list[Run]:
-    """The runs whose protocol has that name, or a fingerprint that begins so.
+    """The runs whose protocol has this name, or a fingerprint that starts with it.
 
     Raises:
-        UsageError: There are runs, but none under that protocol.
+        UsageError: There are runs, but none of this protocol.
     """
     selected = [
         run
@@ -145,8 +148,9 @@ def select_protocol(runs: Sequence[Run], wanted: str) -> list[Run]:
 
 
 def limited(board: Board, limit: int) -> Board:
-    """The first entries, and the reference whatever its place. Ranges of ranks count all runs:
-    to be cut afterwards."""
+    """The board with its first `limit` entries, and the reference in any case.
+
+    Call it after `with_uncertainty`, since rank ranges count all runs."""
     others = [entry for entry in board.entries if entry.kind != "reference"]
     kept = {id(entry) for entry in others[:limit]}
     entries = [one for one in board.entries if one.kind == "reference" or id(one) in kept]
@@ -179,8 +183,7 @@ def _boards_of_protocol(
 
 
 def _sort_of_board(sort: str | None, reference: Reference) -> str:
-    """`sort`, or the first of what the suite is ranked by, where the suite or the reference do not
-    define that."""
+    """`sort` if the suite and the reference define it, else the first such key of `ranked_by`."""
     defined = {
         one.path
         for one in column_ids(reference.suite)
@@ -192,7 +195,7 @@ def _sort_of_board(sort: str | None, reference: Reference) -> str:
 
 
 def _digest_of_files(runs: Sequence[Run]) -> str | None:
-    """Of the clean images, or of another cell where there are none."""
+    """The digest of the clean images, or of another cell if they were not evaluated."""
     every = (cell_contents(run) for run in runs)
     known = next((contents for contents in every if contents), {})
     first = known.get(CLEAN) or next(iter(known.values()), None)
@@ -231,14 +234,14 @@ def _board(
     path = sort_keys()[sort]
     ranked = _ranked([one for one in candidates if one.value(path) is not None], path)
     rest = [one for one in candidates if one.value(path) is None]
-    # Side by side only with those of the same protocol: no order across protocols.
+    # Results of different stated protocols are grouped, since they cannot be ordered.
     rest += sorted(unranked, key=lambda one: (_stated(one), _or_last(one.value(path))))
     divisor = [reference_entry(reference)] if reference.is_defined else []
     return Board(protocol, sort, (*ranked, *divisor, *rest), reference)
 
 
 def _ranked(entries: Iterable[Entry], path: str) -> list[Entry]:
-    """Best first; equal numbers share a rank and the next one counts them all."""
+    """Best first. Ties share a rank, and the next rank counts all of them: 1, 2, 2, 4."""
 
     def value(entry: Entry) -> float:
         return round(_or_last(entry.value(path)), TIE_DECIMALS)
@@ -257,10 +260,7 @@ def _stated(entry: Entry) -> str:
 
 
 def _one_a_model(runs: Sequence[Run], reference: Reference) -> list[tuple[Run, Summary]]:
-    """The newest complete run of each model, or its newest, where none is complete.
-
-    A rerun that has only begun must not hide the result that is there.
-    """
+    """The newest complete run of each model, or its newest run if none is complete."""
     chosen: dict[str, tuple[Run, Summary]] = {}
     for run in sorted(runs, key=lambda run: run.created_at, reverse=True):
         summary = summarize(run.cells, reference)

@@ -1,7 +1,6 @@
-"""Lines of a board: runs, published results, and the reference.
+"""Entries of a board: runs, published results, and the reference.
 
-Numbers are found by the path that they have in the JSON of a run: `mce`, `groups.noise`,
-`corruptions.fog.ce`.
+Values are looked up by the path of the metric: `mce`, `groups.noise`, `corruptions.fog.ce`.
 """
 
 from __future__ import annotations
@@ -27,49 +26,49 @@ if TYPE_CHECKING:
     from robustbench_gnl.statistics import RankRange
 
 N_PARAMS = "n_params"
-"""No metric, but entries can be sorted by it."""
+"""The number of parameters: not a metric, but entries can be sorted by it."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number of an entry."""
+    """The value of a metric, with its interval."""
 
     value: float
     interval: Interval | None = None
     reason: str | None = None
-    """Why it has no interval, where intervals were computed."""
+    """Why it has no interval, if intervals were computed."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a board: a run, a published result, or the reference."""
+    """A run, a published result, or the reference."""
 
     kind: Literal["run", "reported", "reference"]
     model: str
     numbers: Mapping[str, Estimate]
-    """By path; a number that is not defined is not there."""
+    """By metric path; undefined metrics are left out."""
     rank: int | None = None
-    """1 is best; None where it does not take part."""
+    """1 is best; None if it is not ranked."""
     ranks: RankRange | None = None
-    """The ranks that the images allow it; None where they were not computed."""
+    """The ranks that are consistent with the images; None if they were not computed."""
     has_intervals: bool = False
     """Whether intervals were computed."""
     run: Run | None = None
     published: Published | None = None
     reference: Reference | None = None
     checkpoint: str | None = None
-    """Of a run whose model's name others share: what tells it apart."""
+    """The checkpoint, if several runs have a model of this name."""
     summary: Summary | None = None
-    """Of a run."""
+    """The metrics of a run."""
     is_near_chance: bool = False
 
     @property
     def is_complete(self) -> bool:
-        """Whether it is a run with all cells of the suite."""
+        """Whether it is a run with all main cells of the suite."""
         return self.summary is not None and self.summary.is_complete
 
     def value(self, path: str) -> float | None:
-        """The number of that path, the number of parameters among them."""
+        """The value of a metric by its path, or the number of parameters."""
         if path == N_PARAMS:
             return None if self.run is None else self.run.model.n_params
         found = self.numbers.get(path)
@@ -92,7 +91,8 @@ def run_entry(run: Run, summary: Summary) -> Entry:
 
 
 def told_apart(entries: Sequence[Entry]) -> list[Entry]:
-    """Give runs that share a model's name their checkpoint, and the entry of it if need be."""
+    """The entries, with the checkpoint of runs whose models share a name, and the weights entry of
+    those that share the checkpoint too."""
     models = [one.run.model for one in entries if one.run is not None]
     names = [model.name for model in models]
     files = [(model.name, model.checkpoint_sha256) for model in models]
@@ -108,7 +108,7 @@ def told_apart(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def reference_entry(reference: Reference) -> Entry:
-    """The line of the network that CE divides by."""
+    """The entry of the reference model, whose errors CE divides by."""
     numbers: dict[str, float | None] = {}
     for one in column_ids(reference.suite):
         if one.metric.is_ratio:
@@ -121,7 +121,7 @@ def reference_entry(reference: Reference) -> Entry:
 
 
 def reported_entry(published: Published) -> Entry:
-    """A published result, not yet ranked."""
+    """The entry of a published result, not yet ranked."""
     is_named = published.architecture in published.method  # the method's name says both
     return Entry(
         kind="reported",
@@ -134,7 +134,7 @@ def reported_entry(published: Published) -> Entry:
 
 
 def _reported(published: Published, one: MetricId) -> float | None:
-    """What is stated of a metric, or follows from what is stated."""
+    """The published value of a metric, or the one that follows from published CEs."""
     if one.metric.scope is Scope.OVERALL:
         return getattr(published, one.metric.key, None)
     if one.metric.scope is Scope.GROUP:
@@ -143,10 +143,9 @@ def _reported(published: Published, one: MetricId) -> float | None:
 
 
 def is_comparable(published: Published) -> bool:
-    """Whether it states the released images, all of them, as they are.
+    """Whether it was measured on all released images without resampling.
 
-    A source that says nothing of adapting to the test images is taken to evaluate a
-    plain network.
+    A source that does not mention test-time adaptation is assumed not to adapt.
     """
     return (
         published.n_images == PUBLISHED_SUITE.n_published_images
@@ -156,7 +155,7 @@ def is_comparable(published: Published) -> bool:
 
 
 def takes_reported(protocol: Protocol) -> bool:
-    """Whether a run's protocol is the one that comparable published results state."""
+    """Whether comparable published results are ranked among the runs of this protocol."""
     return (
         protocol.suite == PUBLISHED_SUITE.name
         and protocol.source == "released"
@@ -167,7 +166,7 @@ def takes_reported(protocol: Protocol) -> bool:
 
 
 def stated_protocol(published: Published) -> str:
-    """The protocol that a source states, named in a phrase; results are grouped by it."""
+    """The protocol that a source states, as a phrase; results are grouped by it."""
     phrases = []
     if published.n_images is not None:
         phrases.append(f"{published.n_images:,} images")

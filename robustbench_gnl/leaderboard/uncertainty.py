@@ -1,4 +1,4 @@
-"""Error bars of a board: intervals of its numbers, and ranges for ranks."""
+"""Uncertainty of a board: intervals of its metrics, and ranges of ranks."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """What replicates say of one run."""
+    """The uncertainty of one run, from its bootstrap replicates."""
 
     intervals: Mapping[str, Interval]
-    """By path."""
+    """By metric path."""
     sorted_by: Floats | None
-    """(n_resamples,): the number that the board is sorted by; None where it has no replicates."""
+    """(n_resamples,): replicates of the metric that sorts the board; None if there are none."""
     reasons: Mapping[str, str] = field(default_factory=dict)
-    """Why a number has no interval, by path."""
+    """Why a metric has no interval, by path."""
 
 
 def uncertainties(
     pairs: Iterable[tuple[Run, Replicates]], reference: Reference, *, sort: str, level: float
 ) -> dict[str, Uncertainty]:
-    """By the run's id; replicates are let go one run after the other."""
+    """The uncertainty of each run by its id. Replicates are released run by run, to save memory."""
     from robustbench_gnl.statistics import linear_metrics, metric_intervals
     from robustbench_gnl.statistics.intervals import NO_SPREAD
 
@@ -55,12 +55,12 @@ def uncertainties(
 
 
 def with_uncertainty(board: Board, found: Mapping[str, Uncertainty], level: float) -> Board:
-    """The board with intervals, and with ranges for ranks where all ranked entries have them.
+    """The board with intervals, and with ranges of ranks if all ranked entries have replicates.
 
-    Published results have no error bars, so beside them a run's rank stays a number.
+    Published results have none, so runs that are ranked among them keep plain ranks.
 
     Args:
-        found: By the run's id.
+        found: The uncertainty of runs by id.
     """
     import numpy as np
 

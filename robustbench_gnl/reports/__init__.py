@@ -1,7 +1,7 @@
-"""Reports: each takes results and returns a Document, which `render` shows in any format.
+"""Reports: functions that turn results into a Document, which `render` shows in any format.
 
     document = leaderboard_document(boards)
     render(document, "markdown")
 
-Takes results, knows no database, prints nothing.
+Nothing here reads the store or prints.
 """

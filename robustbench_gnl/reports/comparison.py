@@ -1,4 +1,4 @@
-"""Runs compared with a baseline: what changed, and whether it is statistically significant."""
+"""The comparison of runs with a baseline: what changed, and what is significant."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from robustbench_gnl.statistics import CellTest, Comparison
 
 SHOWN_MARKS = {"untested": "?"}
-"""Marks that people see as a sign."""
+"""Marks that tables abbreviate."""
 CELLS_TITLE = "Difference of the error by severity, percentage points"
 NUMBER_COLUMNS = (
     Column("number", "", "left", fold_at=20, is_key=True),
@@ -54,7 +54,7 @@ NUMBER_COLUMNS = (
     Column("candidate", "candidate"),
     Column("difference", "difference", "left"),
 )
-"""At 80 characters there is room for `[-150.00, -100.00]`: labels fold before a column leaves."""
+"""Labels may fold, so that `[-150.00, -100.00]` fits into 80 characters."""
 INTERVAL = Column("interval", "interval")
 RECORD_COLUMNS = (
     *("baseline_run", "candidate_run", "reference", "kind", "key", "baseline", "candidate"),
@@ -65,7 +65,7 @@ RECORD_COLUMNS = (
 
 @dataclass(frozen=True)
 class Compared:
-    """A candidate, and how it compares with the baseline."""
+    """A candidate and its comparison with the baseline."""
 
     name: str
     run: Run
@@ -80,16 +80,16 @@ class ComparisonReport:
     baseline: Run
     candidates: tuple[Compared, ...]
     reference: str
-    """Whose errors CE divides by."""
+    """Name of the reference, whose errors CE divides by."""
 
 
 def comparison_document(report: ComparisonReport, *, intervals: bool = True) -> Document:
-    """The comparisons, one after the other; a difference is candidate minus baseline.
+    """The comparisons of all candidates; a difference is candidate minus baseline.
 
-    The records have a row for each number and each cell, `kind` telling which.
+    The records have one row for each metric and one for each cell, marked by `kind`.
 
     Args:
-        intervals: Whether the tables have a column of them.
+        intervals: Whether the tables have a column of intervals.
     """
     protocol = report.baseline.protocol
     return Document(
@@ -168,7 +168,7 @@ def _blocks(report: ComparisonReport, one: Compared, intervals: bool) -> list[Bl
     numbers = Table(
         (*NUMBER_COLUMNS, INTERVAL) if intervals else NUMBER_COLUMNS,
         tuple(_number_texts(row, comparison.suite) for row in number_rows(comparison)),
-        # A caption travels with its table.
+        # Complete by itself, since a table may be copied without the text around it.
         caption=" ".join([f"{title}, {protocol.name}: {said}", *divisor]),
         bold=_better_numbers(comparison),
         section_by="section",
@@ -199,7 +199,7 @@ def cell_columns(suite: Suite) -> tuple[Column, ...]:
 
 
 def _better_numbers(comparison: Comparison) -> frozenset[tuple[int, str]]:
-    """Which of both is significantly better in each row, where lower is indeed better."""
+    """The significantly better value of each row, unless its decrease is no improvement."""
     no_gain = fell_without_gain(comparison)
     return frozenset(
         (i, "candidate" if row["mark"] == "better" else "baseline")
@@ -209,7 +209,7 @@ def _better_numbers(comparison: Comparison) -> frozenset[tuple[int, str]]:
 
 
 def number_rows(comparison: Comparison) -> list[dict[str, Any]]:
-    """A row for each number: the whole run, the groups, the corruptions."""
+    """One row for each metric: overall, of the groups, of the corruptions."""
     suite = comparison.suite
     overall = (MetricId(one) for one in METRICS if one.scope is Scope.OVERALL)
     sections = {
@@ -232,14 +232,14 @@ def number_rows(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def _number_title(one: MetricId) -> str:
-    """What the table calls a number; of the mean over the cells that both have it says so."""
+    """The label of a metric in the table, with its unit."""
     if one.metric is MEAN_ERROR:
         return with_unit("mean error of shared cells", one.metric.unit.symbol)
     return one.column_title
 
 
 def _number_texts(row: dict[str, Any], suite: Suite) -> Row:
-    """A row as people see it, each number in its own unit, the mark beside its difference."""
+    """The texts of a row: values in their own units, and the mark behind the difference."""
     unit, mark = metric_id(row["key"], suite).metric.unit, SHOWN_MARKS.get(row["mark"], row["mark"])
     return {
         **row,
@@ -251,7 +251,7 @@ def _number_texts(row: dict[str, Any], suite: Suite) -> Row:
 
 
 def _cell_row(test: CellTest) -> dict[str, Any]:
-    """One cell with its test, raw."""
+    """The raw values of one cell and its test."""
     return {
         "corruption": test.condition.corruption,
         "severity": test.condition.severity,
@@ -267,7 +267,7 @@ def _cell_row(test: CellTest) -> dict[str, Any]:
 
 
 def _cell_texts(comparison: Comparison) -> list[Row]:
-    """A row for each corruption, the cells by severity, as people see them."""
+    """The texts of one row for each corruption, with its cells by severity."""
     rows: dict[str, dict[str, Any]] = {}
     for test in comparison.cell_tests:
         if test.condition.is_clean:
@@ -281,7 +281,7 @@ def _cell_texts(comparison: Comparison) -> list[Row]:
 
 
 def _run_line(role: str, run: Run) -> str:
-    """Which run it is: models may repeat."""
+    """The run, its checkpoint and its tags, since model names may repeat."""
     tags = f", tags {', '.join(run.tags)}" if run.tags else ""
     return (
         f"{role}: run {run.id}, checkpoint {run.model.checkpoint_sha256[:8]}, "
@@ -290,7 +290,7 @@ def _run_line(role: str, run: Run) -> str:
 
 
 def _same_checkpoint(baseline: Run, candidate: Run) -> list[str]:
-    """A sentence where both runs are of one file, else nothing."""
+    """A sentence if both runs have the same checkpoint file."""
     one, other = baseline.model, candidate.model
     if one.checkpoint_sha256 != other.checkpoint_sha256:
         return []
@@ -299,7 +299,7 @@ def _same_checkpoint(baseline: Run, candidate: Run) -> list[str]:
 
 
 def comparison_notes(report: ComparisonReport, one: Compared) -> list[str]:
-    """How to read the tables."""
+    """Notes on how to read the tables."""
     comparison, protocol = one.comparison, report.baseline.protocol
     tests, differences = comparison.cell_tests, comparison.differences
     share, chance = as_share(comparison.level), as_share(1 - comparison.level)

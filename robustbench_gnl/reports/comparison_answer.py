@@ -1,4 +1,4 @@
-"""The answer of a comparison: which run is better, and what else changed significantly."""
+"""The conclusion of a comparison: which run is better, and what else changed significantly."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 
 def answer(name: str, baseline_name: str, comparison: Comparison) -> str:
-    """The answer by what the suite is ranked by, or by the mean error of what was run; with what
-    changed significantly the other way, or at all where the answer is not significant."""
+    """The conclusion by the metric that the suite is ranked by, or by the mean error over shared
+    cells, followed by other significant changes."""
     found = comparison.differences
     keys = (*comparison.suite.ranked_by, MEAN_ERROR.key, CLEAN_ERROR.key)
     path = next(key for key in keys if key in found)
@@ -54,9 +54,9 @@ def answer(name: str, baseline_name: str, comparison: Comparison) -> str:
 
 
 def fell_without_gain(comparison: Comparison) -> list[str]:
-    """Relative mCE and the robustness gap where they fall because the clean error rises.
+    """Metrics that decrease only because the clean error, which they subtract, increases.
 
-    Both subtract the clean error. Where mCE or the mean error falls too, they may be a gain.
+    Empty if mCE or the mean error decreases too: then it may be an improvement.
     """
     marks = {path: one.mark for path, one in comparison.differences.items()}
     if marks.get(CLEAN_ERROR.key) != "worse":
@@ -68,7 +68,7 @@ def fell_without_gain(comparison: Comparison) -> list[str]:
 
 
 def _other_changes(comparison: Comparison, besides: str) -> list[str]:
-    """`Better: fog; worse: snow, frost and contrast.`, or nothing."""
+    """`Better: fog; worse: snow, frost and contrast.` as a list, empty if there are none."""
     parts = []
     for mark in ("better", "worse"):
         names = [] if mark == besides else significant(mark, comparison)
@@ -80,8 +80,8 @@ def _other_changes(comparison: Comparison, besides: str) -> list[str]:
 
 
 def significant(mark: str, comparison: Comparison) -> list[str]:
-    """The clean images, as `clean`, and the corruptions that are significantly so, with Holm's
-    correction of their paired tests for how many they are."""
+    """`clean` and the corruptions with this mark that are significant after Holm's correction of
+    their paired tests."""
     paths = {CLEAN_ERROR.key: CLEAN.corruption}
     for name in comparison.suite.all_corruptions:
         paths[ce_or_error(name, comparison).path] = name
@@ -96,6 +96,6 @@ def significant(mark: str, comparison: Comparison) -> list[str]:
 
 
 def ce_or_error(name: str, comparison: Comparison) -> MetricId:
-    """A corruption's CE, or its error where there is no CE."""
+    """The CE of a corruption, or its error if CE is undefined."""
     ce = MetricId(CE, name)
     return ce if ce.path in comparison.differences else MetricId(CORRUPTION_ERROR, name)

@@ -1,8 +1,8 @@
-"""A report as blocks of content, which every renderer shows in its own way.
+"""Documents: reports as blocks of content, independent of the output format.
 
-Blocks say what their content is, never how a format shows it: a table has typed columns, and
-marks what is emphasized and what a narrow terminal may do without. Beside its blocks, for people,
-a document has the raw data for programs: one JSON object, and the rows of a CSV file.
+Blocks state what their content is, not how it looks: a table has typed columns and marks which
+cells are emphasized and which columns a narrow terminal may omit. Besides the blocks, which are for
+people, a document has raw data for programs: a JSON object and the rows of a CSV file.
 """
 
 from __future__ import annotations
@@ -17,63 +17,63 @@ from robustbench_gnl.reports.formatting import DASH, Format, as_text, with_inter
 from robustbench_gnl.text import printable
 
 Row = Mapping[str, Any]
-"""Raw values by the keys of columns."""
+"""Raw values by column key."""
 Status = Literal["passed", "inconclusive", "failed"]
 
 
 @dataclass(frozen=True)
 class Heading:
-    """A line above what it names."""
+    """A heading of the blocks below it."""
 
     text: str
     status: Status | None = None
-    """Of what a check found; None: the heading says nothing of a check."""
+    """The outcome of a check that the heading states; None for other headings."""
 
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Text that stands by itself."""
+    """A paragraph of text."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Notes:
-    """Sentences, one a line, about the tables beside them."""
+    """Notes on the neighbouring tables, one sentence a line."""
 
     lines: tuple[str, ...]
     is_aside: bool = False
-    """Whether readers who know the report may pass over them."""
+    """Whether they explain the report rather than its results."""
 
 
 @dataclass(frozen=True)
 class Names:
-    """A list whose items are the content, such as names to choose from."""
+    """A list of names to choose from."""
 
     items: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: where its value stands in a row, and how people see it."""
+    """A column: the key of its value in a row, and how the value is formatted."""
 
     key: str
     title: str
     justify: Literal["left", "right"] = "right"
     format: Format = as_text
     is_key: bool = False
-    """Whether it names the row, so that a table that continues elsewhere repeats it."""
+    """Whether it identifies the row; a table that is split repeats it in each part."""
     droppable: str = ""
-    """Columns of one such word leave a terminal that is too narrow together."""
+    """A narrow terminal omits all columns with the same such name together."""
     fold_at: int | None = None
-    """Text longer than this may fold in a terminal; None: it stays on one line."""
+    """Longer text may be folded in a terminal; None: it is never folded."""
     under: str = ""
-    """Key of the column under whose text it may stand in a terminal that is too narrow."""
+    """Key of the column below whose text a narrow terminal may print it."""
     head: str = ""
-    """The title where there is little room, on lines of its own."""
+    """A title of several short lines for narrow tables."""
 
     def text(self, row: Row) -> str:
-        """What people see on one line; a dash where there is no value."""
+        """The formatted value on one line; a dash if there is none."""
         value = row.get(self.key)
         if value is None or (isinstance(value, float) and math.isnan(value)):
             return DASH
@@ -88,21 +88,21 @@ class Table:
     rows: tuple[Row, ...]
     title: str | None = None
     caption: str | None = None
-    """All that a reader must know where the table stands by itself, as in a paper; None: the
-    title says it."""
+    """What a reader must know if the table is copied without the text around it, as in a paper;
+    None: the title suffices."""
     bold: frozenset[tuple[int, str]] = frozenset()
-    """(row, key of the column) of what is emphasized."""
+    """(row, column key) of the emphasized cells."""
     intervals: Mapping[tuple[int, str], Interval] = field(default_factory=dict)
-    """Of numbers in the table, by (row, key of the column)."""
+    """Intervals of values by (row, column key)."""
     section_by: str | None = None
-    """Key whose value changes where a section of rows ends."""
+    """Key whose value changes between sections of rows."""
 
     def texts(self, escape: Format, emphasis: str) -> list[list[str]]:
-        """The cells of each row, one line each: `64.61 [63.10, 66.00]` where there is an interval.
+        """The texts of each row, with intervals behind the values: `64.61 [63.10, 66.00]`.
 
         Args:
-            escape: Makes text harmless in the format.
-            emphasis: What is made of an escaped text that is bold, such as `**{}**`.
+            escape: Escapes text for the format.
+            emphasis: Template of bold text, such as `**{}**`.
         """
         return [
             [
@@ -121,25 +121,25 @@ class Table:
 
 @dataclass(frozen=True)
 class Entry:
-    """One named value with texts that are too long for a column each."""
+    """A named value with several texts, each too long for a column."""
 
     name: str
     value: str
     fields: Mapping[str, str]
-    """Texts by their labels."""
+    """Texts by label."""
     remark: str = ""
-    """What must stand beside the value wherever there is no room for all fields."""
+    """What must be shown with the value even if not all fields are."""
 
 
 @dataclass(frozen=True)
 class Entries:
-    """Named values, each with texts of its own."""
+    """Named values with several texts each."""
 
     entries: tuple[Entry, ...]
     caption: str
-    """As that of a table."""
+    """The caption, as of a table."""
     tabular: tuple[str, ...]
-    """Labels of the fields that a table has room for."""
+    """Labels of the fields that are short enough for a table."""
 
 
 Block = Heading | Paragraph | Notes | Names | Table | Entries
@@ -151,36 +151,36 @@ class Check:
 
     name: str
     status: Literal["passed", "inconclusive", "failed", "error"]
-    """`error`: it could not be carried out."""
+    """`error`: the test could not be carried out."""
     message: str
-    """What was found, in one sentence."""
+    """The finding in one sentence."""
     reason: str = ""
     """Why it is inconclusive."""
     details: str = ""
-    """What stands beside a test that did not fail."""
+    """Details of a test that did not fail."""
     kind: str = ""
-    """Of an error."""
+    """Class of an error."""
 
 
 @dataclass(frozen=True)
 class Checks:
-    """Tests as CI servers show them."""
+    """The tests of a report, as CI servers show them."""
 
     name: str
     checks: tuple[Check, ...]
     summary: tuple[str, ...] = ()
-    """Sentences about all of them."""
+    """Sentences about all tests."""
     fail_inconclusive: bool = False
-    """Whether an inconclusive test is no pass."""
+    """Whether an inconclusive test counts as a failure."""
 
     def count(self, status: str) -> int:
-        """How many tests have that status."""
+        """The number of tests with this status."""
         return sum(check.status == status for check in self.checks)
 
 
 @dataclass(frozen=True)
 class Records:
-    """The rows of a CSV file, with raw values."""
+    """The rows of a CSV file with raw values."""
 
     columns: tuple[str, ...]
     rows: Sequence[Row]
@@ -188,24 +188,24 @@ class Records:
 
 @dataclass(frozen=True)
 class Document:
-    """One report: blocks for people, raw data for programs."""
+    """A report: blocks for people and raw data for programs."""
 
     title: str
     blocks: tuple[Block, ...]
     data: Any
-    """What the JSON object holds, its keys in the order of the file."""
+    """The content of the JSON file."""
     records: Records
     checks: Checks | None = None
-    """Of a report that CI servers show as tests."""
+    """The tests, if CI servers show the report as such."""
 
 
 def lowest(
     rows: Sequence[Row], columns: Iterable[Column], among: Callable[[Row], bool]
 ) -> frozenset[tuple[int, str]]:
-    """What is bold in a paper: the lowest value of each column, and what prints the same.
+    """The cells to print in bold: the lowest value of each column, and values that print the same.
 
     Args:
-        among: Whether a row takes part; a column in which only one does has no lowest value.
+        among: Whether a row takes part; a column needs at least two such values.
     """
     found = set()
     for column in columns:

@@ -1,4 +1,4 @@
-"""A run explained: each number with its formula, its interval and its source."""
+"""The explanation of a run: each metric with its formula, interval and source."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RECORD_COLUMNS = (
 
 
 def explanation_document(run: Run, reference: Reference, details: RunStatistics) -> Document:
-    """Every number of a run, from one cell up to mCE, and what stands beside it."""
+    """The explanations of all metrics of a run, from one cell up to mCE."""
     found = explanations(run, reference, details)
     title = f"The numbers of {run.model.name}"
     model, *about = about_run(run)

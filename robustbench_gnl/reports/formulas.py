@@ -1,4 +1,4 @@
-"""How each number of a run comes about: its meaning, its formula, and the run's numbers in it."""
+"""Explanations of metrics: meaning, formula, and the formula with the numbers of the run."""
 
 from __future__ import annotations
 
@@ -68,37 +68,37 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Explanation:
-    """One number of a run."""
+    """The explanation of one metric of a run."""
 
     number: str
-    """Its name, without the unit."""
+    """Label of the metric, without its unit."""
     value: float | str | None
-    """In its unit; a name where the unit is None."""
+    """The raw value; a name if the unit is None."""
     unit: str | None
-    """One of `UNITS`."""
+    """Name of the unit, a key of `UNITS`."""
     shown: str
-    """The value as people see it: a fraction in percent."""
+    """The formatted value: a fraction in percent."""
     meaning: str
     formula: str
     worked: str
-    """The formula with the run's numbers."""
+    """The formula with the numbers of the run."""
     source: str
     interval: Interval | None = None
     interval_shown: str | None = None
-    """The interval and its method as JSON and CSV have them: `58.10-61.20, 95 %: Wilson 1927`."""
+    """The interval and its method in JSON and CSV: `58.10-61.20, 95 %: Wilson 1927`."""
     reason: str | None = None
-    """Why there is no value, or no interval."""
+    """Why the value or its interval is undefined."""
     remark: str | None = None
-    """What must stand beside the value."""
+    """What must be shown with the value."""
 
     @property
     def label(self) -> str:
-        """Its name with the unit that people see it in."""
+        """The label with the symbol of the unit."""
         return with_unit(self.number, UNITS[self.unit].symbol) if self.unit else self.number
 
     @property
     def interval_text(self) -> str | None:
-        """The interval and its method as people see them: `[58.10, 61.20], 95 %: Wilson 1927`."""
+        """The interval and its method: `[58.10, 61.20], 95 %: Wilson 1927`."""
         if self.interval is None or self.unit is None:
             return None
         ends = as_interval(UNITS[self.unit].number)(self.interval)
@@ -106,7 +106,7 @@ class Explanation:
 
 
 def explanations(run: Run, reference: Reference, details: RunStatistics) -> list[Explanation]:
-    """Every number, from one cell up to the metrics of the suite, and what the details add."""
+    """Explanations of all metrics, from one cell up to the metrics of the whole run."""
     one = _Explained(run, reference, details)
     return [
         *(one.explanation(id_) for id_ in _explained_ids(one.summary)),
@@ -116,8 +116,8 @@ def explanations(run: Run, reference: Reference, details: RunStatistics) -> list
 
 
 def _explained_ids(summary: Summary) -> Iterator[MetricId]:
-    """The metrics in the order in which one is made of the other; the worst corruption stands for
-    all of them, and means that most runs leave out are there only where they are defined."""
+    """The metrics to explain, each after those it is computed from. The worst corruption stands for
+    all corruptions; optional metrics are included only if they are defined."""
     suite = summary.suite
     first, *headline = headline_metrics(suite)
     yield MetricId(first)
@@ -135,7 +135,7 @@ def _explained_ids(summary: Summary) -> Iterator[MetricId]:
 
 @dataclass(frozen=True)
 class _Explained:
-    """The run that is explained, and all that is known of it."""
+    """The run to explain, with its statistics."""
 
     run: Run
     reference: Reference
@@ -183,13 +183,13 @@ class _Explained:
         return why_undefined(needed, self.summary.errors, self.reference)
 
     def _worked(self, one: MetricId) -> str:
-        """The formula with the run's numbers; the value is known."""
+        """The formula with the numbers of the run, of a metric that is defined."""
         metric, suite = one.metric, self.summary.suite
         if metric.quantity is not None:
             cells = one.cells(suite)
             if len(cells) == 1:
                 return self._worked_of_cell(metric.quantity, cells[0])
-            # By corruption: all have as many cells, so the mean of their means is that of all.
+            # All corruptions have equally many cells, so this is the mean over all cells.
             parts = [
                 self.details.numbers.values.get(MetricId(other, name).path)
                 for other in METRICS
@@ -218,7 +218,7 @@ class _Explained:
 
 
 def _worked_out(one: _Explained, expression: Expression, unit: Unit) -> str:
-    """An expression with the errors of the run in it, one level deep."""
+    """An expression with the errors of the run, expanded by one level."""
     errors = one.summary.errors
     match expression:
         case CellError(condition):
@@ -245,8 +245,7 @@ def _worked_out(one: _Explained, expression: Expression, unit: Unit) -> str:
 
 
 def _sums(one: _Explained, conditions: Sequence[Condition]) -> tuple[str, str]:
-    """The errors of a corruption, and those of the reference: one by one, or their sum where that
-    is all that is known."""
+    """The errors of a corruption and of the reference, of which only the sum may be known."""
     name = conditions[0].corruption
     divisor = one.reference.errors.get(name) or (one.reference.error_sum(name),)
     errors = _known(conditions, one.summary.errors.get)
@@ -274,7 +273,7 @@ def _method(interval: Interval) -> str:
 
 
 def _range(interval: Interval, unit: Unit) -> str:
-    """`58.10-61.20`, as JSON and CSV have it; parted by a word where an end has a sign."""
+    """`58.10-61.20` as in JSON and CSV, or `-1.00 to 2.00` if an end is negative."""
     low, high = unit.number(interval.low), unit.number(interval.high)
     return f"{low}{' to ' if '-' in (low[0], high[0]) else '-'}{high}"
 

@@ -1,4 +1,4 @@
-"""The result of a gate: the answer, a row for each rule, and what its images can detect."""
+"""The report of a gate: its outcome, a row for each rule, and what the images can detect."""
 
 from __future__ import annotations
 
@@ -48,30 +48,30 @@ RECORD_COLUMNS = (
 
 @dataclass(frozen=True)
 class GateReport:
-    """Rules tested on a run, and on its baseline if there is one."""
+    """The rules that were tested on a run and its baseline."""
 
     name: str
     run: Run
     baseline_name: str | None
     baseline: Run | None
-    """None where every rule is a limit."""
+    """None if every rule is a limit."""
     verdicts: tuple[Verdict, ...]
     alpha: float
     strict: bool
     reference: str
-    """Whose errors CE divides by."""
+    """Name of the reference, whose errors CE divides by."""
     answers_alike: bool
-    """Whether the two runs are right and wrong on the same images everywhere."""
+    """Whether both runs have the same errors on every image."""
     left_out: tuple[str, ...] = ()
-    """Cells that only one of the runs has, where they were to be left out."""
+    """Cells that only one of the runs has, if rules were restricted to shared cells."""
     plan_words: tuple[str, ...] = ("gnlbench", "plan")
-    """The command that plans from these two runs."""
+    """The command that plans with these two runs."""
     fail_inconclusive: bool = False
-    """Whether an inconclusive rule is no pass."""
+    """Whether an inconclusive rule counts as a failure."""
 
     @property
     def is_the_baseline(self) -> bool:
-        """Whether both are one run, as a first release and its baseline may be."""
+        """Whether the run is its own baseline, as that of a first release may be."""
         return self.baseline is not None and self.run.id == self.baseline.id
 
     @property
@@ -84,12 +84,12 @@ class GateReport:
         return any(verdict.rule.is_limit for verdict in self.verdicts)
 
     def count(self, status: Status) -> int:
-        """How many rules have that verdict."""
+        """The number of rules with this verdict."""
         return sum(verdict.status == status for verdict in self.verdicts)
 
     @property
     def status(self) -> Status:
-        """A failed rule counts before an inconclusive one."""
+        """`failed` if any rule failed, else `inconclusive` if any rule is."""
         if self.count("failed"):
             return "failed"
         return "inconclusive" if self.count("inconclusive") else "passed"
@@ -107,13 +107,13 @@ class GateReport:
 
 
 def gate_document(report: GateReport) -> Document:
-    """The gate, with a check for each rule."""
+    """The report, with a check for each rule."""
     title, notes = headline(report), notes_of(report)
     has_ratios = _has_ratios(report)
     table = Table(
         _columns(report),
         tuple(verdict_texts(verdict) for verdict in report.verdicts),
-        # A caption travels with its table.
+        # Complete by itself, since a table may be copied without the text around it.
         caption=". ".join([title, *(reference_sentences(report.reference) if has_ratios else ())]),
     )
     both = {"reference": report.reference, "same_checkpoint": report.same_checkpoint}
@@ -132,11 +132,11 @@ def gate_document(report: GateReport) -> Document:
 
 
 def failure_document(kind: str, message: str, rule: str | None = None) -> Document:
-    """A gate that could not decide.
+    """The report of a gate that could not decide.
 
     Args:
-        kind: Of the error: the name of its class.
-        rule: The one that could not be tested, if it was one.
+        kind: Name of the error's class.
+        rule: The rule that could not be tested, if the error is about one.
     """
     title = "gnlbench check could not decide"
     check = Check(rule or "gnlbench check", "error", message, kind=kind)
@@ -171,8 +171,8 @@ def _data(report: GateReport, notes: Sequence[str]) -> dict[str, Any]:
 
 
 def _columns(report: GateReport) -> tuple[Column, ...]:
-    """Those of changes where a rule is about one, and those of tests where there were any; the p
-    of a single rule needs no correction."""
+    """The columns, without those that would be empty. The p-value of a single rule is not
+    corrected."""
     changes = (Column("baseline", "baseline"),), (Column("difference", "difference"),)
     has_changes = any(verdict.limit is None for verdict in report.verdicts)
     before, between = changes if has_changes else ((), ())
@@ -193,7 +193,7 @@ def _columns(report: GateReport) -> tuple[Column, ...]:
 
 
 def headline(report: GateReport) -> str:
-    """The answer."""
+    """The outcome in one line."""
     if report.is_the_baseline and not report.has_limits:
         return f"PASSED: {report.name} is the baseline itself, so nothing was compared"
     n_rules, what, where = len(report.verdicts), _subject(report), _where(report)
@@ -213,14 +213,14 @@ def headline(report: GateReport) -> str:
 
 
 def _subject(report: GateReport) -> str:
-    """`new compared with old`, or `new` alone."""
+    """`new compared with old`, or `new` without a baseline."""
     if report.baseline_name is None:
         return report.name
     return f"{report.name} compared with {report.baseline_name}"
 
 
 def notes_of(report: GateReport) -> list[str]:
-    """What the table does not say: how it was decided, and what could have been detected."""
+    """Notes on how the gate decided, and on what it could have detected."""
     notes = _how_it_was_decided(report)
     undecided = [verdict for verdict in report.verdicts if verdict.is_inconclusive]
     if undecided:
@@ -240,7 +240,7 @@ def notes_of(report: GateReport) -> list[str]:
 
 
 def _has_ratios(report: GateReport) -> bool:
-    """Whether a rule is about a number that is divided by the reference's."""
+    """Whether a rule is about a metric that divides by the errors of the reference."""
     return any(verdict.rule.subject.is_ratio for verdict in report.verdicts)
 
 
@@ -250,7 +250,7 @@ def _these_images(report: GateReport) -> str:
 
 
 def _where(report: GateReport) -> str:
-    """Of rules that were narrowed to the cells that both runs have."""
+    """On which cells, if rules were restricted to those that both runs have."""
     if not report.left_out:
         return ""
     counts = {
@@ -322,7 +322,7 @@ def _runs_by_name(report: GateReport) -> dict[str, Run]:
 
 
 def _what_is_detected(report: GateReport) -> list[str]:
-    """What a gate of these images can detect, and where that is far from the rule."""
+    """What a gate with these images can detect, and which rules need more images."""
     if report.strict:
         return []
     notes = []

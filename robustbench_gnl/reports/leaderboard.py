@@ -1,4 +1,4 @@
-"""The leaderboard: each board as a table of entries, best first."""
+"""The report of a leaderboard: a table for each board, best entries first."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ COLUMN_SETS: Mapping[str, tuple[Scope, ...]] = {
     "all": (Scope.OVERALL, Scope.CORRUPTION),
     "min": (Scope.OVERALL,),
 }
-"""What `--columns` takes, and of what the metrics are that it shows."""
+"""The values of `--columns`, and the scopes of the metrics that each shows."""
 NARROWEST_NAME = 36
-"""A name longer than this may fold, where the terminal leaves it no more."""
+"""A longer model name may be folded in a narrow terminal."""
 MODEL = Column("model", "model", "left", fold_at=NARROWEST_NAME, is_key=True)
 CHECKPOINT = Column("checkpoint", "checkpoint", "left", under="model", is_key=True)
 PARAMETERS = Column(N_PARAMS, "parameters", format=as_millions, droppable="parameters")
@@ -50,7 +50,7 @@ ABOUT = (
     Column("tags", "tags", "left", droppable="tags"),
     Column("remark", "remark", "left", fold_at=30, under="model"),
 )
-"""What stands behind the numbers."""
+"""Columns after the metrics."""
 RAW_KEYS = ("kind", "run_id", "checkpoint_sha256", "weights", "stated_protocol", "source_url")
 RANK_ENDS = ("rank_first", "rank_last")
 OTHER_FILES = (
@@ -60,10 +60,10 @@ OTHER_FILES = (
 
 
 def check_columns(columns: str) -> None:
-    """Refuse a set of columns that does not exist.
+    """Refuse an unknown set of columns.
 
     Raises:
-        UsageError: `columns` names no set.
+        UsageError: `columns` is not one of `COLUMN_SETS`.
     """
     if columns not in COLUMN_SETS:
         raise UsageError(
@@ -74,13 +74,13 @@ def check_columns(columns: str) -> None:
 
 
 def leaderboard_document(boards: Sequence[Board], columns: str = "groups") -> Document:
-    """All boards. JSON has every number, whatever the columns.
+    """All boards. JSON has all metrics, whatever the columns.
 
     Args:
         columns: One of `COLUMN_SETS`.
 
     Raises:
-        UsageError: There is no such set.
+        UsageError: `columns` is not one of `COLUMN_SETS`.
     """
     check_columns(columns)
     return Document(
@@ -126,7 +126,7 @@ def _entry_data(entry: Entry, suite: Suite) -> dict[str, Any]:
 
 
 def _raw_row(entry: Entry, suite: Suite) -> dict[str, Any]:
-    """An entry by the keys of JSON and CSV."""
+    """The raw values of an entry by the keys of JSON and CSV."""
     row: dict[str, Any] = {
         "kind": entry.kind,
         "rank": entry.rank,
@@ -172,14 +172,14 @@ def _remark(entry: Entry) -> str | None:
 
 
 def _origin(published: Published) -> str:
-    """`owner/repository` of a GitHub address, the host of any other."""
+    """`owner/repository` of a GitHub address, the host name of any other."""
     parts = urlsplit(published.source_url)
     owner_and_repository = parts.path.strip("/").split("/")[:2]
     return "/".join(owner_and_repository) if parts.netloc == "github.com" else parts.netloc
 
 
 def title_of(board: Board) -> str:
-    """What a board compares, and by what."""
+    """The protocol of a board, and what it is ranked by."""
     protocol = board.protocol
     by = (
         "parameters"
@@ -206,7 +206,7 @@ def _reference_of(board: Board) -> str:
 def _records(boards: Sequence[Board], columns: str) -> Records:
     suites = dict.fromkeys(board.suite for board in boards) or {DEFAULT_SUITE: None}
     shown = {one.column_key: one for suite in suites for one in _shown_ids(suite, columns)}
-    # Those of whole runs first, where boards of several suites meet.
+    # Overall metrics first: several suites may contribute columns.
     numbers = sorted(shown, key=lambda key: bool(shown[key].of))
     keys = [
         *("protocol", "protocol_fingerprint", "reference", "rank", "model", N_PARAMS),
@@ -272,7 +272,7 @@ def _blocks(board: Board, columns: str) -> list[Block]:
 
 
 def _row(entry: Entry, suite: Suite) -> Row:
-    """An entry as people see it: ranks as ranges, and the reference's remark left to the notes."""
+    """The values of an entry in a table: rank ranges, and no remark on the reference."""
     row = _raw_row(entry, suite)
     return {
         **row,
@@ -280,7 +280,7 @@ def _row(entry: Entry, suite: Suite) -> Row:
         "remark": None if entry.reference is not None else row["remark"],
         "may_be_best": entry.run is not None
         and entry.rank is not None
-        # The relative mCE of a network that guesses is low because its clean error is high.
+        # The relative mCE of a model near chance is low because its clean error is high.
         and not entry.is_near_chance,
     }
 
@@ -290,9 +290,9 @@ def _may_be_best(row: Row) -> bool:
 
 
 def _columns(board: Board, ids: Sequence[MetricId]) -> list[Column]:
-    """The columns that people see; those that would be empty are left out."""
+    """The columns of the table, without those that would be empty."""
     maybe = {CHECKPOINT.key, PARAMETERS.key, *(column.key for column in ABOUT)}
-    # The reference's remark stands once below the table.
+    # The remark on the reference is in the notes.
     rows = [_raw_row(entry, board.suite) for entry in board.entries if entry.reference is None]
     rank = Column("rank", "rank", is_key=True)
     numbers = [
@@ -313,7 +313,7 @@ def _columns(board: Board, ids: Sequence[MetricId]) -> list[Column]:
 
 
 def _notes(board: Board, ids: Sequence[MetricId]) -> list[str]:
-    """What stands below a board that shows these numbers."""
+    """Notes below a board that shows these metrics."""
     lines = [_reference_of(board)] if board.suite.reference else []
     if board.image_files is not None:
         lines.append(OTHER_FILES)

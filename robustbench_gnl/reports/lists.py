@@ -1,4 +1,4 @@
-"""Lists to choose from: the runs of a store, and the models that can be built."""
+"""Lists: the runs of a store, and the models that can be created."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RECORD_COLUMNS = (
 
 
 def run_list(runs: Sequence[Run]) -> Document:
-    """The runs, a line each, in their order."""
+    """The runs in the given order, one row each."""
     rows = [_row(run) for run in runs]
     raw = [{key: value for key, value in row.items() if key != "cells"} for row in rows]
     return Document(
@@ -63,7 +63,7 @@ def _row(run: Run) -> dict[str, Any]:
 
 
 def model_list(names: Sequence[str]) -> Document:
-    """The names of models, in their order."""
+    """The names of models in the given order."""
     return Document(
         "Models",
         (Names(tuple(names)),) if names else (),

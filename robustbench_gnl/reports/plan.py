@@ -1,4 +1,4 @@
-"""The minimum detectable increase by the number of images, for someone who plans a gate."""
+"""The report of a plan: the minimum detectable increase by number of images."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from robustbench_gnl.statistics import PlannedChange, PlannedNumber
 
 FEW_IMAGES = 100
-"""Fewer do not estimate the standard deviation reliably."""
+"""Fewer images do not give a reliable estimate of the standard deviation."""
 RECORD_COLUMNS = ("number", "unit", "n_images", "detectable", "sd", "seconds", "reference")
 
 
 @dataclass(frozen=True)
 class PlanReport:
-    """What a number of images detects, planned from one run or two."""
+    """Minimum detectable increases, estimated from one or two runs."""
 
     run_id: str
     model: str
     n_images: int
-    """Those it is planned from."""
+    """Number of images of these runs."""
     against: str | None
-    """The other run; None: its answers were assumed."""
+    """The second run; None: a correlation was assumed instead."""
     correlation: float
     alpha: float
     power: float
@@ -47,16 +47,16 @@ class PlanReport:
     changes: tuple[PlannedChange, ...]
     n_cells: int
     seconds: dict[int, float | None]
-    """How long that many images take, by the pace of the run; None where it is not known."""
+    """Evaluation time by number of images, at the speed of the run; None if it is unknown."""
     reference: str
     minutes: float | None = None
-    """A time that was asked for."""
+    """The time limit that was given."""
     n_images_in_time: int | None = None
-    """How many images are evaluated in it."""
+    """How many images can be evaluated within it."""
 
 
 def plan_document(plan: PlanReport) -> Document:
-    """The plan; raw numbers are fractions for errors, and percents for mCE."""
+    """The report; raw errors are fractions and raw mCEs percentages."""
     title = f"Minimum detectable increase with {_power(plan)}, by the number of images"
     columns = (
         Column("number", "images", "left", is_key=True),
@@ -145,7 +145,7 @@ def _power(plan: PlanReport) -> str:
 
 
 def change_lines(plan: PlanReport) -> list[str]:
-    """The answers to `--minutes` and `--change`."""
+    """Sentences about `--minutes` and `--change`."""
     lines = []
     if plan.minutes is not None and plan.n_images_in_time is not None:
         lines.append(
@@ -162,7 +162,7 @@ def change_lines(plan: PlanReport) -> list[str]:
 
 
 def notes_of(plan: PlanReport) -> list[str]:
-    """What the figures are computed from."""
+    """Notes on how the plan was computed."""
     if plan.against is not None:
         basis = f"from the differences of {plan.model} and {plan.against}, image by image"
     else:
@@ -189,7 +189,7 @@ def notes_of(plan: PlanReport) -> list[str]:
 
 
 def _meaning_of_detected(plan: PlanReport) -> str:
-    """A rule fails a rise of just what it allows half the time: the estimate is as often below."""
+    """What detecting means, and how often a rule fails for an increase of just what it allows."""
     text = "detected: significantly above 0, as by a rule that allows no increase (mCE:+0)"
     if not plan.changes:
         return text

@@ -54,7 +54,7 @@ CE_INTERVAL = Column("ce_interval", "interval", format=as_interval(CE.unit.numbe
 
 
 def runs_document(documents: Sequence[Document]) -> Document:
-    """Documents of single runs as one; a single one is itself."""
+    """One document for several runs; that of a single run is returned unchanged."""
     if len(documents) == 1:
         return documents[0]
     columns = dict.fromkeys(key for one in documents for key in one.records.columns)
@@ -74,15 +74,15 @@ def run_document(
     intervals: bool = True,
     n_pieces: int | None = None,
 ) -> Document:
-    """One run; with details, also the numbers that only its pieces tell, and all intervals.
+    """The report of one run; with `details`, also calibration, likelihoods and intervals.
 
-    The records have a row for each corruption, one for clean, and a last one, `mean`, over the
-    corruptions of the suite, whose ce is mCE and whose relative_ce is relative mCE.
+    The records have one row for each corruption, one for `clean`, and one for their `mean`, in
+    which `ce` is mCE and `relative_ce` is relative mCE.
 
     Args:
-        reference: Whose errors CE divides by; None: that of the suite.
-        intervals: Whether the table has a column of them, where there are details.
-        n_pieces: How many the store has; None: nothing is said of how the run was made.
+        reference: The reference whose errors CE divides by; None: that of the suite.
+        intervals: Whether the table has a column of intervals, if there are details.
+        n_pieces: Number of stored pieces; None: the origin of the run is left out.
     """
     reference = (reference or default_reference()).for_protocol(run.protocol)
     summary = summarize(run.cells, reference)
@@ -158,7 +158,7 @@ def _corruption_tables(
 def _table_of_metrics(
     summary: Summary, details: RunStatistics | None, caption: str, *, has_intervals: bool
 ) -> Block:
-    """The metrics of a suite of one condition, side by side."""
+    """One row with all metrics, of a suite with a single condition."""
     numbers = details.numbers if details else None
     values = {**summary.values, **(numbers.values if numbers else {})}
     known = [one for one in overall_metrics(summary.suite) if values.get(one.key) is not None]
@@ -186,7 +186,7 @@ def _table_title(suite: Suite) -> str:
 def _caption(
     run: Run, summary: Summary, reference: Reference, details: RunStatistics | None
 ) -> str:
-    """What must stand beside the table wherever it goes."""
+    """What a reader must know if the table is copied without the text around it."""
     warnings = [*chance_sentences(run), *protocol_warnings(run.protocol)]
     parts = [
         f"{run.model.name}, {run.protocol.name}, {as_count(run.protocol.n_images)} images",

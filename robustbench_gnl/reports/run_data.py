@@ -1,4 +1,4 @@
-"""The raw numbers of one run, for programs: its JSON object and the rows of its CSV file."""
+"""The raw data of one run for programs: its JSON object and the rows of its CSV file."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ if TYPE_CHECKING:
     from robustbench_gnl.statistics import RunStatistics
 
 MEANS = {CORRUPTION_ERROR: MEAN_CORRUPTION_ERROR, CE: MCE, RELATIVE_CE: RELATIVE_MCE}
-"""A metric of corruptions, and the metric of a whole run that is the mean of it."""
+"""Metrics of corruptions, and the overall metric that is the mean of each."""
 
 
 def run_data(
     run: Run, summary: Summary, reference: Reference, details: RunStatistics | None
 ) -> dict[str, Any]:
-    """Raw numbers, None where there is none."""
+    """The JSON object of a run; undefined values are None, with a reason."""
     model, protocol, suite = run.model, run.protocol, summary.suite
-    # The headline of the default suite is there whatever the suite, null where it has no meaning.
+    # Readers rely on the headline keys of the default suite, so other suites have them as null.
     headline = dict.fromkeys((*headline_metrics(DEFAULT_SUITE), *headline_metrics(suite)))
     elsewhere = {
         one.key: f"{one.label} is not defined for {suite.title}"
@@ -100,7 +100,7 @@ def run_data(
 
 
 def _details_data(details: RunStatistics, summary: Summary) -> dict[str, Any]:
-    """The further numbers of a run, with the intervals of all of them."""
+    """Metrics that need the pieces of a run, and all intervals."""
     numbers = details.numbers
     further = [one.key for one in overall_metrics(summary.suite) if not one.is_headline]
     return {
@@ -122,7 +122,7 @@ def _further_reasons(details: RunStatistics | None, summary: Summary) -> dict[st
 
 
 def _of_corruptions(*, by_block: bool) -> list[Metric]:
-    """The metrics of a corruption that are made of errors, or of what is kept by block."""
+    """The metrics of corruptions that are computed from errors, or from sums over blocks."""
     metrics = (one for one in METRICS if one.scope is Scope.CORRUPTION)
     return [one for one in metrics if (one.quantity is not None) == by_block]
 
@@ -142,7 +142,7 @@ def _corruption_data(summary: Summary, details: RunStatistics | None, name: str)
 
 
 def _values(summary: Summary, details: RunStatistics | None, name: str) -> dict[str, Any]:
-    """The metrics of one corruption: those kept by block only where there are details."""
+    """The metrics of one corruption; those stored by block only if there are details."""
     values = {
         one.key: summary.value(MetricId(one, name)) for one in _of_corruptions(by_block=False)
     }
@@ -153,7 +153,7 @@ def _values(summary: Summary, details: RunStatistics | None, name: str) -> dict[
 
 
 def _quantities(summary: Summary, details: RunStatistics | None, cells: Sequence[Condition]) -> Row:
-    """What is kept by block, over these cells."""
+    """Metrics stored by block, over these cells."""
     values = details.numbers.values if details else {}
     return {
         one.quantity.key: values.get(one.key)
@@ -167,12 +167,12 @@ def _ends(key: str, interval: Interval | None) -> Row:
 
 
 def severity_keys(suite: Suite) -> dict[str, int]:
-    """Keys of the columns of errors by severity, and the severity of each."""
+    """Column keys of errors by severity, with the severity of each."""
     return {f"severity_{one}": one for one in suite.severities} if suite.has_severities else {}
 
 
 def record_columns(suite: Suite) -> tuple[str, ...]:
-    """With the keys that name a run, so that files of several runs can be joined."""
+    """The columns of the CSV file; they identify the run, so that files can be concatenated."""
     errors = [one.key for one in _of_corruptions(by_block=False)]
     severities = severity_keys(suite)
     return (
@@ -185,7 +185,7 @@ def record_columns(suite: Suite) -> tuple[str, ...]:
 
 
 def corruption_rows(summary: Summary, details: RunStatistics | None) -> list[Row]:
-    """A row for each corruption that was evaluated, in the order of the paper."""
+    """One row for each evaluated corruption, in the order of the suite."""
     suite, intervals = summary.suite, details.numbers.intervals if details else {}
     rows: list[Row] = []
     for name, one in summary.corruptions.items():
@@ -208,7 +208,7 @@ def corruption_rows(summary: Summary, details: RunStatistics | None) -> list[Row
 
 
 def total_rows(summary: Summary, details: RunStatistics | None) -> list[Row]:
-    """The clean images, and the means over the corruptions; of other suites their one condition."""
+    """Rows of the clean images and of the means; of other suites, of their only condition."""
     suite, intervals = summary.suite, details.numbers.intervals if details else {}
 
     def row(name: str, metrics: dict[Metric, Metric], cells: Sequence[Condition]) -> Row:

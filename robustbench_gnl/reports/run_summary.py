@@ -1,4 +1,4 @@
-"""What is said of one run beside its table: which it is, its headline, its intervals."""
+"""Text about one run: its model and protocol, its metrics, and notes on them."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ if TYPE_CHECKING:
 
 
 def worst_of_all(summary: Summary) -> str | None:
-    """The worst corruption, where all are complete: another may hide among the missing."""
+    """The worst corruption of a complete run; of others the worst may be a missing one."""
     return worst_corruption(summary) if summary.is_complete else None
 
 
 def n_skipped(run: Run) -> int:
-    """How many images were left out because they could not be read."""
+    """Number of images that could not be read and were left out."""
     return max(len(run.skipped), run.protocol.skipped_images)
 
 
 def about_run(run: Run) -> list[str]:
-    """Which network was evaluated on what, a sentence a line; the first names the model."""
+    """The model and the protocol, one sentence a line; the first line is the model."""
     model, protocol = run.model, run.protocol
     images = f"{as_count(protocol.n_images)} images"
     if skipped := n_skipped(run):
@@ -74,8 +74,7 @@ def about_run(run: Run) -> list[str]:
 def headline(
     summary: Summary, reference: Reference, details: RunStatistics | None = None
 ) -> list[str]:
-    """The headline numbers, each with its name; means that most runs leave out only where there
-    is one."""
+    """The headline metrics with labels; optional ones only if they are defined."""
     intervals = details.numbers.intervals if details else {}
     lines = []
     for metric in headline_metrics(summary.suite):
@@ -95,8 +94,8 @@ def _shown(metric: Metric, value: float | None, intervals: Mapping[str, Interval
 def number_lines(
     summary: Summary, reference: Reference, details: RunStatistics | None
 ) -> list[str]:
-    """The headline, and below it what the details add; of a suite of one condition both stand in
-    the table already."""
+    """Lines of all overall metrics; of a suite with a single condition, the table has them
+    already."""
     lines = headline(summary, reference, details) if summary.suite.has_severities else []
     if details is None:
         return lines
@@ -108,7 +107,7 @@ def number_lines(
 
 
 def further_numbers(details: RunStatistics, summary: Summary) -> list[str]:
-    """The numbers below the headline, one a line."""
+    """The metrics that are not headline metrics, one a line."""
     numbers = details.numbers
     lines = []
     for metric in overall_metrics(summary.suite):
@@ -121,7 +120,7 @@ def further_numbers(details: RunStatistics, summary: Summary) -> list[str]:
 
 
 def worst_sides(details: RunStatistics, summary: Summary) -> list[str]:
-    """The worst corruption and the worst class, where they can be named."""
+    """The worst corruption and the worst class, if they are defined."""
     lines = []
     if (worst := worst_of_all(summary)) is not None:
         lines.append(f"worst corruption: {worst}")
@@ -134,7 +133,7 @@ def worst_sides(details: RunStatistics, summary: Summary) -> list[str]:
 
 
 def interval_notes(details: RunStatistics, suite: Suite) -> list[str]:
-    """What the intervals are, and why a number has none."""
+    """Notes on how intervals were computed, and on why metrics have none."""
     lines, numbers = [], details.numbers
     share = as_share(details.level)
     if numbers.intervals:
@@ -164,7 +163,7 @@ def interval_notes(details: RunStatistics, suite: Suite) -> list[str]:
 
 
 def _reach_of_cells(numbers: Numbers, suite: Suite) -> float | None:
-    """How far the end of an interval of one corrupted cell is from its error, at most."""
+    """The largest distance between the error of a single cell and the end of its interval."""
     reaches = []
     for condition in suite.conditions if suite.has_severities else ():
         path = MetricId(CORRUPTION_ERROR, condition.corruption, condition.severity).path
@@ -175,7 +174,7 @@ def _reach_of_cells(numbers: Numbers, suite: Suite) -> float | None:
 
 
 def remarks(run: Run, summary: Summary) -> list[str]:
-    """Why a number is a dash, and which means stand on fewer severities than there are."""
+    """Why metrics are undefined, and which means lack severities."""
     suite = summary.suite
     by_reason: dict[str, list[str]] = {}
     for metric in headline_metrics(suite):
@@ -205,14 +204,14 @@ def remarks(run: Run, summary: Summary) -> list[str]:
 
 
 def origin(run: Run, n_pieces: int) -> list[str]:
-    """How a run was made: what the store knows of it beyond the results."""
+    """The origin of a run: what the store records besides the results."""
     block_size, n_unfinished = min(run.block_size, run.protocol.n_images), run.n_unfinished_cells
     stored = [
         f"pieces stored: {n_pieces}, of up to {block_size} images of a cell, each with its digest",
         *([f"cells begun and not complete: {n_unfinished}"] if n_unfinished else []),
         f"{run.seconds:.1f} s of work",
     ]
-    # The commit is that of the user's experiment: of the folder in which the command ran.
+    # It is the commit of the user's project, in whose folder the command ran, not ours.
     environment = {
         name.replace("git_commit", "git_commit of the working folder"): value
         for name, value in run.environment.items()
@@ -227,8 +226,8 @@ def origin(run: Run, n_pieces: int) -> list[str]:
 
 
 def _environment_text(value: Any) -> str:
-    """A fact of the environment: packages as `numpy 2.1.0, torch 2.8.0`, what is unknown left
-    out."""
+    """A value of the environment as text: packages as `numpy 2.1.0, torch 2.8.0`; unknown values
+    are left out."""
     if isinstance(value, Mapping):
         known = {name: one for name, one in value.items() if one is not None}
         return ", ".join(f"{name} {_environment_text(one)}" for name, one in known.items())

@@ -1,4 +1,4 @@
-"""Sentences that several reports share: what must be known beside their numbers."""
+"""Sentences that several reports share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from robustbench_gnl.text import counted, some_of
 
 
 def demonstration_sentence(n_images: int) -> str:
-    """What stands beside every number of the built-in sample."""
+    """The warning about results on the built-in sample."""
     return (
         f"{as_count(n_images)} images are a demonstration: they show how the program works "
         "and do not measure the model."
@@ -21,7 +21,7 @@ def demonstration_sentence(n_images: int) -> str:
 
 
 def unverified_sentence(suite: Suite) -> str:
-    """What stands beside every number of such a tree."""
+    """The warning about a folder with the layout of a suite but other images."""
     return (
         f"The tree has the layout of {suite.title}, but not its images: where it comes from is "
         "unverified."
@@ -29,7 +29,7 @@ def unverified_sentence(suite: Suite) -> str:
 
 
 def protocol_warnings(protocol: Protocol) -> list[str]:
-    """What must never be left out beside numbers of a protocol."""
+    """Warnings that must be shown with all results of a protocol."""
     warnings = []
     if protocol.is_demonstration:
         warnings.append(demonstration_sentence(protocol.n_images))
@@ -39,7 +39,7 @@ def protocol_warnings(protocol: Protocol) -> list[str]:
 
 
 def chance_sentences(run: Run, name: str | None = None) -> list[str]:
-    """A sentence of a network that is near chance on clean images, else nothing."""
+    """A sentence if the model is near chance on clean images."""
     if not is_run_near_chance(run):
         return []
     accuracy, chance = 1 - run.cells[CLEAN].error, 1 / run.model.n_classes
@@ -50,10 +50,10 @@ def chance_sentences(run: Run, name: str | None = None) -> list[str]:
 
 
 def reference_sentences(reference: str) -> list[str]:
-    """What stands beside every CE and mean of CEs; nothing for a suite that has none.
+    """What CE divides by; empty for a suite without a reference.
 
     Args:
-        reference: Its name.
+        reference: Name of the reference.
     """
     if reference == NOT_DEFINED:
         return []
@@ -63,7 +63,7 @@ def reference_sentences(reference: str) -> list[str]:
 
 
 def interval_methods(intervals: Iterable[tuple[str, Interval]]) -> str:
-    """How the intervals of labelled metrics were computed, by method."""
+    """How the intervals of metrics were computed, with labels by method."""
     by_method: dict[str, dict[str, None]] = {}
     for label, interval in intervals:
         by_method.setdefault(interval.method, {})[label] = None
@@ -81,7 +81,7 @@ def interval_methods(intervals: Iterable[tuple[str, Interval]]) -> str:
 
 
 def subset_sentence(reference: Reference, n_image_classes: int) -> str | None:
-    """What must be known where the images have fewer classes than those of the reference."""
+    """A warning if the images have fewer classes than those of the reference."""
     if reference.n_classes is None or n_image_classes >= reference.n_classes:
         return None
     return (
@@ -92,5 +92,5 @@ def subset_sentence(reference: Reference, n_image_classes: int) -> str | None:
 
 
 def progress_phrase(summary: Summary) -> str:
-    """How many of the cells that make a run complete it has: `31/N cells`."""
+    """How many main cells a run has: `31/N cells`."""
     return f"{summary.n_main_cells}/{len(summary.suite.main_conditions)} cells"

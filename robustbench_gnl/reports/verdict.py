@@ -1,4 +1,4 @@
-"""One tested rule of a gate, as programs and people read it."""
+"""The verdict on one rule of a gate as raw values, texts and sentences."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from robustbench_gnl.statistics import Verdict
 
 VERDICTS = {"passed": "pass", "inconclusive": "inconclusive", "failed": "FAIL"}
-"""What people see of a verdict."""
+"""Texts of the verdicts in tables."""
 
 
 def verdict_sentence(verdict: Verdict) -> str:
-    """What was found of one rule."""
+    """The verdict on one rule in a sentence."""
     unit, lower, text = verdict.rule.subject.unit, verdict.lower_bound, verdict.rule.text
     if verdict.baseline is None or verdict.difference is None:
         shown: Callable[[float], str] = unit.value
@@ -35,7 +35,7 @@ def verdict_sentence(verdict: Verdict) -> str:
 
 
 def detectable_sentence(verdict: Verdict) -> str:
-    """The least that fails the rule with 80 % power; it must be known."""
+    """The smallest increase that is detected with 80 % power; it must be known."""
     unit, name, least = verdict.rule.subject.unit, verdict.rule.subject_text, verdict.detectable
     assert least is not None
     if verdict.rule.is_limit:
@@ -48,7 +48,7 @@ def detectable_sentence(verdict: Verdict) -> str:
 
 
 def why_inconclusive(verdict: Verdict) -> str:
-    """Why the images cannot decide a rule; it must be inconclusive."""
+    """Why an inconclusive rule cannot be decided with these images."""
     if verdict.is_over:
         what = "misses the required gain" if verdict.rule.is_gain else "exceeds what is allowed"
         return f"the estimate {what}, but not significantly"
@@ -59,9 +59,12 @@ def why_inconclusive(verdict: Verdict) -> str:
 
 
 def change_to_plan(verdict: Verdict) -> str | None:
-    """The rule for `gnlbench plan`, which cannot plan limits, nor for what is kept by block nor
-    for cells that are not there. Where no rise is allowed, it is the rise that was found; where a
-    gain is required, a rise of that size, since a gain that is missing is as hard to detect."""
+    """The `--change` with which `gnlbench plan` computes how many images decide the rule.
+
+    None for limits, metrics stored by block, and missing cells, for which it cannot.
+
+    If the rule allows no increase, it is the increase that was found. If it requires a decrease, it
+    is an increase of that size, which is equally hard to detect."""
     rule = verdict.rule
     if rule.is_limit or not rule.subject.is_kept_by_image:
         return None
@@ -77,11 +80,11 @@ def change_to_plan(verdict: Verdict) -> str | None:
 
 
 def verdict_row(verdict: Verdict) -> dict[str, Any]:
-    """One rule by the keys of JSON and CSV."""
+    """The raw values of one rule by the keys of JSON and CSV."""
     return {
         "rule": verdict.rule.text,
         "passed": verdict.passed,
-        # The estimate is above what is allowed, and the rule did not fail all the same.
+        # The estimate exceeds what is allowed, but not significantly.
         "inside_noise": verdict.passed and verdict.is_over,
         "baseline": verdict.baseline,
         "run": verdict.candidate,
@@ -101,7 +104,7 @@ def verdict_row(verdict: Verdict) -> dict[str, Any]:
 
 
 def verdict_texts(verdict: Verdict) -> Row:
-    """One rule as people see it, in its own unit."""
+    """The texts of one rule, in its own unit."""
     unit, bound = verdict.rule.subject.unit, verdict.lower_bound
     texts = {
         "rule": verdict.rule.text,
@@ -123,7 +126,7 @@ def verdict_texts(verdict: Verdict) -> Row:
 
 
 def verdict_check(verdict: Verdict) -> Check:
-    """One rule as CI servers show it."""
+    """The rule as a test of a CI server."""
     message, details = verdict_sentence(verdict), ""
     if verdict.status != "failed":
         known = [detectable_sentence(verdict)] if verdict.detectable is not None else []

@@ -1,8 +1,8 @@
-"""Documents as text: one renderer a format, which knows nothing of what a document is about.
+"""Rendering of documents: one module for each output format.
 
     render(document, "markdown")
 
-A renderer is loaded when it is used: pandas serves Markdown and LaTeX alone.
+Renderers are imported when they are used, since only Markdown and LaTeX need pandas.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ FORMATS: Mapping[str, str] = {
     "latex": "latex.latex_document",
     "html": "html.html_page",
 }
-"""The formats of every document: module and function of its renderer."""
+"""Formats of all documents, with the module and function that render them."""
 CHECK_FORMATS: Mapping[str, str] = {
     "junit": "ci.junit_xml",
     "github": "ci.github_annotations",
 }
-"""Those of a document with checks besides."""
+"""Additional formats of documents with checks."""
 
 
 def render(document: Document, format: str, *, width: int | None = None) -> str:
-    """The document in a format, without a final line break.
+    """The document as text, without a final line break.
 
     Args:
-        width: Of a terminal, in characters; None: that of the one that is there, and without one
-            as wide as the widest line.
+        width: Width of the terminal in characters; None: that of the current terminal, or
+            unlimited if stdout is not one.
 
     Raises:
-        UsageError: There is no such format of this document.
+        UsageError: The document does not have this format.
     """
     known = {**FORMATS, **(CHECK_FORMATS if document.checks else {})}
     if format not in known:

@@ -1,4 +1,4 @@
-"""Checks as CI servers read them: JUnit XML, and annotations of a GitHub workflow."""
+"""Checks for CI servers: JUnit XML, and annotations of GitHub workflows."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ CLASS_NAME = "gnlbench.check"
 
 
 def junit_xml(document: Document) -> str:
-    """One test case a check, and the summary once.
+    """A test suite with one test case for each check.
 
-    An inconclusive check is skipped, which no CI server takes for a pass or for a failure; where
-    it is no pass, it is an error: the test could not be carried out.
+    An inconclusive check is reported as skipped, which CI servers count neither as passed nor as
+    failed; if inconclusive checks are to fail, it is reported as an error.
     """
     checks = _checks_of(document)
     n_open, n_errors = checks.count("inconclusive"), checks.count("error")
@@ -30,7 +30,7 @@ def junit_xml(document: Document) -> str:
     suite = ElementTree.SubElement(
         root,
         "testsuite",
-        # The number of skipped tests is an attribute of suites alone.
+        # The schema has no count of skipped tests on the root element.
         {"name": printable(checks.name), **counts, "skipped": str(n_skipped)},
     )
     for check in checks.checks:
@@ -62,10 +62,10 @@ def _add_case(suite: ElementTree.Element, check: Check, *, fail_inconclusive: bo
 
 
 def github_annotations(document: Document) -> str:
-    """A line for each check that did not pass: an error, or a warning where it is inconclusive.
+    """One line for each check that did not pass: an error, or a warning if it is inconclusive.
 
-    The format is that of "Workflow commands for GitHub Actions" in GitHub's documentation, and
-    the escapes are those of its own toolkit, `packages/core/src/command.ts`.
+    Format: "Workflow commands for GitHub Actions" in GitHub's documentation; escapes as in the
+    actions toolkit, `packages/core/src/command.ts`.
     """
     checks, lines = _checks_of(document), []
     for check in checks.checks:
@@ -86,7 +86,7 @@ def _checks_of(document: Document) -> Checks:
 
 
 def _command(level: Literal["error", "warning"], title: str, message: str) -> str:
-    """One line, whatever the texts hold: a line break would begin another command."""
+    """A workflow command on one line: a line break in a text would start another command."""
     return f"::{level} title={_escaped_property(title)}::{_escaped(message)}"
 
 

@@ -1,4 +1,4 @@
-"""Documents for programs: JSON and CSV with raw values, valid whatever they hold."""
+"""Rendering for programs: JSON and CSV with raw values."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def json_document(document: Document) -> str:
 
 
 def json_text(data: Any) -> str:
-    """The data in ASCII.
+    """JSON text in ASCII.
 
-    JSON has no infinity and no NaN: such a number becomes null, and `reasons` of an object
-    says so under its path.
+    JSON has no infinity and no NaN: such a number becomes null, with a reason under its path in
+    `reasons`.
     """
     try:
         return json.dumps(data, indent=2, allow_nan=False)
@@ -37,7 +37,7 @@ def json_text(data: Any) -> str:
 
 
 def finite(value: Any, reasons: dict[str, str], path: str = "") -> Any:
-    """The value with null for each number that is not finite; `reasons` is told of each."""
+    """The value with None for each number that is not finite; `note` is called for each."""
     if isinstance(value, float) and not math.isfinite(value):
         reasons[path] = f"it is not a finite number ({value})"
         return None
@@ -50,7 +50,7 @@ def finite(value: Any, reasons: dict[str, str], path: str = "") -> Any:
 
 
 def csv_text(document: Document) -> str:
-    """The records of a document under the names of their columns."""
+    """The records of a document with a header line."""
     columns, file = document.records.columns, io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
@@ -61,16 +61,16 @@ def csv_text(document: Document) -> str:
 
 
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
-"""The start of what a spreadsheet runs as a formula, full-width signs among them."""
+"""Start of text that spreadsheets run as a formula, full-width signs included."""
 _NO_FORMULA = re.compile(
     r"-|[+-]?[\d,]+(\.\d+)?(e[+-]?\d+)?( to [+-]?[\d,]+(\.\d+)?, [\d.]+ %: [^=+\-@|!]*)?",
     re.IGNORECASE,
 )
-"""A dash, a number, or an interval of two with what it is."""
+"""A dash, a number, or an interval with its method: harmless despite its first character."""
 
 
 def _csv_value(value: Any) -> Any:
-    """Numbers as they are; text with an apostrophe before what would be a formula."""
+    """Numbers unchanged; an apostrophe before text that a spreadsheet would run as a formula."""
     if isinstance(value, float) and math.isnan(value):
         return None
     if not isinstance(value, (str, list, tuple)):

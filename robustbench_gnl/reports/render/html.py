@@ -1,4 +1,4 @@
-"""Documents as an HTML page that needs no other file; all text is escaped."""
+"""Rendering as a self-contained HTML page; all text is escaped."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ th { border-bottom: 1px solid; vertical-align: bottom }
 
 
 def html_page(document: Document) -> str:
-    """A whole page in HTML 5."""
+    """The document as a complete HTML 5 page."""
     lines = [
         "<!DOCTYPE html>",
         '<html lang="en">',

@@ -1,4 +1,4 @@
-"""Documents in LaTeX: their tables with captions, and all else as comments for the author."""
+"""Rendering in LaTeX: tables with captions; all other text becomes comments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from robustbench_gnl.text import printable
 
 
 def latex_document(document: Document) -> str:
-    """The blocks one below the other; booktabs typesets the tables."""
+    """The blocks of a document; tables need the booktabs package."""
     return "\n\n".join(map(_block, document.blocks))
 
 
@@ -43,7 +43,7 @@ def _comment(text: str) -> str:
 
 
 def _tabular(block: Entries) -> Table:
-    """Entries as a table of the texts that it has room for."""
+    """Entries as a table of their short texts."""
     columns = ("number", "shown", *block.tabular)
     rows = [
         {
@@ -81,12 +81,12 @@ def _cell(text: str) -> str:
 
 
 def _bracketed(typeset: str) -> str:
-    """Text behind the end of a row or an item, which would take `[...]` and `*` for options."""
+    """Text at the start of a row or item, where `[...]` and `*` would be read as options."""
     return f"{{{typeset[0]}}}{typeset[1:]}" if typeset[:1] in ("[", "*") else typeset
 
 
 def _typeset(text: str) -> str:
-    """Text with the minus signs of its numbers."""
+    """Text with real minus signs before numbers."""
     return _MINUS.sub("$-$", escape_latex(text))
 
 
@@ -94,7 +94,7 @@ _MINUS = re.compile(r"(?<![\w.-])-(?=\d+\.\d)")
 
 
 def escape_latex(text: str) -> str:
-    """Text whose special characters LaTeX prints instead of obeying, or printing others."""
+    """Text with the special characters of LaTeX escaped."""
     return "".join(_LATEX.get(character, character) for character in printable(text))
 
 

@@ -1,4 +1,4 @@
-"""Documents in GitHub's Markdown: what Markdown or GitHub would obey is printed instead."""
+"""Rendering in GitHub Flavored Markdown; all text is escaped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from robustbench_gnl.text import printable
 
 
 def markdown_document(document: Document) -> str:
-    """The blocks one below the other, below headings of the third level."""
+    """The blocks of a document, with headings of the third level."""
     return "\n\n".join(map(_block, document.blocks))
 
 
@@ -64,9 +64,9 @@ def _table(table: Table) -> str:
 
 
 _TOKEN = re.compile(
-    # A command in a sentence of ours is the only code; every other backtick is text.
+    # Only commands in our own sentences are code; any other backtick is escaped.
     r"(?P<command>`(?:gnlbench |--)[^`]*`)"
-    # What GitHub makes a link of, whatever is escaped: an address, a mention, an issue.
+    # GitHub turns addresses, mentions and issue numbers into links even if they are escaped.
     r"|(?P<live>(?:https?|ftp)://[^\s`]*|\bwww\.[^\s`]+|\b(?:mailto|xmpp):[^\s`]+"
     r"|[\w.+-]*@\w[^\s`]*|(?<!\w)(?:#|GH-)\d+)"
     r"|(?P<obeyed>"
@@ -82,14 +82,14 @@ _TOKEN = re.compile(
     re.IGNORECASE,
 )
 _BLOCK = re.compile(r"[#\[>|]|[-+=*](?=[-+=*\s]|$)|\d{1,9}(?=[.)](?:\s|$))")
-"""What begins a heading, a quotation, a list, a definition or a line at the start of a line."""
+"""Characters that start a heading, quotation, list, definition or rule at the start of a line."""
 
 
 def markdown_text(text: str) -> str:
-    """One line of text: in a paragraph, an item of a list, or a heading.
+    """One line of escaped text of a paragraph, list item or heading.
 
-    Addresses, mentions and numbers of issues stand as code, since no backslash keeps GitHub from
-    making links of them.
+    Addresses, mentions and issue numbers are written as code, because escaping does not stop
+    GitHub from turning them into links.
     """
     escaped = _inline(text)
     block = _BLOCK.match(escaped)
@@ -100,7 +100,7 @@ def markdown_text(text: str) -> str:
 
 
 def markdown_cell(text: str) -> str:
-    """The same in a cell of a table, where `|` has a meaning, and the start of a line has none."""
+    """The escaped text of a table cell, where `|` is special and the start of a line is not."""
     return _inline(text).replace("|", r"\|")
 
 

@@ -1,4 +1,4 @@
-"""Documents for a terminal: as wide as it is, with nothing cut."""
+"""Rendering for a terminal: fitted to its width, without truncation."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ from robustbench_gnl.reports.formatting import DASH, as_interval
 from robustbench_gnl.text import printable
 
 UNLIMITED_WIDTH = 10_000
-"""A file or a pipe is as wide as its longest line."""
+"""The width for files and pipes, where lines are not wrapped."""
 CELL_PADDING = 2
-"""Blank columns between two columns of a table."""
+"""Spaces between two columns of a table."""
 COLOURS = {"failed": "red", "inconclusive": "yellow", "passed": "green"}
 
 
 def terminal_text(document: Document, width: int | None = None) -> str:
-    """The blocks one below the other, in colours where stdout is a terminal.
+    """The blocks of a document, coloured if stdout is a terminal.
 
     Args:
-        width: In characters; None: that of the terminal, if stdout is one.
+        width: Width in characters; None: that of the terminal, if stdout is one.
     """
     console = Console(highlight=False, emoji=False, markup=False, force_jupyter=False)
     if width is not None:
         console.width = width
     elif not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = UNLIMITED_WIDTH
-    # A capture: rich would exit with 1 if `head` had enough while it printed by itself.
+    # Captured, since rich exits with 1 if the reader of a pipe, such as `head`, closes it.
     with console.capture() as capture:
         for part in _parts(document, console.width):
             console.print(part)
@@ -53,7 +53,7 @@ def terminal_text(document: Document, width: int | None = None) -> str:
 
 
 def _parts(document: Document, width: int) -> Iterator[RenderableType]:
-    """An empty line stands before each block that is not below a heading of its own."""
+    """Whether an empty line comes before a block: unless a heading is directly above it."""
     previous: Block | None = None
     for block in document.blocks:
         if previous is not None and not isinstance(previous, Heading):
@@ -84,12 +84,12 @@ def _block(block: Block, width: int) -> Iterator[RenderableType]:
 
 
 def _line(text: str, style: str = "") -> Text:
-    """One line of text: nothing in it is markup, nor anything that a terminal obeys."""
+    """One line of text without markup and control sequences."""
     return Text(printable(text), style=style)
 
 
 def _tables(table: Table, width: int) -> Iterator[RenderableType]:
-    """The table in as many pieces as the width asks for; nothing in it is cut."""
+    """The table, split into as many parts as the width requires."""
     shown, pieces = fit(table, width)
     for index, columns in enumerate(pieces):
         title = None if index else table.title
@@ -97,11 +97,11 @@ def _tables(table: Table, width: int) -> Iterator[RenderableType]:
 
 
 def fit(table: Table, width: int) -> tuple[Table, list[list[Column]]]:
-    """What of a table a terminal shows, and the columns of each piece of it.
+    """The table as fitted to a width, and the columns of each of its parts.
 
-    Where it is too narrow for all columns, those that may stand under another do so, and
-    droppable ones leave, the last of them first. If the rest is still too wide, it continues
-    below, and each piece repeats the columns that name the rows.
+    If it is too wide, columns move below others where they may, then droppable columns are omitted
+    from the last to the first. If it is still too wide it is split into parts, each of which
+    repeats the key columns.
     """
     columns = list(table.columns)
     if _total(columns, _widths(table, 0)) > width and any(column.under for column in columns):
@@ -124,11 +124,11 @@ def fit(table: Table, width: int) -> tuple[Table, list[list[Column]]]:
 
 
 class _Lines(tuple[str, ...]):
-    """Lines of one cell."""
+    """The lines of one cell."""
 
 
 def _stacked(table: Table) -> Table:
-    """The table with the columns that may stand under another in its cells."""
+    """The table with columns moved below others, if they may be."""
     rows = []
     for row in table.rows:
         stacks: dict[str, list[str]] = {}
@@ -142,7 +142,7 @@ def _stacked(table: Table) -> Table:
 
 
 def _cell(table: Table, i: int, column: Column) -> str:
-    """A cell's lines: an interval stands under its number."""
+    """The lines of a cell: an interval is printed below its value."""
     value = table.rows[i].get(column.key)
     if isinstance(value, _Lines):
         return "\n".join(value)
@@ -153,7 +153,7 @@ def _cell(table: Table, i: int, column: Column) -> str:
 
 
 def _rich_table(table: Table, width: int) -> RichTable:
-    """A line is left where a section ends."""
+    """Whether a section of rows ends here."""
     shown = RichTable(
         title=_line(table.title) if table.title else None,
         title_justify="left",
@@ -165,7 +165,7 @@ def _rich_table(table: Table, width: int) -> RichTable:
     )
     widths = _widths(table, width)
     for column in table.columns:
-        # Text folds at exact widths; left to itself rich cuts, and a cut name is a wrong one.
+        # Exact widths: rich would truncate text by itself, and a truncated name is wrong.
         shown.add_column(
             Text(column.head or column.title),
             justify=column.justify,
@@ -177,16 +177,16 @@ def _rich_table(table: Table, width: int) -> RichTable:
     for i, row in enumerate(table.rows):
         if key and i and row.get(key) != table.rows[i - 1].get(key):
             shown.add_section()
-        # Text, not str: a model's name may hold square brackets, which rich reads as markup.
+        # Text, not str: rich would read square brackets in a model name as markup.
         shown.add_row(*(Text(_cell(table, i, column)) for column in table.columns))
     return shown
 
 
 def _widths(table: Table, width: int) -> dict[str, int]:
-    """The width of each column by key: what its text needs, less where it may fold.
+    """The width of each column by key: that of its text, or less if it may be folded.
 
     Args:
-        width: What the table may take.
+        width: Available width in characters.
     """
     natural = {}
     for column in table.columns:
