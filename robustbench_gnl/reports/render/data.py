@@ -37,7 +37,7 @@ def json_text(data: Any) -> str:
 
 
 def finite(value: Any, reasons: dict[str, str], path: str = "") -> Any:
-    """The value with None for each number that is not finite; `note` is called for each."""
+    """The value with None for each number that is not finite; `reasons` says so under its path."""
     if isinstance(value, float) and not math.isfinite(value):
         reasons[path] = f"it is not a finite number ({value})"
         return None
