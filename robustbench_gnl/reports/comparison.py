@@ -41,6 +41,7 @@ from robustbench_gnl.reports.sentences import (
 )
 from robustbench_gnl.statistics.differences import fewest_changed
 from robustbench_gnl.suites import Suite
+from robustbench_gnl.text import counted
 
 if TYPE_CHECKING:
     from robustbench_gnl.statistics import CellTest, Comparison
@@ -304,8 +305,8 @@ def comparison_notes(report: ComparisonReport, one: Compared) -> list[str]:
     tests, differences = comparison.cell_tests, comparison.differences
     share, chance = as_share(comparison.level), as_share(1 - comparison.level)
     notes = [
-        f"{as_count(protocol.n_images)} images, {len(comparison.cells)} cells; difference "
-        f"is candidate minus baseline, with its paired {share} interval",
+        f"{counted(protocol.n_images, 'image')}, {counted(len(comparison.cells), 'cell')}; "
+        f"difference is candidate minus baseline, with its paired {share} interval",
         "numbers: better or worse where the interval excludes 0 and at least "
         f"{as_count(fewest_changed(comparison.level))} images changed (top-5, likelihood and "
         "calibration: the interval alone); ~: not significant",
@@ -313,13 +314,13 @@ def comparison_notes(report: ComparisonReport, one: Compared) -> list[str]:
         f"{chance} of those that did not change are marked; what the answer names besides is "
         "corrected (paired tests, Holm)",
         f"cells: better or worse by McNemar's exact test at {chance}, with Holm's correction for "
-        f"{len(tests)} cells; ~: not significant",
+        f"{counted(len(tests), 'cell')}; ~: not significant",
         *reference_sentences(report.reference),
     ]
     notes += [
         f"p of the {test.condition} cell (Holm): {as_p_value(test.p_holm)}"
         for test in tests
-        if test.condition.severity == 0  # the others stand in the table of cells
+        if test.condition.severity == 0  # the table of cells has all others
     ]
     if comparison.left_out:
         notes.append(f"{len(comparison.left_out)} cells that only one of the runs has are left out")

@@ -26,6 +26,7 @@ from robustbench_gnl.metrics.catalogue import (
     EFFECTIVE_ROBUSTNESS,
     GROUP_CE,
     MCE,
+    MEAN_CORRUPTION_ERROR,
     METRICS,
 )
 from robustbench_gnl.metrics.expressions import (
@@ -55,6 +56,7 @@ from robustbench_gnl.reports.formatting import (
     or_dash,
 )
 from robustbench_gnl.reports.run_summary import worst_of_all
+from robustbench_gnl.text import counted
 
 if TYPE_CHECKING:
     from robustbench_gnl.statistics import RunStatistics
@@ -110,7 +112,7 @@ def explanations(run: Run, reference: Reference, details: RunStatistics) -> list
     one = _Explained(run, reference, details)
     return [
         *(one.explanation(id_) for id_ in _explained_ids(one.summary)),
-        _worst_corruption(one.summary),
+        *([_worst_corruption(one.summary)] if one.summary.suite.has_severities else []),
         _worst_class(details),
     ]
 
@@ -284,8 +286,8 @@ def _worst_corruption(summary: Summary) -> Explanation:
         worst = summary.corruptions[name]
         ce = or_dash(worst.ce, CE.unit.number)
         worked = f"{CE.label} {ce}, error {or_dash(worst.error, FRACTION.value)}"
-    elif summary.suite.groups:
-        reason = summary.reasons["mean_corruption_error"]
+    else:
+        reason = summary.reasons[MEAN_CORRUPTION_ERROR.key]
     meaning = f"the highest CE of the {len(summary.suite.corruptions)}, or error without CEs"
     return _named("worst corruption", name, meaning, worked, reason)
 
@@ -293,7 +295,7 @@ def _worst_corruption(summary: Summary) -> Explanation:
 def _worst_class(details: RunStatistics) -> Explanation:
     worst, worked = details.worst_class, DASH
     if worst is not None:
-        worked = f"{FRACTION.value(worst.error)} of {as_count(worst.n_images)} images"
+        worked = f"{FRACTION.value(worst.error)} of {counted(worst.n_images, 'image')}"
     return _named(
         "worst class",
         worst.name if worst else None,

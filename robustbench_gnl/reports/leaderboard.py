@@ -32,6 +32,7 @@ from robustbench_gnl.reports.sentences import (
     unverified_sentence,
 )
 from robustbench_gnl.suites import DEFAULT_SUITE, Suite
+from robustbench_gnl.text import counted
 
 COLUMN_SETS: Mapping[str, tuple[Scope, ...]] = {
     "groups": (Scope.OVERALL, Scope.GROUP),
@@ -193,7 +194,7 @@ def title_of(board: Board) -> str:
         named += f", image files {board.image_files[:8]}"
     if board.is_demonstration:
         return f"Demonstration {named}. {demonstration_sentence(protocol.n_images)}"
-    title = f"{named}: {as_count(protocol.n_images)} images, ranked by {by}"
+    title = f"{named}: {counted(protocol.n_images, 'image')}, ranked by {by}"
     return f"{title}. {unverified_sentence(board.suite)}" if protocol.is_unverified else title
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from robustbench_gnl.metrics import UNITS, metric_id
+from robustbench_gnl.metrics.quantities import ERROR
 from robustbench_gnl.records import SCHEMA_VERSION
 from robustbench_gnl.reports.document import (
     Block,
@@ -20,6 +21,7 @@ from robustbench_gnl.reports.document import (
 from robustbench_gnl.reports.formatting import as_count, as_share, or_dash
 from robustbench_gnl.reports.sentences import reference_sentences
 from robustbench_gnl.suites import DEFAULT_SUITE
+from robustbench_gnl.text import counted
 
 if TYPE_CHECKING:
     from robustbench_gnl.statistics import PlannedChange, PlannedNumber
@@ -156,7 +158,7 @@ def change_lines(plan: PlanReport) -> list[str]:
         increase = one.rule.text.partition(":")[2].strip().removeprefix("+")
         lines.append(
             f"an increase of {increase} in {one.rule.subject_text} is detected with "
-            f"{_power(plan)} by {as_count(one.n_images)} images"
+            f"{_power(plan)} by {counted(one.n_images, 'image')}"
         )
     return lines
 
@@ -178,19 +180,23 @@ def notes_of(plan: PlanReport) -> list[str]:
     )
     how = (
         f"one-sided paired test at level {plan.alpha:g}",
-        f"{plan.n_cells} cells an image",
+        f"{counted(plan.n_cells, 'cell')} per image",
         time,
         *reference_sentences(plan.reference),
     )
     notes = [_meaning_of_detected(plan), basis, "; ".join(how)]
     if plan.n_images < FEW_IMAGES:
-        notes.append(f"planned from {plan.n_images} images only, too few for a reliable estimate")
+        notes.append(
+            f"planned from {counted(plan.n_images, 'image')} only, too few for a reliable estimate"
+        )
     return notes
 
 
 def _meaning_of_detected(plan: PlanReport) -> str:
     """What detecting means, and how often a rule fails for an increase of just what it allows."""
-    text = "detected: significantly above 0, as by a rule that allows no increase (mCE:+0)"
+    first = metric_id(plan.numbers[0].name, DEFAULT_SUITE).metric
+    rule = f"{first.rule or ERROR.rule}:+0{first.unit.rule_unit}"
+    text = f"detected: significantly above 0, as by a rule that allows no increase ({rule})"
     if not plan.changes:
         return text
     rules = ", ".join(one.rule.text for one in plan.changes)

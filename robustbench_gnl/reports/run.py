@@ -26,7 +26,7 @@ from robustbench_gnl.reports.document import (
     Records,
     Table,
 )
-from robustbench_gnl.reports.formatting import as_count, as_interval, as_share
+from robustbench_gnl.reports.formatting import as_interval, as_share
 from robustbench_gnl.reports.run_data import (
     corruption_rows,
     record_columns,
@@ -46,6 +46,7 @@ from robustbench_gnl.reports.sentences import (
     protocol_warnings,
 )
 from robustbench_gnl.suites import Suite
+from robustbench_gnl.text import counted
 
 if TYPE_CHECKING:
     from robustbench_gnl.statistics import RunStatistics
@@ -189,7 +190,7 @@ def _caption(
     """What a reader must know if the table is copied without the text around it."""
     warnings = [*chance_sentences(run), *protocol_warnings(run.protocol)]
     parts = [
-        f"{run.model.name}, {run.protocol.name}, {as_count(run.protocol.n_images)} images",
+        f"{run.model.name}, {run.protocol.name}, {counted(run.protocol.n_images, 'image')}",
         *(line.rstrip(".") for line in warnings),
         _table_title(summary.suite),
         *headline(summary, reference, details),

@@ -38,6 +38,7 @@ from robustbench_gnl.reports.sentences import (
     subset_sentence,
 )
 from robustbench_gnl.suites import Suite
+from robustbench_gnl.text import counted
 
 if TYPE_CHECKING:
     from robustbench_gnl.statistics import Numbers, RunStatistics
@@ -56,7 +57,7 @@ def n_skipped(run: Run) -> int:
 def about_run(run: Run) -> list[str]:
     """The model and the protocol, one sentence a line; the first line is the model."""
     model, protocol = run.model, run.protocol
-    images = f"{as_count(protocol.n_images)} images"
+    images = f"{counted(protocol.n_images, 'image')}"
     if skipped := n_skipped(run):
         images += f", {as_count(skipped)} left out because they could not be read"
     mean, std = ("/".join(f"{value:.4g}" for value in one) for one in (model.mean, model.std))
@@ -127,7 +128,7 @@ def worst_sides(details: RunStatistics, summary: Summary) -> list[str]:
     if (one := details.worst_class) is not None:
         lines.append(
             f"worst class: {one.name}, mean error {FRACTION.value(one.error)} of "
-            f"{as_count(one.n_images)} images"
+            f"{counted(one.n_images, 'image')}"
         )
     return lines
 

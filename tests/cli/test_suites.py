@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -460,6 +461,16 @@ def test_two_models_are_compared(evaluated: Evaluated) -> None:
     found = document["comparisons"][0]["numbers"]["top1_error"]
     assert found["difference"] == pytest.approx(after - before)
     assert "mce" not in document["comparisons"][0]["numbers"]
+
+
+@pytest.mark.parametrize("format", ["table", "markdown", "latex", "html"])
+def test_a_single_cell_is_not_written_as_several(evaluated: Evaluated, format: str) -> None:
+    first, second = (evaluated.ids["imagenet-r", model] for model in (0, 1))
+    for command in (("compare", first, second), ("plan", first), ("explain", first)):
+        shown = gnlbench(*command, "--format", format, "--db", evaluated.db).stdout
+        assert not re.search(r"\b1 (cells|images|corruptions)\b", shown)
+        assert "mCE" not in shown
+        assert "worst corruption" not in shown
 
 
 @pytest.mark.parametrize("limit", [False, True])

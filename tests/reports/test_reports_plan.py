@@ -162,7 +162,7 @@ def test_the_notes_say_what_the_plan_stands_on(
     assert notes_of(plan(against=against, correlation=correlation)) == [
         DETECTED,
         expected,
-        "one-sided paired test at level 0.05; 76 cells an image; time by the pace of new; CE "
+        "one-sided paired test at level 0.05; 76 cells per image; time by the pace of new; CE "
         "divides by the errors of AlexNet",
     ]
 
