@@ -32,7 +32,8 @@ from robustbench_gnl.data.pixels import load_clean
 from robustbench_gnl.evaluation import Network, default_batch_size, keep_freed_memory
 from robustbench_gnl.evaluation.inference_threads import inference_threads
 from robustbench_gnl.models import load_demo_model
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS, Condition
+from robustbench_gnl.records import CLEAN, Condition
+from robustbench_gnl.suites import DEFAULT_SUITE
 
 MEAN = STD = (0.5, 0.5, 0.5)
 CROP = transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224)])
@@ -148,7 +149,7 @@ def main() -> None:
         help="against the network alone: the start weighs less",
     )
     options = parser.parse_args()
-    conditions = [CLEAN, *COMMON_CONDITIONS]
+    conditions = [CLEAN, *DEFAULT_SUITE.main_conditions]
 
     # The plain way comes first: what `keep_freed_memory` does to the process helps it too.
     predictions, plain_seconds = plain_way(

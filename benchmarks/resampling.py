@@ -15,10 +15,11 @@ import time
 import numpy as np
 
 from robustbench_gnl.metrics.reference import default_reference
-from robustbench_gnl.records import CLEAN, COMMON_CONDITIONS
+from robustbench_gnl.records import CLEAN
 from robustbench_gnl.statistics import Outcomes, bootstrap, linear_metrics
+from robustbench_gnl.suites import DEFAULT_SUITE
 
-CELLS = (CLEAN, *COMMON_CONDITIONS)
+CELLS = (CLEAN, *DEFAULT_SUITE.main_conditions)
 PLAIN_RESAMPLES = 10
 SEED = 0
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from statistics import median
 
 from robustbench_gnl.records import (
-    COMMON_CONDITIONS,
     Calibration,
     ImageSet,
     Model,
@@ -23,6 +22,7 @@ from robustbench_gnl.records import (
     Protocol,
 )
 from robustbench_gnl.store import open_store
+from robustbench_gnl.suites import DEFAULT_SUITE
 
 N_RUNS = 100
 N_IMAGES = 512
@@ -49,7 +49,7 @@ def fill(db: Path) -> None:
                 replace(model, checkpoint_sha256=f"{index:064x}"), protocol, image_set,
                 block_size=512,
             )  # fmt: skip
-            for condition in COMMON_CONDITIONS:
+            for condition in DEFAULT_SUITE.main_conditions:
                 piece = Piece(0, condition, N_IMAGES, half, half, 1.0, bins, BITS, "0" * 64, 1.0)
                 store.add_piece(run_id, piece)
             store.finish_run(run_id)
