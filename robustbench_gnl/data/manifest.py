@@ -16,7 +16,7 @@ from pathlib import Path
 
 from robustbench_gnl.errors import DataError
 from robustbench_gnl.files import read_regular, replace_file
-from robustbench_gnl.records import SHA256, added_later
+from robustbench_gnl.fingerprints import SHA256, added_later
 from robustbench_gnl.serialization import NEWER, decode, encode, unknown_keys
 from robustbench_gnl.text import quoted
 

@@ -7,9 +7,9 @@ import re
 from datetime import datetime, timedelta
 
 from robustbench_gnl.errors import StoreError
+from robustbench_gnl.fingerprints import SHA256
 from robustbench_gnl.records import (
     N_CALIBRATION_BINS,
-    SHA256,
     Condition,
     ImageSet,
     Model,

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from robustbench_gnl.errors import StoreError
+from robustbench_gnl.fingerprints import optional_fields
 from robustbench_gnl.records import (
     N_CALIBRATION_BINS,
     Calibration,
@@ -17,7 +18,6 @@ from robustbench_gnl.records import (
     Model,
     Piece,
     Protocol,
-    optional_fields,
 )
 from robustbench_gnl.serialization import decode, encode
 from robustbench_gnl.store.stored_run import RunHead
