@@ -59,7 +59,7 @@ def given_runs(selectors: Sequence[str], db: str) -> list[GivenRun]:
                     selector=selector,
                 )
             store = store or stack.enter_context(open_store(db))
-            with store.at_one_moment():  # Another process may be writing or deleting it.
+            with store.snapshot():  # Another process may be writing or deleting it.
                 found.append(_from_store(store, selector))
     return found
 

@@ -9,7 +9,7 @@ import sys
 from importlib.abc import MetaPathFinder
 from typing import Any
 
-WIDEST = 10_000
+MOST_COLUMNS = 10_000
 """Characters; a table for a wider window would not fit the memory."""
 MEMORY_OF_NUMPY = 192 * 1024**2
 """Bytes of address space that NumPy and its BLAS take with one thread."""
@@ -22,7 +22,7 @@ def prepare_process() -> None:
     _prepare_for_little_memory()
 
 
-def bound_window() -> None:
+def limit_terminal_size() -> None:
     """Remove invalid terminal sizes from the environment, on which rich and Typer would fail."""
     for name in _WINDOW:
         value = os.environ.get(name)
@@ -31,8 +31,8 @@ def bound_window() -> None:
         is_size = value.isascii() and value.isdigit() and len(value) < 20 and int(value) > 0
         if not is_size:
             del os.environ[name]
-        elif int(value) > WIDEST:
-            os.environ[name] = str(WIDEST)
+        elif int(value) > MOST_COLUMNS:
+            os.environ[name] = str(MOST_COLUMNS)
 
 
 def open_streams() -> None:

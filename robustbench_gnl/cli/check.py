@@ -28,6 +28,7 @@ from robustbench_gnl.errors import GnlbenchError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from robustbench_gnl.reports.document import Document
+    from robustbench_gnl.reports.gate import GateReport
 
 EXIT_REGRESSION, EXIT_INCONCLUSIVE = 1, UsageError.exit_code
 STEP_SUMMARY, IN_A_WORKFLOW = "GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"
@@ -119,14 +120,26 @@ def check(
     db: StoreOption = str(DEFAULT_STORE),
     format: FormatOption = Format.table,
 ) -> None:
-    from robustbench_gnl.reports.gate import gate_document
-
     request = GateRequest(
         run=run, baseline=baseline, rules=fail_on or [], reference=reference, db=db, alpha=alpha,
         strict=strict, common_cells=common_cells, fail_inconclusive=fail_inconclusive,
     )  # fmt: skip
     with _errors_written_to(junit):
         report = gate_report(context, options, request)
+    _emit_everywhere(report, junit, format)
+    if not report.passed:
+        raise typer.Exit(EXIT_REGRESSION if report.status == "failed" else EXIT_INCONCLUSIVE)
+
+
+def _emit_everywhere(report: GateReport, junit: Path | None, format: Format) -> None:
+    """Print the result, and write it for CI servers; where that fails, a failed rule still decides
+    the exit code.
+
+    Raises:
+        BrokenPipeError, UsageError, StoreError: It fails, and no rule did.
+    """
+    from robustbench_gnl.reports.gate import gate_document
+
     document = gate_document(report)
     try:
         emit(document, format)
@@ -142,8 +155,6 @@ def check(
         if report.passed:
             raise
         say(f"Warning: {failure}")
-    if not report.passed:
-        raise typer.Exit(EXIT_REGRESSION if report.status == "failed" else EXIT_INCONCLUSIVE)
 
 
 def _write_reports(junit: Path | None, document: Document) -> None:

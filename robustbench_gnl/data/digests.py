@@ -45,7 +45,7 @@ def files_sha256(paths: Iterable[Path]) -> list[bytes]:
         return list(threads.map(file_sha256, paths))
 
 
-def contents_at_hand(source: Source, condition: Condition, keys: Sequence[str]) -> Contents:
+def current_contents(source: Source, condition: Condition, keys: Sequence[str]) -> Contents:
     """The contents of a block of a source as its files are now.
 
     Raises:
@@ -74,17 +74,17 @@ def first_difference(
         DataError: A file cannot be read.
     """
     keys = tuple(source.files)
-    at_hand: dict[tuple[int, Condition | None], Contents] = {}
+    current: dict[tuple[int, Condition | None], Contents] = {}
     n_read = 0
     for block, condition in _spread([place for place in stored if source.has(place[1])]):
         place = (block, None if source.is_made_here(condition) else condition)
-        if place not in at_hand:
+        if place not in current:
             if n_read >= FILES_CHECKED:
                 continue
             images = layout.block(block)
             n_read += len(images)
-            at_hand[place] = contents_at_hand(source, condition, keys[images.start : images.stop])
-        if stored[block, condition].differ_from(at_hand[place]):
+            current[place] = current_contents(source, condition, keys[images.start : images.stop])
+        if stored[block, condition].differ_from(current[place]):
             return block, condition
     return None
 

@@ -24,7 +24,7 @@ class Content:
     others: list[str] = field(default_factory=list)
 
 
-def look_into(folder: Path) -> Content:
+def read_folder(folder: Path) -> Content:
     """The visible entries of a folder, sorted; nothing where it cannot be read."""
     content = Content()
     try:

@@ -232,9 +232,9 @@ def _reason_of(error: Exception) -> str:
         return f"it is no image that Pillow knows as {', '.join(formats)} or {last}"
     if isinstance(error, MemoryError):
         return "there is not enough memory to decode it"
-    said = str(error).rstrip(".") or type(error).__name__
+    message = str(error).rstrip(".") or type(error).__name__
     expected = isinstance(error, OSError | SyntaxError | ValueError | Image.DecompressionBombError)
-    return said if expected else f"it is damaged ({type(error).__name__}: {said})"
+    return message if expected else f"it is damaged ({type(error).__name__}: {message})"
 
 
 def clean_crop(image: Image.Image, recipe: InputRecipe = DEFAULT_SUITE.input) -> Image.Image:

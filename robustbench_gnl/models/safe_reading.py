@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 
 from robustbench_gnl.errors import ModelError
-from robustbench_gnl.models.pickled_data import STAND_INS
+from robustbench_gnl.models.pickled_data import SUBSTITUTES
 
 # safetensors itself refuses longer headers.
 _LONGEST_HEADER = 100_000_000
@@ -74,7 +74,7 @@ def deserialise(file: Path, handle: BinaryIO) -> Any:
         handle.seek(0)
         if _is_safetensors(start):
             return safetensors.torch.load(handle.read())
-        with warnings.catch_warnings(), torch.serialization.safe_globals(STAND_INS):
+        with warnings.catch_warnings(), torch.serialization.safe_globals(SUBSTITUTES):
             # torch warns of oddities that the caller is about to hear of as an error.
             warnings.simplefilter("ignore")
             return torch.load(handle, map_location="cpu", weights_only=True)

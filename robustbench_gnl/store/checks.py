@@ -131,7 +131,7 @@ def check_time(value: str | None, name: str) -> None:
         )
 
 
-def tag_fault(tag: str) -> str | None:
+def tag_problem(tag: str) -> str | None:
     """Why a tag is invalid, as a phrase; None if it is valid."""
     if RUN_ID.fullmatch(tag):
         return f"expected a tag that does not look like a run id, got {tag!r}"
@@ -144,9 +144,9 @@ def tag_fault(tag: str) -> str | None:
 
 def check_tag(tag: str) -> None:
     """Refuse a tag that would never be found, or that not every database can hold."""
-    fault = tag_fault(tag)
-    if fault is not None:
-        raise StoreError(fault)
+    problem = tag_problem(tag)
+    if problem is not None:
+        raise StoreError(problem)
 
 
 def suite_of(protocol: Protocol) -> Suite:

@@ -120,7 +120,7 @@ def insert_unless_there(connection: Connection, stored: StoredRun) -> bool:
     if not _has_run(connection, run_id):
         insert_run(connection, stored)
         return True
-    if not load_stored(connection, run_id).has_facts_of(stored):
+    if not load_stored(connection, run_id).is_same_run(stored):
         raise StoreError(
             f"the store holds another run {run_id} with different facts; nothing was imported; "
             f"delete it first with `gnlbench runs delete {run_id}` if it is out of date",
