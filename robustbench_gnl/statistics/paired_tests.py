@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.statistics.linear_metrics import LinearMetric
 from robustbench_gnl.statistics.outcomes import Counts, Floats, Outcomes
+from robustbench_gnl.text import some_of
 
 MOST_ENUMERATED = 16
 _ROUNDING = 1e-9
@@ -108,7 +109,7 @@ def check_pair(baseline: Outcomes, candidate: Outcomes) -> None:
         differing = sorted(set(baseline.conditions) ^ set(candidate.conditions))
         raise UsageError(
             f"expected two runs with the same cells in the same order, got {len(differing)} "
-            f"that one lacks ({', '.join(map(str, differing[:6]))}); narrow both to what they "
+            f"that one lacks ({some_of(differing, 6)}); narrow both to what they "
             "share first",
             differing=tuple(differing),
         )

@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from robustbench_gnl.errors import StoreError
+from robustbench_gnl.text import some_of
 
 REVISIONS = ("0001", "0002", "0003", "0004")
 """Every revision that this program knows, oldest first."""
@@ -52,7 +53,7 @@ def check_tables(tables: Collection[str], where: str, *, is_shared: bool = False
         return True
     if tables and ("alembic_version" in tables or not is_shared):
         names = [name for name in sorted(tables) if name != "alembic_version"]
-        listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        listed = some_of(names, 5)
         raise foreign(f"its tables: {listed or 'alembic_version'}", where)
     return False
 
