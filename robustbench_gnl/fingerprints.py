@@ -51,5 +51,7 @@ def optional_fields(kind: Any) -> Mapping[str, Any]:
 
 def fingerprint_of(kind: str, fields: Mapping[str, Any]) -> str:
     """sha256 of the canonical JSON of `fields` and of `kind`."""
+    # Sorted and without spaces: equal fields give equal text. Any change here changes every
+    # fingerprint, and stored runs would not be found again.
     text = json.dumps(dict(fields), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(f"{kind}\n{text}".encode()).hexdigest()

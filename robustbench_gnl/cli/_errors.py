@@ -18,6 +18,7 @@ from corruptions import CorruptionError
 from robustbench_gnl.cli._output import say
 from robustbench_gnl.errors import DataError, GnlbenchError, UsageError
 
+# EX_SOFTWARE of sysexits.h.
 EXIT_INTERNAL_ERROR = 70
 EXIT_OUTPUT = 5  # as for the store: the disk is full
 EXIT_RESOURCES = 5
@@ -31,6 +32,7 @@ EXHAUSTED = {
 """Error number of the system to the message."""
 NO_MEMORY_TO_LOAD = ("failed to map segment", "cannot allocate memory", "cannot create shared")
 """In messages of the dynamic loader, whose ImportError carries no error number."""
+# 128 + SIGINT, as shells report a process that Ctrl-C ended.
 EXIT_INTERRUPTED = 130
 
 

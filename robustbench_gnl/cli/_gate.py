@@ -90,6 +90,7 @@ def gate_report(
         fail_inconclusive=request.fail_inconclusive,
     )
     _check_no_gain_over_itself(report)
+    # After the rules: a regression that was found is the better answer.
     if report.passed:
         _check_not_near_chance(report)
     return report
@@ -162,6 +163,7 @@ def _left_out(rules: Sequence[Rule], one: GivenRun, other: GivenRun) -> tuple[st
     """Cells that a rule looks at in both runs, or that one run has, and that not both have."""
     from robustbench_gnl.suites import get_suite
 
+    # Cells that neither run has count too, where a rule names them.
     has = set(one.outcomes.conditions), set(other.outcomes.conditions)
     narrowed = [rule for rule in rules if rule.can_be_narrowed]
     suite = get_suite(one.run.protocol.suite)
@@ -199,6 +201,7 @@ def _evaluated(
     from robustbench_gnl.statistics import cells_of, check_protocols, verdicts_of
 
     changes = [rule for rule in rules if not rule.is_limit]
+    # Compared with itself the baseline passes every rule that can be tested at all.
     if baseline is not None and changes:
         verdicts_of(
             changes,

@@ -28,6 +28,7 @@ def limit_terminal_size() -> None:
         value = os.environ.get(name)
         if value is None:
             continue
+        # Few digits: int() refuses more than 4,300 of them with an error.
         is_size = value.isascii() and value.isdigit() and len(value) < 20 and int(value) > 0
         if not is_size:
             del os.environ[name]
@@ -68,6 +69,7 @@ def _prepare_for_little_memory() -> None:
         return
     if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        # OpenBLAS ends the process when it cannot allocate its buffers: no error could be shown.
         sys.meta_path.insert(0, _MemoryBeforeNumpy())
 
 

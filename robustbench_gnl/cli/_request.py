@@ -98,6 +98,7 @@ def pair_models(
         raise UsageError("give --ckpt or --pretrained, not both")
     if not checkpoints and not pretrained and not all(map(_brings_weights, names)):
         raise UsageError(NO_WEIGHTS)
+    # One name for all checkpoints, or one each.
     named: list[str | None] = [*names] or [None] * len(checkpoints)
     if checkpoints and len(named) == 1:
         named = named * len(checkpoints)

@@ -82,6 +82,7 @@ def evaluated_runs(session: Session, db: str) -> list[Run]:
 
 def typed_command(db: str, shown_db: str) -> str:
     """The command line as it is stored with a run, without the password of the store's URL."""
+    # `db` may be a URL with a password, wherever it stands in the line.
     return shlex.join(["gnlbench", *(argument.replace(db, shown_db) for argument in sys.argv[1:])])
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from robustbench_gnl.reports.gate import GateReport
 
 EXIT_REGRESSION, EXIT_INCONCLUSIVE = 1, UsageError.exit_code
+# Variables that GitHub Actions sets for every step.
 STEP_SUMMARY, IN_A_WORKFLOW = "GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"
 GATE = "Gate"
 

@@ -70,6 +70,7 @@ def list_runs(
     from robustbench_gnl.store import open_store
 
     with open_store(db) as store:
+        # SQLite takes no number above 64 bits as a limit.
         runs = store.runs(limit=None if limit is None else min(limit, sys.maxsize))
         if not runs:
             say(f"There are {no_runs_in(store)}. Make the first with `gnlbench demo`.")
@@ -277,6 +278,7 @@ def _as_json(document: dict[str, Any]) -> str:
         raise StoreError(
             f"run {head['id']} holds a number that is not finite, which JSON cannot hold ({error})"
         ) from error
+    # Escaped by JSON where a terminal might obey it; readable names otherwise.
     return text if printable(text) == text else json.dumps({**document, "run": head})
 
 

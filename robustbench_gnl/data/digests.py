@@ -41,6 +41,7 @@ def files_sha256(paths: Iterable[Path]) -> list[bytes]:
     Raises:
         DataError: One cannot be read.
     """
+    # Reading waits for the disk and hashing frees the GIL: a few threads more than processors.
     with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 2)) as threads:
         return list(threads.map(file_sha256, paths))
 
@@ -99,6 +100,7 @@ def check_clean_images(source: Source) -> None:
     if stated is None or source.clean_tree is None:
         return
     keys = [key for key in source.files if key in stated]
+    # Every n-th key with n rounded up, so at most FILES_CHECKED files.
     some = keys[:: -(-len(keys) // FILES_CHECKED) or 1]
     paths = source.paths(CLEAN, some)
     for path, key, digest in zip(paths, some, files_sha256(paths), strict=True):

@@ -97,6 +97,7 @@ def labels_of_suite(folders: Sequence[str], n_classes: int, suite: Suite) -> Lab
 def _numbered(folders: Sequence[str], n_classes: int) -> Labels | None:
     """Folders whose names are class indices; None where they cannot be."""
     by_folder = {folder: int(folder) for folder in folders}
+    # `1` and `01` are the same number.
     if len(set(by_folder.values())) < len(folders):
         ordered = sorted(folders, key=by_folder.__getitem__)
         twice = next(pair for pair in pairwise(ordered) if int(pair[0]) == int(pair[1]))
@@ -172,6 +173,7 @@ def _mapped(folders: Sequence[str], n_classes: int, class_map: ClassMap) -> Labe
             f"{n_classes} outputs, 0 to {n_classes - 1}; give the class map of this model",
             n_classes=n_classes,
         )
+    # The map changes nothing, so these are the labels of other ImageNet runs.
     if n_classes == len(known) and all(known.get(f) == index for f, index in by_folder.items()):
         return Labels(IMAGENET, by_folder)
     kind = f"{IMAGENET}-map" if len(named) == len(set(targets.values())) else "map"
@@ -186,6 +188,7 @@ def natural_key(name: str) -> list[str | int]:
 
 
 def _named(kind: str, lines: Sequence[str]) -> str:
+    # Named by the order, because another order makes other labels: runs must not be compared.
     return f"{kind}-{hashlib.sha256(chr(10).join(lines).encode()).hexdigest()[:12]}"
 
 

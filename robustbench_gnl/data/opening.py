@@ -200,6 +200,7 @@ def _made_tree(root: Path, found: Mapping[str, Path], class_map: ClassMap | None
             + (CLASSES_HINT if any(map(has_image, found.values())) else ""),
             path=root,
         )
+    # All folders of the tree must have the same images; the first one lists them.
     reference = trees[min(trees)]
     folders = tuple(class_folders(reference, class_map))
     files = list_images(reference, folders)

@@ -129,6 +129,7 @@ def _search(root: Path, *, tree: bool, classes: bool) -> _Search:
             (val if below & VALIDATION else others).append(loose_images(folder, content))
         else:
             others += no_images(folder, content)
+    # Ahead of the others: validation images are what is usually meant.
     search.reasons += val
     if train is not None:
         search.reasons.append(
@@ -197,6 +198,7 @@ def _holds_classes(root: Path, folders: Sequence[str]) -> bool:
 
 def _surely_holds_classes(root: Path, folders: Sequence[str]) -> bool:
     """As above, but of the first folders alone, and one folder of any name is not enough."""
+    # 20 of perhaps 1,000: every folder is opened, which takes long on a network drive.
     if not _holds_classes(root, folders[:20]):
         return False
     with_images = [name for name in folders[:20] if has_image(root / name)]

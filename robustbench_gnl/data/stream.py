@@ -116,6 +116,7 @@ class ImageStream:
         clean = self._decode_ahead(0)
         try:
             for position, (block, conditions) in enumerate(self._work):
+                # Drops the crops of the block before: at most two blocks are in memory.
                 crops, clean = clean, {}
                 for index, condition in enumerate(conditions):
                     if index == len(conditions) - 1:

@@ -73,6 +73,7 @@ def evaluate_pieces(
     clock = time.perf_counter()
     for batch, outputs in _forward(models, stream):
         now = time.perf_counter()
+        # Models that shared the images of a batch share its time.
         seconds, clock = (now - clock) / len(outputs), now
         images = slice(batch.start, batch.start + len(batch.images))
         source.check_written(batch.condition, all_keys[images], batch.digests)

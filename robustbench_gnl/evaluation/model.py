@@ -71,6 +71,7 @@ class EvaluatedModel:
         # Listed before any is read: a run that appears later is that of another process.
         self.known_run_ids = tuple(store.run_ids_of(self.model, self.protocol))
         incomplete: list[tuple[Run, str]] = []
+        # Newest first, as the store lists them.
         for run_id in () if rerun else self.known_run_ids:
             run, stored = store.run(run_id), store.stored_pieces(run_id)
             difference = difference_from(source, run, stored)

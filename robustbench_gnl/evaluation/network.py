@@ -108,6 +108,7 @@ class Network:
             pixels = device_corruption(pixels)
         batch = pixels.to(torch.float32, memory_format=torch.channels_last)
         with inference(self.device, self.precision):
+            # In place: the batch was just converted from uint8, so nobody else has it.
             batch = batch.div_(255).sub_(self._mean).div_(self._std)
             output: object = _logits_of(self._module(batch))
         return output
@@ -125,6 +126,7 @@ class Network:
         """
         try:
             blank = np.zeros((1, input_size, input_size, 3), np.uint8)
+            # As in the evaluation, which must not fail where this passed.
             with full_fp32():
                 output = self._forward(blank)
         except torch.OutOfMemoryError as error:

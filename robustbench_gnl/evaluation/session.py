@@ -197,6 +197,7 @@ class Session:
 
         if self._store is None:
             created_at = now()
+            # A missing folder is reported before the first image is evaluated.
             check_trees(self.source, self.conditions)
             made: dict[EvaluatedModel, list[Piece]] = {each: [] for each in self.models}
             self._make_pieces(lambda model, piece: made[model].append(piece), on_piece)

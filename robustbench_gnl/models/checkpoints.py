@@ -154,6 +154,7 @@ def _choose_entry(file: Path, content: Mapping[Any, Any], *, ema: bool) -> str:
             )
         return averaged[0]
     there = [name for name in _WEIGHT_ENTRIES if isinstance(content.get(name), Mapping)]
+    # In the order of _WEIGHT_ENTRIES: a file may hold a `model` name beside its `state_dict`.
     for name in there:
         if _has_tensors(content[name]):
             return name
@@ -191,6 +192,7 @@ def _clean(file: Path, entry: str, weights: Mapping[Any, Any]) -> dict[str, Tens
     cleaned: dict[str, Tensor] = {}
     for key, value in weights.items():
         if isinstance(value, NumpyArray) and value.array.dtype.kind in "biuf":
+            # torch takes arrays in the byte order of this machine only.
             value = torch.from_numpy(value.array.astype(value.array.dtype.newbyteorder("=")))
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise ModelError(
@@ -252,6 +254,7 @@ def _usable(file: Path, key: str, value: Tensor) -> Tensor:
             path=file,
             key=key,
         )
+    # A small file could state a tensor of stride 0 with any number of elements.
     n_bytes = value.numel() * value.element_size()
     if n_bytes > max(_LARGEST_EXPANDED, 2 * value.untyped_storage().nbytes()):
         raise ModelError(

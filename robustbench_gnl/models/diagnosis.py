@@ -60,6 +60,7 @@ _ORIGINS = (
     ),
 )
 _MM_PARTS = {"backbone", "neck", "head", "data_preprocessor"}
+# Share of the keys; only the wording of the advice depends on it.
 _SAME_FAMILY = 0.5
 
 

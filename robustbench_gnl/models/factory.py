@@ -126,6 +126,7 @@ def _import_file(name: str, path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise UsageError(f"Expected a Python file, got {path}; name it FILE.py", name=name)
     module = importlib.util.module_from_spec(spec)
+    # Before the code runs, as import does: dataclasses and pickle look their module up there.
     sys.modules[label] = module
     try:
         with _errors_named(name):
@@ -197,6 +198,7 @@ def _required_arguments(function: Callable[..., Any]) -> list[str]:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # some builtins have none
         return []
+    # *args and **kwargs have no default, and may still be left out.
     optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [p.name for p in parameters if p.default is p.empty and p.kind not in optional]
 

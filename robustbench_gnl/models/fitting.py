@@ -132,6 +132,7 @@ def load_fit(model: nn.Module, checkpoint: Checkpoint, fit: Fit) -> None:
                 key=key,
             )
     cast = {key: given[key].to(wanted[key].dtype) for key in wanted}
+    # After the cast: a finite value of the file may overflow in the model's type.
     for key, tensor in cast.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise ModelError(

@@ -96,6 +96,7 @@ def _offline_if_unreachable() -> Iterator[None]:
         return
     from huggingface_hub import constants
 
+    # Read from the environment at import, so setting the variable now would have no effect.
     with attribute_set(constants, "HF_HUB_OFFLINE", True):
         yield
 

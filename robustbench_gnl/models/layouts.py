@@ -47,6 +47,7 @@ def timm_filter(name: str, **kwargs: Any) -> Filter | None:
 
     timm hands it to its loader while it builds a network, and keeps it nowhere.
     """
+    # timm has no public function for it, so its loader is replaced for one call.
     filters: list[Any] = []
 
     def note(*_: Any, **options: Any) -> None:
@@ -143,6 +144,7 @@ def _loaded_by_module(module: nn.Module, given: dict[str, Tensor]) -> dict[str, 
     )
     if not own or any(not value.is_floating_point() and value.ndim for value in given.values()):
         return None
+    # A copy: a failed load leaves a module half filled.
     copied = copy.deepcopy(module)
     try:
         with _RefuseResizing():

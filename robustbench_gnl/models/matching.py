@@ -69,6 +69,7 @@ def prefixes(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[
             start = dot + 1
             if key[start:] in wanted:
                 counts[key[:start]] += 1
+    # A wrapper's prefix stands before every key, so it is among the most frequent.
     return [prefix for prefix, _ in counts.most_common(10)]
 
 

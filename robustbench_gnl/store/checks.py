@@ -58,6 +58,7 @@ def check_run(protocol: Protocol, image_set: ImageSet, block_size: int) -> None:
             f"expected an image set with one label an image, got {image_set.n_images} keys "
             f"and {len(image_set.labels)} labels"
         )
+    # A run is a file that anybody may have written: what is stated twice must agree.
     if protocol.n_images != image_set.n_images:
         raise StoreError(
             f"the protocol {protocol.name!r} is over {protocol.n_images} images, "
@@ -230,6 +231,7 @@ def _check_bits(piece: Piece) -> None:
             f"got {len(piece.correct)}",
         )
     bits = int.from_bytes(piece.correct, "big")
+    # Packed bits fill whole bytes: the rest of the last one must not count as images.
     if bits & ((1 << (8 * n_bytes - piece.n_images)) - 1):
         raise _refusal(piece, "expected zeros after the last image's bit, found a one")
     if bits.bit_count() != piece.n_top1:

@@ -116,6 +116,7 @@ def pack_head(head: RunHead) -> dict[str, Any]:
 def unpack_head(row: Mapping[str, Any], tags: list[Any]) -> RunHead:
     """The head of a row of `runs`."""
     optional = optional_fields(RunHead)
+    # Sorted, because a table gives its rows in any order.
     values: dict[str, Any] = {"tags": sorted(tags)}
     for name in RunHead.__dataclass_fields__:
         if name == "tags" or (name in optional and row.get(name) is None):

@@ -137,5 +137,6 @@ def _read_with_logs(path: Path) -> _Content | None:
             with suppress(FileNotFoundError):
                 shutil.copyfile(path.with_name(path.name + end), copy.with_name(copy.name + end))
         with closing(sqlite3.connect(copy)) as connection:
+            # The first read makes SQLite apply the log to the copy.
             connection.execute("SELECT count(*) FROM sqlite_master")
         return _read(copy)

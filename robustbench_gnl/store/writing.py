@@ -50,6 +50,7 @@ def new_run_id(connection: Connection, created_at: str) -> str:
     """The time, so that ids sort by age, and random digits, so that ids of two hosts differ."""
     stamp = datetime.fromisoformat(created_at).strftime("%Y%m%d-%H%M%S")
     while True:
+        # Not `random`, which a user may have seeded alike in two processes.
         run_id = f"{stamp}-{secrets.token_hex(3)}"
         if not _has_run(connection, run_id):
             return run_id
@@ -184,6 +185,7 @@ def set_finished(connection: Connection, run_id: str) -> None:
 def remove_run(connection: Connection, run_id: str) -> None:
     """Remove a run, and what nothing else refers to any more."""
     runs = schema.runs
+    # Tags, pieces, cells and replicates go with it (ON DELETE CASCADE).
     connection.execute(delete(runs).where(runs.c.key == run_key(connection, run_id)))
     for table, column in (
         (schema.protocols, runs.c.protocol),
