@@ -7,17 +7,15 @@ here, so that reading commands start fast.
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache, cached_property, reduce
+from functools import cached_property, reduce
 from operator import add, attrgetter
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.fingerprints import added_later, fingerprint_of, stated_fields
 
 if TYPE_CHECKING:
     import pandas
@@ -31,8 +29,6 @@ IMAGENET = "imagenet-1k"
 """The label set of ImageNet's classes; with a suffix, a mapping of own folders onto them."""
 DEFAULT_SUITE_NAME = "imagenet-c"
 """The suite of every record that names none."""
-SHA256 = re.compile(r"[0-9a-f]{64}")
-"""The form of every digest and fingerprint."""
 SCHEMA_VERSION = 1
 """Version of the JSON that commands print and exchange."""
 
@@ -89,48 +85,6 @@ class ImageSet:
         """sha256 of the sorted list, one `key TAB label` per line."""
         lines = (f"{key}\t{label}\n" for key, label in zip(self.keys, self.labels, strict=True))
         return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def added_later(default: Any) -> Any:
-    """A field of a record that older versions did not have.
-
-    It is left out of fingerprints, stores and files while it has its default value, and a missing
-    field is read as its default. So a record that was written before keeps its fingerprint, and
-    has the fingerprint of an equal record that is written today.
-    """
-    return field(default=default, metadata={_ADDED_LATER: True})
-
-
-_ADDED_LATER = "added_later"
-
-
-def stated_fields(record: Any) -> dict[str, Any]:
-    """The fields of a record as they are written: without those that were added later and have
-    their default value."""
-    kind: Any = type(record)
-    values = {name: getattr(record, name) for name in _field_names(kind)}
-    for name, default in optional_fields(kind).items():
-        if values[name] == default:
-            del values[name]
-    return values
-
-
-@cache
-def _field_names(kind: Any) -> tuple[str, ...]:
-    return tuple(one.name for one in fields(kind))
-
-
-@cache
-def optional_fields(kind: Any) -> Mapping[str, Any]:
-    """The fields that may be missing in a stored record of that kind, with their defaults."""
-    found = {one.name: one.default for one in fields(kind) if one.metadata.get(_ADDED_LATER)}
-    return MappingProxyType(found)  # It is shared.
-
-
-def fingerprint_of(kind: str, fields: Mapping[str, Any]) -> str:
-    """sha256 of the canonical JSON of `fields` and of `kind`."""
-    text = json.dumps(dict(fields), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(f"{kind}\n{text}".encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 One field, one key; tuples are lists, bytes are base64, and a record inside a record is an object,
 except `Condition`, whose two fields are written among those of its record. Fields that were
-added to a record later (`records.added_later`) are left out while they have their default.
+added to a record later (`fingerprints.added_later`) are left out while they have their default.
 
 msgspec, pydantic and cattrs were considered instead. They check the fields of their own classes,
 while the records are plain dataclasses that import nothing; numbers of more than 64 bits, numbers
@@ -21,7 +21,8 @@ from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from robustbench_gnl.errors import GnlbenchError, StoreError
-from robustbench_gnl.records import Condition, optional_fields, stated_fields
+from robustbench_gnl.fingerprints import optional_fields, stated_fields
+from robustbench_gnl.records import Condition
 from robustbench_gnl.text import quoted
 
 _Record = TypeVar("_Record")

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "robustbench_gnl"
 ENGINE = PACKAGE.parent / "corruptions"
 
 LAYERS = (
-    {"_version", "errors", "text", "files"},
+    {"_version", "errors", "text", "files", "fingerprints"},
     {"records", "resources", "normalisation", "progress"},
     {"contents", "modules", "serialization"},
     {"suites"},

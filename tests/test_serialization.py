@@ -10,13 +10,12 @@ import pytest
 
 from robustbench_gnl.data.manifest import Manifest
 from robustbench_gnl.errors import DataError, StoreError
+from robustbench_gnl.fingerprints import added_later, optional_fields
 from robustbench_gnl.records import (
     Condition,
     Model,
     Piece,
     Protocol,
-    added_later,
-    optional_fields,
 )
 from robustbench_gnl.serialization import decode, encode, unknown_keys
 from robustbench_gnl.store import schema

@@ -10,9 +10,9 @@ import typer
 from typer.core import TyperGroup
 
 from robustbench_gnl._version import __version__
-from robustbench_gnl.cli._errors import error_boundary, escape_usage, settled_exit
+from robustbench_gnl.cli._errors import error_boundary, escape_usage, exit_code_without_output
 from robustbench_gnl.cli._output import print_text
-from robustbench_gnl.cli._process import bound_window
+from robustbench_gnl.cli._process import limit_terminal_size
 from robustbench_gnl.suites import DEFAULT_SUITE
 
 
@@ -21,11 +21,11 @@ class BoundedGroup(TyperGroup):
 
     def main(self, *args: Any, **options: Any) -> Any:
         """Parse and run; Typer and rich print help and wrong usage from here, too."""
-        bound_window()
+        limit_terminal_size()
         try:
             return super().main(*args, **options)
         except (SystemExit, OSError, ValueError) as error:
-            code = settled_exit(error)
+            code = exit_code_without_output(error)
             if code is None:
                 raise
             raise SystemExit(code) from None

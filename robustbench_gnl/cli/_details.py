@@ -17,7 +17,7 @@ def stored_outcomes(store: Store, run: Run) -> tuple[Outcomes, tuple[str, ...]]:
     """The outcomes of a run, image by image, and the keys of its images."""
     from robustbench_gnl.statistics import outcomes_of
 
-    with store.at_one_moment():
+    with store.snapshot():
         outcomes = outcomes_of(store.pieces(run.id), run.protocol.n_images)
         return outcomes, store.image_set(run.protocol.image_set).keys
 

@@ -18,11 +18,12 @@ from corruptions import CorruptionError
 from robustbench_gnl.cli._output import say
 from robustbench_gnl.errors import DataError, GnlbenchError, UsageError
 
+# EX_SOFTWARE of sysexits.h.
 EXIT_INTERNAL_ERROR = 70
 EXIT_OUTPUT = 5  # as for the store: the disk is full
 EXIT_RESOURCES = 5
 OUTPUT_FAILS = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EBADF, errno.EDQUOT)
-TOO_LITTLE = {
+EXHAUSTED = {
     errno.ENOMEM: "not enough memory: allow more (ulimit -v), or do less at once",
     errno.EMFILE: "too many open files: allow more file descriptors (ulimit -n)",
     errno.ENFILE: "too many open files on the whole machine: end other programs",
@@ -31,6 +32,7 @@ TOO_LITTLE = {
 """Error number of the system to the message."""
 NO_MEMORY_TO_LOAD = ("failed to map segment", "cannot allocate memory", "cannot create shared")
 """In messages of the dynamic loader, whose ImportError carries no error number."""
+# 128 + SIGINT, as shells report a process that Ctrl-C ended.
 EXIT_INTERRUPTED = 130
 
 
@@ -67,7 +69,7 @@ def error_boundary() -> Iterator[None]:
         _fail_internally(error)
 
 
-def settled_exit(error: BaseException) -> int | None:
+def exit_code_without_output(error: BaseException) -> int | None:
     """The exit code where Typer or rich could not print, or exited with 1; else None.
 
     Both treat a closed pipe as an error, and neither expects a full disk: the code is that of the
@@ -132,15 +134,15 @@ def _exhausted_resource(error: BaseException) -> str | None:
     """The message where the system ran out of memory, files or threads; else None."""
     for one in _chain(error):
         if isinstance(one, MemoryError):
-            return TOO_LITTLE[errno.ENOMEM]
-        if isinstance(one, OSError) and one.errno in TOO_LITTLE:
-            return TOO_LITTLE[one.errno]
+            return EXHAUSTED[errno.ENOMEM]
+        if isinstance(one, OSError) and one.errno in EXHAUSTED:
+            return EXHAUSTED[one.errno]
         if isinstance(one, (ImportError, OSError)) and any(
             words in str(one).lower() for words in NO_MEMORY_TO_LOAD
         ):
-            return TOO_LITTLE[errno.ENOMEM]
+            return EXHAUSTED[errno.ENOMEM]
         if isinstance(one, RuntimeError) and "can't start new thread" in str(one):
-            return TOO_LITTLE[errno.EAGAIN]
+            return EXHAUSTED[errno.EAGAIN]
     return None
 
 

@@ -25,11 +25,14 @@ from robustbench_gnl.cli._options import (
     MOST_WORKERS,
     WORKERS_HELP,
 )
-from robustbench_gnl.cli._request import DataRequest, ModelRequest, pair_models
+from robustbench_gnl.cli._request import (
+    DataRequest,
+    ModelRequest,
+    pair_models,
+    parse_normalisation,
+)
 from robustbench_gnl.cli._tags import check_tags
-from robustbench_gnl.errors import UsageError
 from robustbench_gnl.evaluation.settings import LARGEST_INPUT, SMALLEST_INPUT
-from robustbench_gnl.normalisation import INSIDE, given_normalisation
 from robustbench_gnl.suites import DEFAULT_SUITE, SUITES
 
 if TYPE_CHECKING:
@@ -255,7 +258,7 @@ class EvaluationOptions:
         Raises:
             UsageError: No model, no weights, or numbers of the two that do not match.
         """
-        mean, std = _normalisation(self.mean, self.std)
+        mean, std = parse_normalisation(self.mean, self.std)
         return pair_models(
             self.model or [], self.ckpt or [], pretrained=self.pretrained, ema=self.ema,
             best=self.best, mean=mean, std=std,
@@ -341,35 +344,3 @@ def with_evaluation_options(command: Callable[..., None]) -> Callable[..., None]
 def _is_given(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
-
-
-def _normalisation(
-    mean: str | None, std: str | None
-) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
-    """The values of `--mean` and `--std`.
-
-    Raises:
-        UsageError: They are not three numbers each, and `--mean` is not `none`.
-    """
-    if mean is None or mean.strip().lower() != INSIDE:
-        return _three(mean, "--mean"), _three(std, "--std")
-    if std is not None:
-        raise UsageError(f"leave out --std beside --mean {INSIDE}; got {std!r}")
-    return given_normalisation(INSIDE, None) or (None, None)
-
-
-def _three(text: str | None, option: str) -> tuple[float, ...] | None:
-    """`0.5,0.5,0.5` as numbers.
-
-    Raises:
-        UsageError: It is not three numbers.
-    """
-    if text is None:
-        return None
-    try:
-        values = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        values = ()
-    if len(values) != 3:
-        raise UsageError(f"{option} takes three numbers such as 0.485,0.456,0.406; got {text!r}")
-    return values

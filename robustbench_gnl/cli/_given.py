@@ -59,7 +59,7 @@ def given_runs(selectors: Sequence[str], db: str) -> list[GivenRun]:
                     selector=selector,
                 )
             store = store or stack.enter_context(open_store(db))
-            with store.at_one_moment():  # Another process may be writing or deleting it.
+            with store.snapshot():  # Another process may be writing or deleting it.
                 found.append(_from_store(store, selector))
     return found
 
@@ -133,4 +133,5 @@ def seconds_of(run: Run) -> float:
     if run.finished_at is None or CLOCK_WHEN_BEGUN in run.environment:
         return run.seconds
     ends = [datetime.fromisoformat(time) for time in (run.created_at, run.finished_at)]
+    # Times are stored to the second: a run within one took up to 1 s.
     return min(run.seconds, max(1.0, (ends[1] - ends[0]).total_seconds()))

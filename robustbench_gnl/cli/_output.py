@@ -30,6 +30,7 @@ def print_text(text: str) -> None:
 
 def say(message: str) -> None:
     """Print a message of one line to stderr; stdout is for data."""
+    # Errors name arguments as Python has them; here they become options.
     typer.echo(printable(as_options(message)), err=True)
 
 

@@ -9,7 +9,7 @@ import sys
 from importlib.abc import MetaPathFinder
 from typing import Any
 
-WIDEST = 10_000
+MOST_COLUMNS = 10_000
 """Characters; a table for a wider window would not fit the memory."""
 MEMORY_OF_NUMPY = 192 * 1024**2
 """Bytes of address space that NumPy and its BLAS take with one thread."""
@@ -22,17 +22,18 @@ def prepare_process() -> None:
     _prepare_for_little_memory()
 
 
-def bound_window() -> None:
+def limit_terminal_size() -> None:
     """Remove invalid terminal sizes from the environment, on which rich and Typer would fail."""
     for name in _WINDOW:
         value = os.environ.get(name)
         if value is None:
             continue
+        # Few digits: int() refuses more than 4,300 of them with an error.
         is_size = value.isascii() and value.isdigit() and len(value) < 20 and int(value) > 0
         if not is_size:
             del os.environ[name]
-        elif int(value) > WIDEST:
-            os.environ[name] = str(WIDEST)
+        elif int(value) > MOST_COLUMNS:
+            os.environ[name] = str(MOST_COLUMNS)
 
 
 def open_streams() -> None:
@@ -68,6 +69,7 @@ def _prepare_for_little_memory() -> None:
         return
     if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        # OpenBLAS ends the process when it cannot allocate its buffers: no error could be shown.
         sys.meta_path.insert(0, _MemoryBeforeNumpy())
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from robustbench_gnl.statistics import Outcomes, Replicates
     from robustbench_gnl.store import Store
 
-KEPT_AT_ONCE = 32
+RUNS_A_COMMIT = 32
 """How many are written together: opening a store for that takes longer than computing few."""
 
 
@@ -36,7 +36,7 @@ def each_replicates(
             found = _computed(store, run, n_resamples=n_resamples, seed=seed)
             new.append((run, found))
         yield run, found
-        if len(new) == KEPT_AT_ONCE:
+        if len(new) == RUNS_A_COMMIT:
             _keep(db, new)
             new.clear()
     _keep(db, new)

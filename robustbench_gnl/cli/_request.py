@@ -11,6 +11,7 @@ from corruptions import ENGINES, engine_version
 from robustbench_gnl.cli._conditions import ALL_SEVERITIES, MAIN_CORRUPTIONS, parse_conditions
 from robustbench_gnl.cli._output import say
 from robustbench_gnl.errors import DataError, ModelError, UsageError
+from robustbench_gnl.normalisation import INSIDE, given_normalisation
 from robustbench_gnl.records import CLEAN, Condition
 from robustbench_gnl.suites import DEFAULT_SUITE
 from robustbench_gnl.text import some_of
@@ -97,6 +98,7 @@ def pair_models(
         raise UsageError("give --ckpt or --pretrained, not both")
     if not checkpoints and not pretrained and not all(map(_brings_weights, names)):
         raise UsageError(NO_WEIGHTS)
+    # One name for all checkpoints, or one each.
     named: list[str | None] = [*names] or [None] * len(checkpoints)
     if checkpoints and len(named) == 1:
         named = named * len(checkpoints)
@@ -138,6 +140,38 @@ def _check_exists(checkpoint: Path) -> None:
             "than once, so write it to a file and give that",
             path=checkpoint,
         )
+
+
+def parse_normalisation(
+    mean: str | None, std: str | None
+) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+    """The values of `--mean` and `--std`.
+
+    Raises:
+        UsageError: They are not three numbers each, and `--mean` is not `none`.
+    """
+    if mean is None or mean.strip().lower() != INSIDE:
+        return _three(mean, "--mean"), _three(std, "--std")
+    if std is not None:
+        raise UsageError(f"leave out --std beside --mean {INSIDE}; got {std!r}")
+    return given_normalisation(INSIDE, None) or (None, None)
+
+
+def _three(text: str | None, option: str) -> tuple[float, ...] | None:
+    """`0.5,0.5,0.5` as numbers.
+
+    Raises:
+        UsageError: It is not three numbers.
+    """
+    if text is None:
+        return None
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != 3:
+        raise UsageError(f"{option} takes three numbers such as 0.485,0.456,0.406; got {text!r}")
+    return values
 
 
 def open_requested(request: DataRequest) -> tuple[Source, tuple[Condition, ...]]:

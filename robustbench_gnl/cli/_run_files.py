@@ -32,6 +32,7 @@ def read_runs(path: Path, stack: ExitStack) -> Iterator[StoredRun]:
             is_store = start == SQLITE_MAGIC
             document = None
             if not is_store:
+                # Bounded: a file of any size may be given, or a pipe without end.
                 document = parse_document(bytes(start + read_bounded(file, MOST_BYTES)))
             store_path = path
             if is_store and not path.is_file():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from robustbench_gnl.cli._output import say
 from robustbench_gnl.cli._request import DataRequest, ModelRequest, open_requested
-from robustbench_gnl.cli._tags import say_what_tags_mean
+from robustbench_gnl.cli._tags import say_repeated_tags
 from robustbench_gnl.evaluation import Observer, Session, Settings
 from robustbench_gnl.evaluation.observer import Task
 from robustbench_gnl.progress import ProgressBar, duration
@@ -76,12 +76,13 @@ def evaluated_runs(session: Session, db: str) -> list[Run]:
     runs = session.evaluate()
     if session.settings.tags:
         with open_store(db) as store:
-            say_what_tags_mean(session.settings.tags, {run.id for run in runs}, store)
+            say_repeated_tags(session.settings.tags, {run.id for run in runs}, store)
     return runs
 
 
 def typed_command(db: str, shown_db: str) -> str:
     """The command line as it is stored with a run, without the password of the store's URL."""
+    # `db` may be a URL with a password, wherever it stands in the line.
     return shlex.join(["gnlbench", *(argument.replace(db, shown_db) for argument in sys.argv[1:])])
 
 

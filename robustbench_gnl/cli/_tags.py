@@ -18,14 +18,14 @@ def check_tags(tags: Iterable[str]) -> None:
     Raises:
         UsageError: One is blank, too long, no text that a database can hold, or like a run id.
     """
-    from robustbench_gnl.store.checks import tag_fault
+    from robustbench_gnl.store.checks import tag_problem
 
     for tag in tags:
         if not tag.strip():
             raise UsageError("a tag needs a name, such as release-1.2")
-        fault = tag_fault(tag)
-        if fault is not None:
-            raise UsageError(f"{fault}; name a tag such as release-1.2", tag=tag)
+        problem = tag_problem(tag)
+        if problem is not None:
+            raise UsageError(f"{problem}; name a tag such as release-1.2", tag=tag)
 
 
 def check_free(tags: Iterable[str], store: Store) -> None:
@@ -50,7 +50,7 @@ def check_free(tags: Iterable[str], store: Store) -> None:
             )
 
 
-def say_what_tags_mean(tags: Sequence[str], run_ids: Collection[str], store: Store) -> None:
+def say_repeated_tags(tags: Sequence[str], run_ids: Collection[str], store: Store) -> None:
     """Report tags that several runs have: a tag names the newest run that has it.
 
     Args:
@@ -71,7 +71,7 @@ def say_what_tags_mean(tags: Sequence[str], run_ids: Collection[str], store: Sto
             )
 
 
-def say_what_is_left(tags: Sequence[str], store: Store) -> None:
+def say_remaining_runs(tags: Sequence[str], store: Store) -> None:
     """Report which runs still have tags that were removed from one."""
     for tag in tags:
         ids = store.tagged(tag)

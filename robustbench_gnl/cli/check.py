@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +13,8 @@ import typer
 from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._errors import leave_stdout
 from robustbench_gnl.cli._evaluation_options import EvaluationOptions, with_evaluation_options
-from robustbench_gnl.cli._given import GIVEN_HELP, GivenRun, given_runs, names_of
+from robustbench_gnl.cli._gate import GateRequest, gate_report
+from robustbench_gnl.cli._given import GIVEN_HELP
 from robustbench_gnl.cli._options import (
     DEFAULT_STORE,
     Format,
@@ -23,19 +23,15 @@ from robustbench_gnl.cli._options import (
     StoreOption,
 )
 from robustbench_gnl.cli._output import emit, say
-from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.cli._run_files import append, write_whole
 from robustbench_gnl.errors import GnlbenchError, StoreError, UsageError
 
 if TYPE_CHECKING:
-    from robustbench_gnl.evaluation import Session
-    from robustbench_gnl.records import Condition
     from robustbench_gnl.reports.document import Document
     from robustbench_gnl.reports.gate import GateReport
-    from robustbench_gnl.statistics import Rule
-    from robustbench_gnl.suites import Suite
 
 EXIT_REGRESSION, EXIT_INCONCLUSIVE = 1, UsageError.exit_code
+# Variables that GitHub Actions sets for every step.
 STEP_SUMMARY, IN_A_WORKFLOW = "GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"
 GATE = "Gate"
 
@@ -125,14 +121,26 @@ def check(
     db: StoreOption = str(DEFAULT_STORE),
     format: FormatOption = Format.table,
 ) -> None:
+    request = GateRequest(
+        run=run, baseline=baseline, rules=fail_on or [], reference=reference, db=db, alpha=alpha,
+        strict=strict, common_cells=common_cells, fail_inconclusive=fail_inconclusive,
+    )  # fmt: skip
+    with _errors_written_to(junit):
+        report = gate_report(context, options, request)
+    _emit_everywhere(report, junit, format)
+    if not report.passed:
+        raise typer.Exit(EXIT_REGRESSION if report.status == "failed" else EXIT_INCONCLUSIVE)
+
+
+def _emit_everywhere(report: GateReport, junit: Path | None, format: Format) -> None:
+    """Print the result, and write it for CI servers; where that fails, a failed rule still decides
+    the exit code.
+
+    Raises:
+        BrokenPipeError, UsageError, StoreError: It fails, and no rule did.
+    """
     from robustbench_gnl.reports.gate import gate_document
 
-    with _errors_written_to(junit):
-        report = _tested(
-            context, options, run, baseline, fail_on or [], reference, db,
-            alpha=alpha, strict=strict, common_cells=common_cells,
-            fail_inconclusive=fail_inconclusive,
-        )  # fmt: skip
     document = gate_document(report)
     try:
         emit(document, format)
@@ -148,8 +156,6 @@ def check(
         if report.passed:
             raise
         say(f"Warning: {failure}")
-    if not report.passed:
-        raise typer.Exit(EXIT_REGRESSION if report.status == "failed" else EXIT_INCONCLUSIVE)
 
 
 def _write_reports(junit: Path | None, document: Document) -> None:
@@ -189,204 +195,3 @@ def _errors_written_to(junit: Path | None) -> Iterator[None]:
         except (UsageError, StoreError) as failure:
             say(f"Warning: {failure}")
         raise
-
-
-def _tested(
-    context: typer.Context,
-    options: EvaluationOptions,
-    run: str | None,
-    baseline: str | None,
-    fail_on: Sequence[str],
-    reference: Path | None,
-    db: str,
-    *,
-    alpha: float,
-    strict: bool,
-    common_cells: bool,
-    fail_inconclusive: bool,
-) -> GateReport:
-    """The rules tested on the run and its baseline."""
-    from robustbench_gnl.reports.gate import GateReport
-    from robustbench_gnl.statistics import cells_of, check_comparable, parse_rules, verdicts_of
-    from robustbench_gnl.statistics.rules import no_baseline
-
-    rules = parse_rules(fail_on)
-    changes = [rule for rule in rules if not rule.is_limit]
-    divisor = chosen_reference(reference)
-    if strict and fail_inconclusive:
-        raise UsageError(
-            "expected --strict or --fail-inconclusive, got both: by the estimate alone every rule "
-            "is decided, so leave one out"
-        )
-    if baseline is None:
-        if changes:
-            raise no_baseline(changes)
-        if common_cells:
-            raise UsageError("--common-cells needs a --baseline to have cells in common with")
-    evaluates = bool(options.model or options.ckpt or options.pretrained)
-    if (run is None) != evaluates:
-        raise UsageError(
-            "expected either RUN, or --model with --ckpt and --data to evaluate one; got "
-            + ("both" if evaluates else "neither")
-        )
-    base = None if baseline is None else given_runs([baseline], db)[0]
-    base_cells = None if base is None else base.outcomes.conditions
-    tested = partial(
-        verdicts_of, alpha=alpha, strict=strict, common_cells=common_cells,
-    )  # fmt: skip
-    if run is None:
-        # A rule that can never be tested is refused before the evaluation.
-        if base is not None and changes:
-            tested(
-                changes, base.outcomes, base.outcomes, block_size=base.run.block_size,
-                reference=divisor.for_protocol(base.run.protocol),
-            )  # fmt: skip
-
-        def has_cells(suite: Suite, conditions: Sequence[Condition]) -> None:
-            for rule in rules:
-                cells_of(rule, suite, base_cells, conditions, common_cells)
-
-        run = _evaluate(context, options, db, base, has_cells)
-    (candidate,) = given_runs([run], db)
-    block_size = candidate.run.block_size if base is None else base.run.block_size
-    if base is None:
-        name, baseline_name = candidate.run.model.name, None
-    else:
-        name, baseline_name = names_of([candidate.run, base.run])
-        check_comparable([(baseline_name, base.run), (name, candidate.run)])
-    outcomes = None if base is None else base.outcomes
-    divisor = divisor.for_protocol(candidate.run.protocol)
-    report = GateReport(
-        name=name,
-        run=candidate.run,
-        baseline_name=baseline_name,
-        baseline=None if base is None else base.run,
-        verdicts=tested(
-            rules, outcomes, candidate.outcomes, block_size=block_size, reference=divisor
-        ),
-        alpha=alpha,
-        strict=strict,
-        reference=divisor.name,
-        answers_alike=base is not None and _same_errors(base, candidate),
-        left_out=_left_out(rules, base, candidate) if common_cells and base is not None else (),
-        plan_words=_plan_words(run, baseline, db, reference, alpha / len(rules)),
-        fail_inconclusive=fail_inconclusive,
-    )
-    _check_no_gain_over_itself(report)
-    if report.passed:
-        _check_not_near_chance(report)
-    return report
-
-
-def _check_no_gain_over_itself(report: GateReport) -> None:
-    """Refuse to test a required gain on a run that is its own baseline.
-
-    Raises:
-        UsageError: It is.
-    """
-    gains = [one.rule.text for one in report.verdicts if one.rule.is_gain]
-    if gains and report.is_the_baseline:
-        raise UsageError(
-            f"{report.name} is the baseline itself, and {', '.join(gains)} requires a gain over "
-            "it; name another --baseline",
-            rule=gains[0],
-        )
-
-
-def _check_not_near_chance(report: GateReport) -> None:
-    """Refuse to pass a model whose predictions are near chance: relative numbers fall when the
-    clean error rises, and with few images no rule may detect it.
-
-    Raises:
-        UsageError: They have.
-    """
-    from robustbench_gnl.metrics import is_run_near_chance
-    from robustbench_gnl.reports.sentences import chance_sentences
-
-    was_so = report.baseline is not None and is_run_near_chance(report.baseline)
-    if is_run_near_chance(report.run) and not was_so:
-        (guesses,) = chance_sentences(report.run, report.name)
-        rule = "clean_error<=25%" if report.baseline is None else "clean_error:+1pp"
-        raise UsageError(
-            f"{guesses.removesuffix('.')}, and no rule fails for it; look at the checkpoint, the "
-            f"order of its classes and its normalisation, and add the rule {rule}"
-        )
-
-
-def _left_out(rules: Sequence[Rule], one: GivenRun, other: GivenRun) -> tuple[str, ...]:
-    """Cells that a rule looks at in both runs, or that one run has, and that not both have."""
-    from robustbench_gnl.suites import get_suite
-
-    has = set(one.outcomes.conditions), set(other.outcomes.conditions)
-    narrowed = [rule for rule in rules if rule.can_be_narrowed]
-    suite = get_suite(one.run.protocol.suite)
-    named = {cell for rule in narrowed for cell in rule.selection(suite) or ()}
-    return tuple(map(str, sorted((has[0] | has[1] | named) - (has[0] & has[1]))))
-
-
-def _plan_words(
-    run: str, baseline: str | None, db: str, reference: Path | None, alpha: float
-) -> tuple[str, ...]:
-    """The command that plans from the runs, at the level of one of the rules."""
-    from robustbench_gnl.statistics.power import ALPHA
-
-    # A URL may hold a password, and a store in the environment need not be named.
-    is_known = db in (str(DEFAULT_STORE), os.environ.get("GNLBENCH_DB")) or "://" in db
-    store = () if is_known else ("--db", db)
-    divisor = () if reference is None else ("--reference", str(reference))
-    level = () if alpha == ALPHA else ("--alpha", f"{alpha:.3g}")
-    pair = () if baseline is None else ("--against", baseline)
-    return ("gnlbench", "plan", run, *pair, *store, *divisor, *level)
-
-
-def _evaluate(
-    context: typer.Context,
-    options: EvaluationOptions,
-    db: str,
-    baseline: GivenRun | None,
-    has_cells: Callable[[Suite, Sequence[Condition]], None],
-) -> str:
-    """The id of the run, evaluated if it is not stored; refused first if the baseline is of another
-    protocol or read other files, or `has_cells` refuses the cells that it will have."""
-    from robustbench_gnl.statistics import check_protocols
-
-    models = options.model_requests()
-    if len(models) != 1:
-        raise UsageError(f"expected one --model to check, got {len(models)}; check them one by one")
-    data, settings = options.data_request(context), options.settings()
-    from robustbench_gnl.cli._session import evaluated_runs, requested_session
-
-    with requested_session(models, data, settings, db) as session:
-        (model,) = session.models
-        if baseline is not None:
-            check_protocols(
-                [("the baseline", baseline.run.protocol), ("this evaluation", model.protocol)]
-            )
-            _check_same_files(session, baseline)
-        session.find_stored_runs()
-        stored = (condition for _, condition in model.stored)
-        has_cells(session.source.suite, tuple(dict.fromkeys([*session.conditions, *stored])))
-        (run,) = evaluated_runs(session, db)
-    return run.id
-
-
-def _check_same_files(session: Session, baseline: GivenRun) -> None:
-    """Refuse to evaluate other files than the baseline read under the same names.
-
-    Raises:
-        UsageError: They are others.
-    """
-    difference = session.difference_from(baseline.run, baseline.contents)
-    if difference is not None:
-        raise UsageError(
-            "the baseline read other image files of the same names than those in "
-            f"{session.source.root} (the first difference found: {difference}), so the numbers "
-            "would not be comparable; give the files of the baseline, or evaluate it on these"
-        )
-
-
-def _same_errors(one: GivenRun, other: GivenRun) -> bool:
-    from robustbench_gnl.statistics import common_cells
-
-    cells = common_cells(one.outcomes, other.outcomes)
-    return bool((one.outcomes.only(cells).wrong == other.outcomes.only(cells).wrong).all())

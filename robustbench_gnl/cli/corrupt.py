@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,6 +28,10 @@ from robustbench_gnl.cli._output import say
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.suites import DEFAULT_SUITE
 from robustbench_gnl.text import counted
+
+if TYPE_CHECKING:
+    from robustbench_gnl.data import Source
+    from robustbench_gnl.records import Condition
 
 HELP = (
     "Write a tree in the layout of ImageNet-C from class folders of clean images.\n\n"
@@ -82,23 +87,13 @@ def corrupt(
     engine: EngineOption = ENGINES[0],
     workers: WorkersOption = None,
 ) -> None:
-    from robustbench_gnl.data import (
-        BYTES_AN_IMAGE,
-        Recipe,
-        begin_tree,
-        default_workers,
-        locked,
-        open_clean,
-        start_workers,
-        write_tree,
-    )
-    from robustbench_gnl.progress import ProgressBar
+    from robustbench_gnl.data import BYTES_AN_IMAGE, Recipe, begin_tree, open_clean
 
     conditions = parse_conditions(corruptions, severities, DEFAULT_SUITE)
     recipe = Recipe(engine=engine, seed=seed, jpeg_quality=jpeg_quality)
     if kind is not None and kind != "generated":
         raise UsageError(f"unknown source {kind!r}; expected generated, or leave --source out")
-    images = open_clean(source, recipe=recipe, insisted=kind is not None)
+    images = open_clean(source, recipe=recipe, explicit=kind is not None)
     for note in images.notes:
         say(f"Note: {note}")
     images = images.first(limit)
@@ -108,25 +103,38 @@ def corrupt(
         f"{counted(images.n_images, 'image')} under {counted(len(conditions), 'condition')}: "
         f"{counted(n_files, 'file')}, about {_size(n_files * BYTES_AN_IMAGE)}, to {target}"
     )
-    n_workers = default_workers() if workers is None else workers
-    executor = start_workers(n_workers, engine=engine)
-    try:
-        with (
-            locked(target),
-            ProgressBar(n_files, label="writing", unit="files", write=say) as progress,
-        ):
-            written, there = write_tree(
-                images, target, conditions, executor, n_workers=n_workers,
-                on_images=lambda n_images: progress.advance("writing", n_images),
-            )  # fmt: skip
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+    written, there = _write(images, target, conditions, workers)
     say(
         f"Wrote {counted(written, 'file')}"
         + (f"; {there:,} were there" if there else "")
         + ". Next: gnlbench eval --model NAME --ckpt FILE "
         + shlex.join(["--data", str(target), "--clean-data", str(images.root)])
     )
+
+
+def _write(
+    images: Source, target: Path, conditions: Sequence[Condition], workers: int | None
+) -> tuple[int, int]:
+    """Write the files of a tree with a progress bar; the number of files that were written, and of
+    those that were there."""
+    from robustbench_gnl.data import default_workers, locked, start_workers, write_tree
+    from robustbench_gnl.progress import ProgressBar
+
+    n_workers = default_workers() if workers is None else workers
+    n_files = images.n_images * len(conditions)
+    executor = start_workers(n_workers, engine=images.engine)
+    try:
+        with (
+            locked(target),
+            ProgressBar(n_files, label="writing", unit="files", write=say) as progress,
+        ):
+            return write_tree(
+                images, target, conditions, executor, n_workers=n_workers,
+                on_images=lambda n_images: progress.advance("writing", n_images),
+            )  # fmt: skip
+    finally:
+        # At an error or Ctrl-C nobody needs the images that are not begun.
+        executor.shutdown(wait=True, cancel_futures=True)
 
 
 def _size(n_bytes: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,7 @@ from robustbench_gnl.cli._conditions import (
 )
 from robustbench_gnl.cli._given import (
     GIVEN_HELP,
+    GivenRun,
     given_runs,
     names_of,
     newest_run_id,
@@ -34,6 +35,13 @@ from robustbench_gnl.errors import UsageError
 from robustbench_gnl.records import Condition
 from robustbench_gnl.suites import get_suite
 from robustbench_gnl.text import some_of
+
+if TYPE_CHECKING:
+    from robustbench_gnl.metrics.reference import Reference
+    from robustbench_gnl.records import Run
+    from robustbench_gnl.reports.plan import PlanReport
+    from robustbench_gnl.statistics import Outcomes, Rule
+    from robustbench_gnl.statistics.planning import Spread
 
 ALL = "all"
 MOST_IMAGES = 10**15  # more than any data set; larger numbers are not exact as floats
@@ -106,23 +114,10 @@ def plan(
     db: StoreOption = str(DEFAULT_STORE),
     format: FormatOption = Format.table,
 ) -> None:  # fmt: skip
-    from robustbench_gnl.reports.plan import PlanReport, plan_document
-    from robustbench_gnl.statistics import (
-        check_comparable,
-        images_in_time,
-        parse_rule,
-        planned_change,
-        planned_numbers,
-        spread_of,
-    )
+    from robustbench_gnl.reports.plan import plan_document
+    from robustbench_gnl.statistics import check_comparable, parse_rule, spread_of
 
-    for name, value, most in (("--alpha", alpha, 0.5), ("--power", power, 0.999)):
-        if not 0 < value <= most:
-            raise UsageError(f"expected {name} above 0 and at most {most:g}, got {value:g}")
-    if minutes is not None and not 0 < minutes <= MOST_MINUTES:
-        raise UsageError(
-            f"expected --minutes above 0 and at most {MOST_MINUTES:,}, got {minutes:g}"
-        )
+    _check_numbers(alpha, power, minutes)
     rules = [parse_rule(text) for text in change or []]
     divisor = chosen_reference(reference)
     check_conditions(corruptions, severities, None)
@@ -130,9 +125,45 @@ def plan(
     found = given_runs([planned_from, *([] if against is None else [against])], db)
     names = names_of([one.run for one in found])
     check_comparable([(name, one.run) for name, one in zip(names, found, strict=True)])
-    protocol = found[0].run.protocol
-    chosen = parse_conditions(corruptions, severities, get_suite(protocol.suite))
-    divisor = divisor.for_protocol(protocol)
+    divisor = divisor.for_protocol(found[0].run.protocol)
+    narrowed = _narrowed(found, names, corruptions, severities)
+    other = narrowed[1] if against is not None else None
+    spread = spread_of(narrowed[0], other, correlation)
+    report = _plan_report(
+        found[0].run,
+        names,
+        spread,
+        divisor,
+        rules,
+        images or (),
+        minutes,
+        correlation=correlation,
+        alpha=alpha,
+        power=power,
+    )
+    emit(plan_document(report), format)
+
+
+def _check_numbers(alpha: float, power: float, minutes: float | None) -> None:
+    """Raises UsageError where one is out of its range."""
+    for name, value, most in (("--alpha", alpha, 0.5), ("--power", power, 0.999)):
+        if not 0 < value <= most:
+            raise UsageError(f"expected {name} above 0 and at most {most:g}, got {value:g}")
+    if minutes is not None and not 0 < minutes <= MOST_MINUTES:
+        raise UsageError(
+            f"expected --minutes above 0 and at most {MOST_MINUTES:,}, got {minutes:g}"
+        )
+
+
+def _narrowed(
+    found: Sequence[GivenRun], names: Sequence[str], corruptions: str, severities: str
+) -> list[Outcomes]:
+    """The outcomes of the runs under clean images and the conditions that were asked for.
+
+    Raises:
+        UsageError: A run lacks them.
+    """
+    chosen = parse_conditions(corruptions, severities, get_suite(found[0].run.protocol.suite))
     narrowed = [
         one.outcomes.only(
             cell for cell in one.outcomes.conditions if cell.is_clean or cell in chosen
@@ -142,20 +173,37 @@ def plan(
     if corruptions != ALL or severities != ALL_SEVERITIES:
         for name, outcomes in zip(names, narrowed, strict=True):
             _check_has(name, outcomes.conditions, chosen if corruptions != ALL else ())
-    other = narrowed[1] if against is not None else None
-    spread = spread_of(narrowed[0], other, correlation)
+    return narrowed
+
+
+def _plan_report(
+    planned: Run,
+    names: Sequence[str],
+    spread: Spread,
+    divisor: Reference,
+    rules: Sequence[Rule],
+    images: Sequence[int],
+    minutes: float | None,
+    *,
+    correlation: float,
+    alpha: float,
+    power: float,
+) -> PlanReport:
+    """What comparisons of runs such as `planned` detect, by the number of images."""
+    from robustbench_gnl.reports.plan import PlanReport
+    from robustbench_gnl.statistics import images_in_time, planned_change, planned_numbers
+
     settings = {"alpha": alpha, "power": power}
-    planned = found[0].run
     n_cells = spread.outcomes.n_cells
     pace = seconds_of(planned) / (planned.protocol.n_images * max(1, len(planned.cells)))
     in_time = None if minutes is None else images_in_time(60 * minutes, n_cells * pace)
-    chosen_sizes = [*(images or ()), *(() if in_time is None else (in_time,))]
+    chosen_sizes = [*images, *(() if in_time is None else (in_time,))]
     sizes = tuple(sorted(set(chosen_sizes or SIZES)))
-    report = PlanReport(
+    return PlanReport(
         run_id=planned.id,
         model=names[0],
         n_images=planned.protocol.n_images,
-        against=names[1] if against is not None else None,
+        against=names[1] if len(names) > 1 else None,
         correlation=correlation,
         alpha=alpha,
         power=power,
@@ -168,7 +216,6 @@ def plan(
         minutes=minutes,
         n_images_in_time=in_time,
     )
-    emit(plan_document(report), format)
 
 
 def _check_has(name: str, has: Sequence[Condition], named: Sequence[Condition]) -> None:

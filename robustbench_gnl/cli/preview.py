@@ -89,6 +89,7 @@ def preview(
         )
     if _is_same(target, path):
         raise UsageError(f"{target} is the image itself; name another file with --output")
+    # Drawn in memory first: an error while drawing leaves the file as it was.
     content = io.BytesIO()
     _draw(path, names, recipe).save(content, FORMATS[target.suffix.lower()])
     write_whole(target, content.getvalue(), make_folder=False, failure=StoreError)

@@ -28,8 +28,8 @@ from robustbench_gnl.cli._run_files import read_runs, write_whole
 from robustbench_gnl.cli._tags import (
     check_free,
     check_tags,
-    say_what_is_left,
-    say_what_tags_mean,
+    say_remaining_runs,
+    say_repeated_tags,
 )
 from robustbench_gnl.errors import StoreError, UsageError
 from robustbench_gnl.suites import DEFAULT_SUITE, SUITES
@@ -70,6 +70,7 @@ def list_runs(
     from robustbench_gnl.store import open_store
 
     with open_store(db) as store:
+        # SQLite takes no number above 64 bits as a limit.
         runs = store.runs(limit=None if limit is None else min(limit, sys.maxsize))
         if not runs:
             say(f"There are {no_runs_in(store)}. Make the first with `gnlbench demo`.")
@@ -95,7 +96,7 @@ def show_run(
 
     divisor = chosen_reference(reference)
     with open_store(db) as store:
-        with store.at_one_moment():  # Another process may be writing or deleting it.
+        with store.snapshot():  # Another process may be writing or deleting it.
             found = store.resolve(run)
             n_pieces = len(store.stored_pieces(found.id))
             read = stored_outcomes(store, found)
@@ -140,8 +141,8 @@ def tag_run(
         tags = store.run(found.id).tags
         listed = f"has the tags {', '.join(tags)}" if tags else "has no tags"
         say(f"Run {found.id} ({found.model.name}) {listed}.")
-        say_what_tags_mean(added, {found.id}, store)
-        say_what_is_left(removed, store)
+        say_repeated_tags(added, {found.id}, store)
+        say_remaining_runs(removed, store)
 
 
 @runs_app.command(
@@ -169,7 +170,7 @@ def delete_run(
                 f"cannot ask for confirmation to delete run {run_id}: stdin is not a terminal; "
                 "pass --yes"
             )
-        if not _asks_yes(f"Delete run {run_id}{of_model}{of_protocol}?"):
+        if not _is_confirmed(f"Delete run {run_id}{of_model}{of_protocol}?"):
             say("Nothing was deleted.")
             return
     with open_store(db, write=True) as store:
@@ -277,6 +278,7 @@ def _as_json(document: dict[str, Any]) -> str:
         raise StoreError(
             f"run {head['id']} holds a number that is not finite, which JSON cannot hold ({error})"
         ) from error
+    # Escaped by JSON where a terminal might obey it; readable names otherwise.
     return text if printable(text) == text else json.dumps({**document, "run": head})
 
 
@@ -285,7 +287,7 @@ def _is_terminal() -> bool:
     return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
 
 
-def _asks_yes(question: str) -> bool:
+def _is_confirmed(question: str) -> bool:
     try:
         return typer.confirm(printable(question), default=False, err=True)
     except typer.Abort:  # Ctrl-C at the question; Abort by itself would exit with 1.

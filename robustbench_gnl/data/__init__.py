@@ -16,7 +16,7 @@ from robustbench_gnl.data.pixels import (
 from robustbench_gnl.data.sample import open_sample
 from robustbench_gnl.data.scan import find_bad_images
 from robustbench_gnl.data.sources import Source
-from robustbench_gnl.data.stream import BatchOfImages, ImageStream, Layout, LeftToDo, Work
+from robustbench_gnl.data.stream import BatchOfImages, DeviceCorruption, ImageStream, Layout, Work
 from robustbench_gnl.data.workers import (
     default_workers,
     result_of,
@@ -32,10 +32,10 @@ __all__ = [
     "BadImageError",
     "BatchOfImages",
     "ClassMap",
+    "DeviceCorruption",
     "ImageStream",
     "Labels",
     "Layout",
-    "LeftToDo",
     "Recipe",
     "Source",
     "Work",

@@ -41,11 +41,12 @@ def files_sha256(paths: Iterable[Path]) -> list[bytes]:
     Raises:
         DataError: One cannot be read.
     """
+    # Reading waits for the disk and hashing frees the GIL: a few threads more than processors.
     with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 2)) as threads:
         return list(threads.map(file_sha256, paths))
 
 
-def contents_at_hand(source: Source, condition: Condition, keys: Sequence[str]) -> Contents:
+def current_contents(source: Source, condition: Condition, keys: Sequence[str]) -> Contents:
     """The contents of a block of a source as its files are now.
 
     Raises:
@@ -74,17 +75,17 @@ def first_difference(
         DataError: A file cannot be read.
     """
     keys = tuple(source.files)
-    at_hand: dict[tuple[int, Condition | None], Contents] = {}
+    current: dict[tuple[int, Condition | None], Contents] = {}
     n_read = 0
     for block, condition in _spread([place for place in stored if source.has(place[1])]):
         place = (block, None if source.is_made_here(condition) else condition)
-        if place not in at_hand:
+        if place not in current:
             if n_read >= FILES_CHECKED:
                 continue
             images = layout.block(block)
             n_read += len(images)
-            at_hand[place] = contents_at_hand(source, condition, keys[images.start : images.stop])
-        if stored[block, condition].differ_from(at_hand[place]):
+            current[place] = current_contents(source, condition, keys[images.start : images.stop])
+        if stored[block, condition].differ_from(current[place]):
             return block, condition
     return None
 
@@ -99,6 +100,7 @@ def check_clean_images(source: Source) -> None:
     if stated is None or source.clean_tree is None:
         return
     keys = [key for key in source.files if key in stated]
+    # Every n-th key with n rounded up, so at most FILES_CHECKED files.
     some = keys[:: -(-len(keys) // FILES_CHECKED) or 1]
     paths = source.paths(CLEAN, some)
     for path, key, digest in zip(paths, some, files_sha256(paths), strict=True):

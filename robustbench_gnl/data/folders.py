@@ -11,6 +11,7 @@ from pathlib import Path
 
 from robustbench_gnl.data.listing import is_folder, is_image_name, subfolders
 from robustbench_gnl.suites import DEFAULT_SUITE
+from robustbench_gnl.text import some_of
 
 MOST_ENTRIES = 2000  # looked at in one folder
 
@@ -24,7 +25,7 @@ class Content:
     others: list[str] = field(default_factory=list)
 
 
-def look_into(folder: Path) -> Content:
+def read_folder(folder: Path) -> Content:
     """The visible entries of a folder, sorted; nothing where it cannot be read."""
     content = Content()
     try:
@@ -81,5 +82,5 @@ def is_class_name(folder: str) -> bool:
 
 
 def some(names: Sequence[str]) -> str:
-    """The first names of a list, as a sentence has them."""
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "") if names else "nothing"
+    """The first names of a list, or `nothing`."""
+    return some_of(names) or "nothing"

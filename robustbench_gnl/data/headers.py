@@ -62,7 +62,7 @@ def _release_tables() -> dict[int, list[int]]:
 
 
 def notes_on_clean_images(
-    root: Path, paths: Sequence[Path], *, insisted: bool, insist: str
+    root: Path, paths: Sequence[Path], *, explicit: bool, hint: str
 ) -> tuple[str, ...]:
     """Check whether the images of class folders are already corrupted, or too small.
 
@@ -70,8 +70,8 @@ def notes_on_clean_images(
     crop, and the release enlarged them; in data sets of small images, all are.
 
     Args:
-        insisted: The user stated that these are clean images.
-        insist: How to state it, as the end of an error message.
+        explicit: The user stated that these are clean images.
+        hint: How to state it, as the end of an error message.
 
     Raises:
         DataError: They are no clean images of a usable size, and the user did not state that they
@@ -80,26 +80,27 @@ def notes_on_clean_images(
     headers = [header for header in map(read_header, _spread(paths)) if header is not None]
     if not headers:
         return ()
-    if not insisted and all(
+    if not explicit and all(
         header.size == (CROP, CROP) and header.is_release_jpeg for header in headers
     ):
         raise DataError(
             f"{root} holds images that are corrupted already, or were cropped beforehand: all are "
             f"JPEGs of {CROP} x {CROP} and quality {RELEASE_JPEG_QUALITY}, as those of ImageNet-C, "
             "and clean images were expected; give the root of the tree, the folder that has "
-            f"folders such as fog/3{insist}",
+            f"folders such as fog/3{hint}",
             path=root,
         )
     sides = [min(header.size) for header in headers]
     n_small = sum(side < CROP for side in sides)
-    if not insisted and median(sides) < CROP:
+    if not explicit and median(sides) < CROP:
         width, height = headers[len(headers) // 2].size
         raise DataError(
             f"{root} holds small images (such as {width} x {height}): {n_small} of {len(sides)} "
             f"have a side below {CROP} pixels and would be enlarged, and photographs as those of "
-            f"ImageNet were expected; give larger images{insist}",
+            f"ImageNet were expected; give larger images{hint}",
             path=root,
         )
+    # Far above the 7 % of ImageNet, below the half that is refused.
     if n_small > len(sides) / 4:
         return (
             f"{n_small} of {len(sides)} images of {root} that were looked at have a side below "

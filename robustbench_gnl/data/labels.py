@@ -97,6 +97,7 @@ def labels_of_suite(folders: Sequence[str], n_classes: int, suite: Suite) -> Lab
 def _numbered(folders: Sequence[str], n_classes: int) -> Labels | None:
     """Folders whose names are class indices; None where they cannot be."""
     by_folder = {folder: int(folder) for folder in folders}
+    # `1` and `01` are the same number.
     if len(set(by_folder.values())) < len(folders):
         ordered = sorted(folders, key=by_folder.__getitem__)
         twice = next(pair for pair in pairwise(ordered) if int(pair[0]) == int(pair[1]))
@@ -131,7 +132,7 @@ def _in_natural_order(folders: Sequence[str]) -> Labels:
     if ordered == plain:
         return Labels(_named("folders", plain), by_folder)
     index = next(
-        i for i, (mine, other) in enumerate(zip(ordered, plain, strict=True)) if mine != other
+        i for i, (own, other) in enumerate(zip(ordered, plain, strict=True)) if own != other
     )
     return Labels(
         _named("folders-natural", ordered),
@@ -154,10 +155,10 @@ def _mapped(folders: Sequence[str], n_classes: int, class_map: ClassMap) -> Labe
             f"class indices, 0 to {n_classes - 1}",
             n_classes=n_classes,
         )
-    strange = [wnid for wnid in named if wnid not in known]
-    if strange:
+    unknown = [wnid for wnid in named if wnid not in known]
+    if unknown:
         raise DataError(
-            f"{class_map.path} maps to {strange[0]!r}, which is none of ImageNet's {len(known)} "
+            f"{class_map.path} maps to {unknown[0]!r}, which is none of ImageNet's {len(known)} "
             "WordNet ids; correct it, or map to class indices",
             path=class_map.path,
         )
@@ -172,6 +173,7 @@ def _mapped(folders: Sequence[str], n_classes: int, class_map: ClassMap) -> Labe
             f"{n_classes} outputs, 0 to {n_classes - 1}; give the class map of this model",
             n_classes=n_classes,
         )
+    # The map changes nothing, so these are the labels of other ImageNet runs.
     if n_classes == len(known) and all(known.get(f) == index for f, index in by_folder.items()):
         return Labels(IMAGENET, by_folder)
     kind = f"{IMAGENET}-map" if len(named) == len(set(targets.values())) else "map"
@@ -186,15 +188,16 @@ def natural_key(name: str) -> list[str | int]:
 
 
 def _named(kind: str, lines: Sequence[str]) -> str:
+    # Named by the order, because another order makes other labels: runs must not be compared.
     return f"{kind}-{hashlib.sha256(chr(10).join(lines).encode()).hexdigest()[:12]}"
 
 
 def _other_classes(folders: Sequence[str], n_classes: int) -> ModelError:
     known = imagenet_labels()
-    strangers = [folder for folder in folders if folder not in known]
+    unknown = [folder for folder in folders if folder not in known]
     kind = (
-        f"{len(folders)} class folders that are not all ImageNet ids (such as {strangers[0]!r})"
-        if strangers
+        f"{len(folders)} class folders that are not all ImageNet ids (such as {unknown[0]!r})"
+        if unknown
         else f"{len(folders)} ImageNet classes (labels 0 to {len(known) - 1})"
     )
     return ModelError(
@@ -225,13 +228,13 @@ def class_folders(root: Path, class_map: ClassMap | None = None) -> list[str]:
     if class_map is not None:
         return [folder for folder in folders if image_files(root / folder)] or folders
     ids = [folder for folder in folders if re.fullmatch(r"n\d{8}", folder)]
-    strangers = sorted(set(folders).difference(ids))
-    if strangers and ids:
-        strangers = [folder for folder in strangers if image_files(root / folder)]
-        if strangers:
+    unknown = sorted(set(folders).difference(ids))
+    if unknown and ids:
+        unknown = [folder for folder in unknown if image_files(root / folder)]
+        if unknown:
             raise DataError(
                 f"{root} has folders named by WordNet id and others with images "
-                f"(such as {strangers[0]!r}); move the others away, or name all by WordNet id",
+                f"(such as {unknown[0]!r}); move the others away, or name all by WordNet id",
                 path=root,
             )
         return ids

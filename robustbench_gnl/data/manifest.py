@@ -16,7 +16,7 @@ from pathlib import Path
 
 from robustbench_gnl.errors import DataError
 from robustbench_gnl.files import read_regular, replace_file
-from robustbench_gnl.records import SHA256, added_later
+from robustbench_gnl.fingerprints import SHA256, added_later
 from robustbench_gnl.serialization import NEWER, decode, encode, unknown_keys
 from robustbench_gnl.text import quoted
 
@@ -86,6 +86,7 @@ def _check(manifest: Manifest) -> None:
     """Raise ValueError for content that gnlbench never writes."""
     if manifest.jpeg_quality is not None and not 1 <= manifest.jpeg_quality <= 100:
         raise ValueError(f"its jpeg_quality is {manifest.jpeg_quality}, not 1 to 100")
+    # They are shown in tables and become part of the protocol: no control characters.
     for name in ("engine", "engine_version"):
         text = getattr(manifest, name)
         if not (text.isascii() and text.isprintable() and 0 < len(text) <= LONGEST_TEXT):

@@ -26,10 +26,8 @@ from robustbench_gnl.suites import DEFAULT_SUITE, Suite, get_suite
 from robustbench_gnl.text import some_of
 
 SOURCE_KINDS = ("released", "generated")
-INSIST_ON_CLEAN = f"; to take them as clean images nevertheless use {option('source', 'generated')}"
-INSIST_ON_CLASSES = (
-    f"; if these are class folders of clean images, use {option('source', 'generated')}"
-)
+CLEAN_HINT = f"; to take them as clean images nevertheless use {option('source', 'generated')}"
+CLASSES_HINT = f"; if these are class folders of clean images, use {option('source', 'generated')}"
 
 
 def open_source(
@@ -80,12 +78,12 @@ def open_source(
         source = _made_tree(root, found, class_map)
         source = replace(source, notes=notes + source.notes)
         return source if clean_root is None else _with_clean(source, clean_root, kind is not None)
-    insisted = kind is not None or named is not None
-    if not insisted:
-        refuse_part_of_a_tree(root, INSIST_ON_CLEAN)
+    explicit = kind is not None or named is not None
+    if not explicit:
+        refuse_part_of_a_tree(root, CLEAN_HINT)
     listed = _list_classes(root, class_map)
     # Before their size is looked at: the images of ImageNet-R, for one, may be small.
-    own = None if insisted or class_map else recognised_suite(*listed)
+    own = None if explicit or class_map else recognised_suite(*listed)
     if own is not None:
         if clean_root is not None:
             raise UsageError(
@@ -97,7 +95,7 @@ def open_source(
             f"images instead use {option('source', 'generated')}"
         )
         return open_own_images(root, own, (*notes, note))
-    source = _clean_tree(root, listed, recipe or Recipe(), class_map, insisted=insisted)
+    source = _clean_tree(root, listed, recipe or Recipe(), class_map, explicit=explicit)
     if clean_root is not None and clean_root.resolve() != root.resolve():
         raise UsageError(
             f"{root} holds clean images already; {option('clean_data')} goes beside an "
@@ -135,22 +133,22 @@ def _as_path(name: str, value: object) -> Path:
     return Path(value)
 
 
-def open_clean(root: Path, *, recipe: Recipe | None = None, insisted: bool = False) -> Source:
+def open_clean(root: Path, *, recipe: Recipe | None = None, explicit: bool = False) -> Source:
     """Describe class folders of clean images, to be corrupted.
 
     Args:
         root: The class folders, or a folder above them.
         recipe: How to corrupt them.
-        insisted: Accept images as clean although they look corrupted or are small.
+        explicit: Accept images as clean although they look corrupted or are small.
 
     Raises:
         DataError: The folder is missing, empty, or holds something else.
     """
     root, notes = find_tree_or_classes(root, tree=False)
-    if not insisted:
-        refuse_part_of_a_tree(root, INSIST_ON_CLEAN, only_clean=True)
+    if not explicit:
+        refuse_part_of_a_tree(root, CLEAN_HINT, only_clean=True)
     listed = _list_classes(root, None)
-    source = _clean_tree(root, listed, recipe or Recipe(), None, insisted=insisted)
+    source = _clean_tree(root, listed, recipe or Recipe(), None, explicit=explicit)
     return replace(source, notes=notes + source.notes)
 
 
@@ -173,8 +171,8 @@ def _clean_tree(
     recipe: Recipe,
     class_map: ClassMap | None,
     *,
-    insisted: bool,
-    insist: str = INSIST_ON_CLEAN,
+    explicit: bool,
+    hint: str = CLEAN_HINT,
 ) -> Source:
     folders, files = listed
     paths = [root / file for file in files.values()]
@@ -186,7 +184,7 @@ def _clean_tree(
         clean_tree=root,
         recipe=recipe,
         class_map=class_map,
-        notes=notes_on_clean_images(root, paths, insisted=insisted, insist=insist),
+        notes=notes_on_clean_images(root, paths, explicit=explicit, hint=hint),
     )
 
 
@@ -199,9 +197,10 @@ def _made_tree(root: Path, found: Mapping[str, Path], class_map: ClassMap | None
     if not trees:
         raise DataError(
             f"{root} has corruption folders without severities; expected folders such as fog/3"
-            + (INSIST_ON_CLASSES if any(map(has_image, found.values())) else ""),
+            + (CLASSES_HINT if any(map(has_image, found.values())) else ""),
             path=root,
         )
+    # All folders of the tree must have the same images; the first one lists them.
     reference = trees[min(trees)]
     folders = tuple(class_folders(reference, class_map))
     files = list_images(reference, folders)
@@ -233,14 +232,14 @@ def _released_kind(folders: Sequence[str], files: Mapping[str, str]) -> str:
     return "released" if fingerprint in published else "released-layout"
 
 
-def _with_clean(source: Source, clean_root: Path, insisted: bool) -> Source:
+def _with_clean(source: Source, clean_root: Path, explicit: bool) -> Source:
     root, notes = find_tree_or_classes(clean_root, tree=False)
     kind = "released" if source.manifest is None else "generated"
-    insist = f"; to take them as clean images nevertheless use {option('source', str(kind))}"
-    if not insisted:
-        refuse_part_of_a_tree(root, insist, only_clean=True)
+    hint = f"; to take them as clean images nevertheless use {option('source', str(kind))}"
+    if not explicit:
+        refuse_part_of_a_tree(root, hint, only_clean=True)
     listed = _list_classes(root, source.class_map)
-    clean = _clean_tree(root, listed, Recipe(), source.class_map, insisted=insisted, insist=insist)
+    clean = _clean_tree(root, listed, Recipe(), source.class_map, explicit=explicit, hint=hint)
     missing = [key for key in source.files if key not in clean.files]
     if missing:
         raise DataError(

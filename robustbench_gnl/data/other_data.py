@@ -11,7 +11,7 @@ from robustbench_gnl.data.folders import (
     corruption_named,
     has_image,
     is_class_name,
-    look_into,
+    read_folder,
     some,
 )
 from robustbench_gnl.data.listing import IMAGE_SUFFIXES
@@ -39,7 +39,7 @@ PERTURBATION = (
 )
 """How ImageNet-P calls its folders."""
 
-INSTEAD = (
+ONLY_IMAGENET_C = (
     "gnlbench evaluates the corruptions of ImageNet-C only: give the root of ImageNet-C, or clean "
     "images, from which it makes them"
 )
@@ -50,17 +50,17 @@ def other_data_set(folder: Path, content: Content) -> str | None:
     for suite, names in OTHER_SUITES.items():
         there = [name for name in content.folders if name in names]
         if any(_severities_in(folder / name) for name in there):
-            return f"{folder} is {suite} ({some(there)}), with other corruptions; {INSTEAD}"
+            return f"{folder} is {suite} ({some(there)}), with other corruptions; {ONLY_IMAGENET_C}"
     if has_videos(folder):
         return (
             f"{folder} is ImageNet-P (folders of .mp4 files, such as {some(content.folders[:1])}), "
-            f"whose measure is the flip rate; {INSTEAD}"
+            f"whose measure is the flip rate; {ONLY_IMAGENET_C}"
         )
     arrays = [name for name in content.others if name.endswith(".npy")]
     if any(name == "labels.npy" or corruption_named(name[:-4]) for name in arrays):
         return (
             f"{folder} is CIFAR-10-C or CIFAR-100-C ({some(arrays)}), with images of 32 x 32; "
-            f"{INSTEAD}"
+            f"{ONLY_IMAGENET_C}"
         )
     return None
 
@@ -89,10 +89,10 @@ def is_archive(name: str) -> bool:
 
 def has_videos(root: Path) -> bool:
     """Whether this is ImageNet-P, <perturbation>/<class>/*.mp4, or one of its perturbations."""
-    places = [root / name for name in look_into(root).folders if _is_perturbation(name)]
+    places = [root / name for name in read_folder(root).folders if _is_perturbation(name)]
     for place in [root, *places] if _is_perturbation(root.name) else places:
-        for name in look_into(place).folders[:1]:
-            others = look_into(place / name).others
+        for name in read_folder(place).folders[:1]:
+            others = read_folder(place / name).others
             if is_class_name(name) and others and all(file.endswith(".mp4") for file in others):
                 return True
     return False
@@ -132,7 +132,7 @@ def no_images(folder: Path, content: Content) -> list[str]:
     if _are_of_imagenet_c(severities):
         return [_one_corruption(folder, severities)]
     for name in content.folders[:5]:
-        inside = look_into(folder / name)
+        inside = read_folder(folder / name)
         if not is_class_name(name) or inside.images:
             return []
         deeper = [n for n in inside.folders if has_image(folder / name / n)]
@@ -150,12 +150,12 @@ def no_images(folder: Path, content: Content) -> list[str]:
     return []
 
 
-def refuse_part_of_a_tree(root: Path, insist: str = "", *, only_clean: bool = False) -> None:
+def refuse_part_of_a_tree(root: Path, hint: str = "", *, only_clean: bool = False) -> None:
     """Refuse what lies inside a tree of corrupted images: a corruption's folder, or a severity's.
 
     Args:
         root: The folder that was given.
-        insist: How to state that the images of a severity are clean, as the end of an error
+        hint: How to state that the images of a severity are clean, as the end of an error
         message.
         only_clean: Whether clean images are needed, and the root of the tree would not do.
 
@@ -172,8 +172,8 @@ def refuse_part_of_a_tree(root: Path, insist: str = "", *, only_clean: bool = Fa
     for suite, names in OTHER_SUITES.items():
         if corruption.name in names:
             raise DataError(
-                f"{root} is part of {suite} ({what}), with other corruptions; {INSTEAD}"
-                + (insist if is_severity else ""),
+                f"{root} is part of {suite} ({what}), with other corruptions; {ONLY_IMAGENET_C}"
+                + (hint if is_severity else ""),
                 path=root,
             )
     if corruption_named(corruption.name):
@@ -184,7 +184,7 @@ def refuse_part_of_a_tree(root: Path, insist: str = "", *, only_clean: bool = Fa
                 if only_clean
                 else f"give the root of the tree, {_root_above(corruption)}"
             )
-            + (insist if is_severity else ""),
+            + (hint if is_severity else ""),
             path=root,
         )
     if _are_of_imagenet_c(severities):
@@ -205,11 +205,11 @@ def _one_corruption(folder: Path, severities: list[str]) -> str:
 
 def _severities_in(folder: Path) -> list[str]:
     """Severities with class folders in them, where the folder holds no other folders."""
-    names = look_into(folder).folders
+    names = read_folder(folder).folders
     if not names or not all(re.fullmatch(SEVERITY, name) for name in names):
         return []
     for name in names:
-        inside = look_into(folder / name)
+        inside = read_folder(folder / name)
         if inside.images or not inside.folders:
             return []
     return names

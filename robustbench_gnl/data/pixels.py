@@ -151,6 +151,7 @@ def _content_of(path: Path) -> bytes:
                     f"it has {size / 1e9:,.1f} GB, more than the {LARGEST_FILE / 1e9:,.0f} GB "
                     "that an image file may have",
                 )
+            # One byte more than there should be, so that a file that grows is noticed.
             content = file.read(size + 1)
     except (OSError, MemoryError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error) or "not enough memory"
@@ -175,6 +176,7 @@ def open_regular(path: Path) -> Iterator[io.BufferedReader]:
 
 
 def _open_at_once(path: str, flags: int) -> int:
+    # Opening a FIFO would wait for its writer, before it can be refused.
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
@@ -214,6 +216,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         grey = np.asarray(image).astype(np.uint16)
         if image.format == "TIFF":
             grey = _full_range(grey, image)
+        # The high byte, so that white stays white.
         image = Image.fromarray((grey >> 8).astype(np.uint8))
     return image.convert("RGB")
 
@@ -232,9 +235,9 @@ def _reason_of(error: Exception) -> str:
         return f"it is no image that Pillow knows as {', '.join(formats)} or {last}"
     if isinstance(error, MemoryError):
         return "there is not enough memory to decode it"
-    said = str(error).rstrip(".") or type(error).__name__
+    message = str(error).rstrip(".") or type(error).__name__
     expected = isinstance(error, OSError | SyntaxError | ValueError | Image.DecompressionBombError)
-    return said if expected else f"it is damaged ({type(error).__name__}: {said})"
+    return message if expected else f"it is damaged ({type(error).__name__}: {message})"
 
 
 def clean_crop(image: Image.Image, recipe: InputRecipe = DEFAULT_SUITE.input) -> Image.Image:
@@ -242,6 +245,7 @@ def clean_crop(image: Image.Image, recipe: InputRecipe = DEFAULT_SUITE.input) ->
     `Resize(shorter_side)` and `CenterCrop(crop)`."""
     width, height = image.size
     side = recipe.shorter_side
+    # int() as in torchvision: rounding would make some images a pixel longer.
     if width <= height:
         size = (side, int(side * height / width))
     else:
@@ -256,6 +260,7 @@ def centre_crop(image: Image.Image, side: int) -> Image.Image:
     width, height = image.size
     if (width, height) == (side, side):
         return image
+    # Python rounds halves to even, as torchvision's CenterCrop does.
     left, top = round((width - side) / 2), round((height - side) / 2)
     return image.crop((left, top, left + side, top + side))
 

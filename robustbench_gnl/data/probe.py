@@ -22,6 +22,7 @@ def seconds_to_make(source: Source, conditions: Sequence[Condition], n_images: i
     total = 0.0
     for condition in conditions:
         times = []
+        # The first time includes compiling and loading; the faster one counts.
         for _ in range(2):
             start = time.perf_counter()
             if crops is not None and condition in made_here:

@@ -16,7 +16,7 @@ from robustbench_gnl.data.folders import (
     corruption_folders,
     has_image,
     is_class_name,
-    look_into,
+    read_folder,
     some,
 )
 from robustbench_gnl.data.listing import subfolders
@@ -33,7 +33,7 @@ from robustbench_gnl.data.other_data import (
 from robustbench_gnl.errors import DataError
 from robustbench_gnl.suites import DEFAULT_SUITE
 
-DEEPEST = 4  # Kaggle's ILSVRC/Data/CLS-LOC/val lies that deep
+MOST_LEVELS = 4  # Kaggle's ILSVRC/Data/CLS-LOC/val lies that deep
 MOST_FOLDERS = 200  # looked into in one search
 VALIDATION = frozenset({"val", "validation"})
 SPLITS = VALIDATION | {"train", "test"}
@@ -83,8 +83,8 @@ def find_tree_or_classes(
         )
     if search.reasons:
         reason = search.reasons[0]
-        about_root = reason.startswith(f"{root} ")
-        raise DataError(reason if about_root else f"{root} holds no data: {reason}", path=root)
+        names_root = reason.startswith(f"{root} ")
+        raise DataError(reason if names_root else f"{root} holds no data: {reason}", path=root)
     if not classes:
         raise DataError(
             f"{root} is not laid out as ImageNet-C: expected folders such as "
@@ -119,7 +119,7 @@ def _search(root: Path, *, tree: bool, classes: bool) -> _Search:
                 search.reasons.append(
                     f"{root} holds corrupted images ({folder}), and clean images were expected"
                 )
-        elif folder != root and _is_sure_to_hold_classes(folder, content.folders):
+        elif folder != root and _surely_holds_classes(folder, content.folders):
             if classes:
                 search.found.append((folder, "class folders of images"))
         elif (reason := files_not_read(folder, content)) is not None:
@@ -129,6 +129,7 @@ def _search(root: Path, *, tree: bool, classes: bool) -> _Search:
             (val if below & VALIDATION else others).append(loose_images(folder, content))
         else:
             others += no_images(folder, content)
+    # Ahead of the others: validation images are what is usually meant.
     search.reasons += val
     if train is not None:
         search.reasons.append(
@@ -143,23 +144,23 @@ def _walk(root: Path) -> Iterator[tuple[Path, Content]]:
     """Folders level by level with what lies in them; none below class folders and data, and none
     twice where links lead to it."""
     level, seen = [root], set()
-    n_looked_into = 0
-    for _ in range(DEEPEST + 1):
+    n_folders_read = 0
+    for _ in range(MOST_LEVELS + 1):
         below: list[Path] = []
         for folder in level:
             place = os.path.realpath(folder)
             if place in seen:
                 continue
             seen.add(place)
-            n_looked_into += 1
-            if n_looked_into > MOST_FOLDERS:
+            n_folders_read += 1
+            if n_folders_read > MOST_FOLDERS:
                 return
-            content = look_into(folder)
+            content = read_folder(folder)
             yield folder, content
             if folder != root and (
                 _is_train(folder)
                 or _holds_tree(folder, content.folders)
-                or _is_sure_to_hold_classes(folder, content.folders)
+                or _surely_holds_classes(folder, content.folders)
             ):
                 continue
             below += [
@@ -181,7 +182,7 @@ def _holds_tree(root: Path, folders: Sequence[str]) -> bool:
     except DataError:  # a group's folder cannot be read
         return False
     return any(
-        look_into(folder / str(severity)).folders
+        read_folder(folder / str(severity)).folders
         for folder in found.values()
         for severity in DEFAULT_SUITE.severities
     )
@@ -195,8 +196,9 @@ def _holds_classes(root: Path, folders: Sequence[str]) -> bool:
     return any(has_image(root / name) for name in folders)
 
 
-def _is_sure_to_hold_classes(root: Path, folders: Sequence[str]) -> bool:
+def _surely_holds_classes(root: Path, folders: Sequence[str]) -> bool:
     """As above, but of the first folders alone, and one folder of any name is not enough."""
+    # 20 of perhaps 1,000: every folder is opened, which takes long on a network drive.
     if not _holds_classes(root, folders[:20]):
         return False
     with_images = [name for name in folders[:20] if has_image(root / name)]

@@ -42,6 +42,7 @@ def find_bad_images(
     for batch, reasons in _in_order(source, tasks, executor, ahead):
         for key, reason in zip(batch, reasons, strict=True):
             if reason is not None:
+                # One reason an image is enough: it leaves all conditions.
                 bad.setdefault(key, reason)
         done += len(batch)
         on_progress(done, len(keys) * len(folders))

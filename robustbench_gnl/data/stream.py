@@ -34,12 +34,12 @@ class BatchOfImages:
     digests: list[bytes]
     """sha256 of the file behind each image."""
     ends_piece: bool
-    left_to_do: LeftToDo | None = None
+    device_corruption: DeviceCorruption | None = None
     """Not None if `images` are clean crops that are corrupted on the device of the model."""
 
 
 @dataclass(frozen=True)
-class LeftToDo:
+class DeviceCorruption:
     """What `corruptions.corrupt_batch` still has to do to a batch."""
 
     seeds: tuple[int, ...]
@@ -86,9 +86,9 @@ class ImageStream:
         *,
         input_size: int,
         ahead: int,
-        left_to_device: Collection[str] = (),
+        corrupted_on_device: Collection[str] = (),
     ) -> None:
-        """`left_to_device` names the corruptions that are not to be made here."""
+        """`corrupted_on_device` names the corruptions that are not to be made here."""
         self._source = source
         self._layout = layout
         self._work = [(block, conditions) for block, conditions in work.items() if conditions]
@@ -96,7 +96,7 @@ class ImageStream:
         self._input_size = input_size
         self._ahead = max(1, ahead)
         self._keys = tuple(source.files)
-        self._left_to_device = frozenset(left_to_device)
+        self._corrupted_on_device = frozenset(corrupted_on_device)
 
     def __iter__(self) -> Iterator[BatchOfImages]:
         waiting: deque[_Waiting] = deque()
@@ -116,6 +116,7 @@ class ImageStream:
         clean = self._decode_ahead(0)
         try:
             for position, (block, conditions) in enumerate(self._work):
+                # Drops the crops of the block before: at most two blocks are in memory.
                 crops, clean = clean, {}
                 for index, condition in enumerate(conditions):
                     if index == len(conditions) - 1:
@@ -159,10 +160,10 @@ class ImageStream:
         if self._source.is_made_here(condition):
             crops, digests = result_of(clean[batch])
             recipe = self._source.recipe or Recipe()
-            if condition.corruption in self._left_to_device:
+            if condition.corruption in self._corrupted_on_device:
                 return _Waiting(
                     block, condition, batch, ends_piece, clean[batch], digests,
-                    LeftToDo(_seeds(recipe, keys, condition), recipe.jpeg_quality),
+                    DeviceCorruption(_seeds(recipe, keys, condition), recipe.jpeg_quality),
                 )  # fmt: skip
             future = submit(
                 self._executor, corrupt_crops, crops, keys, condition, recipe, self._input_size
@@ -188,14 +189,14 @@ class _Waiting:
     ends_piece: bool
     future: Future[Any]
     digests: list[bytes] | None
-    left_to_do: LeftToDo | None = None
+    device_corruption: DeviceCorruption | None = None
 
     def batch(self) -> BatchOfImages:
         result = result_of(self.future)
         images, digests = result if isinstance(result, tuple) else (result, self.digests or [])
         return BatchOfImages(
             self.block, self.condition, self.images.start, images, digests, self.ends_piece,
-            self.left_to_do,
+            self.device_corruption,
         )  # fmt: skip
 
 

@@ -103,8 +103,8 @@ class WorkerPool(Executor):
         there.close()  # or the worker's death would not be the end of the file
         with self._lock:
             self._processes.append(process)
-            is_late = self._is_broken
-        if is_late:
+            is_broken = self._is_broken
+        if is_broken:
             process.kill()
         while (task := self._tasks.get()) is not None:
             if not task.future.set_running_or_notify_cancel():

@@ -38,6 +38,7 @@ def tasks_ahead(n_workers: int, batch_size: int) -> int:
 
 def default_workers() -> int:
     """The processors this process may use."""
+    # In a container or a batch job these may be fewer than os.cpu_count().
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -151,5 +152,6 @@ def _die_with_parent() -> None:
     """A killed parent cannot tell its workers, which would wait for tasks for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
+        # os._exit, because sys.exit would end this thread only.
         parent.join()
         os._exit(1)

@@ -144,6 +144,7 @@ def locked(root: Path) -> Iterator[None]:
                 f"another process is writing {root}; wait for it, it will do the same work"
             ) from None
     try:
+        # Nobody is writing these: this process has the lock.
         for path in root.rglob(f"*{UNFINISHED}"):
             path.unlink(missing_ok=True)
         yield
@@ -179,6 +180,7 @@ def write_tree(
     files = None if stated is None else read_written(root, tuple(stated))
     waiting: deque[Future[Written]] = deque()
     written = there = n_noted = 0
+    # Smaller tasks where there are few images, so that every worker gets some.
     size = max(1, min(IMAGES_A_TASK, len(keys) // (TASKS_AHEAD_PER_WORKER * n_workers or 1)))
     starts = range(0, len(keys), size)
     try:
@@ -194,6 +196,7 @@ def write_tree(
             )
             task = (paths, some, folders, root, tuple(conditions), recipe, unknown)
             waiting.append(submit(executor, write_images, *task))
+            # After the last task was handed over, all results are waited for.
             while len(waiting) > max(1, TASKS_AHEAD_PER_WORKER * n_workers) or (
                 waiting and start == starts[-1]
             ):

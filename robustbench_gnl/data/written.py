@@ -39,6 +39,7 @@ class WrittenFiles:
 
     def set(self, condition: Condition, key: str, digest: str) -> None:
         """Note a file that was written."""
+        # One bytearray a condition: a dict of 3.75 million entries would take hundreds of MB.
         digests = self._files.setdefault(
             str(condition), bytearray(NOT_WRITTEN * len(self._place), "ascii")
         )

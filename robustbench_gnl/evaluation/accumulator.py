@@ -50,7 +50,9 @@ class PieceAccumulator:
         self.negative_log_likelihood_sum += float(-chosen.sum())
         self.digests += digests
         self.seconds += seconds
+        # Bin b is (b/15, (b+1)/15]; a confidence that underflows to 0 belongs to the first.
         index = np.clip(np.ceil(confidence * N_CALIBRATION_BINS).astype(int) - 1, 0, None)
+        # exp of a rounded logarithm may come out just above 1.
         index = np.minimum(index, N_CALIBRATION_BINS - 1)
         for row, weights in enumerate((None, correct, confidence)):
             self.bins[row] += np.bincount(index, weights, minlength=N_CALIBRATION_BINS)

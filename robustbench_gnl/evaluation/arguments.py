@@ -16,6 +16,7 @@ from robustbench_gnl.evaluation.observer import Observer, ProgressObserver
 from robustbench_gnl.evaluation.settings import LARGEST_INPUT, SMALLEST_INPUT
 from robustbench_gnl.records import CLEAN, Condition
 from robustbench_gnl.suites import get_suite
+from robustbench_gnl.text import some_of
 
 if TYPE_CHECKING:
     from robustbench_gnl.store import Store
@@ -123,7 +124,7 @@ def checked_conditions(conditions: object, source: Source) -> tuple[Condition, .
         raise UsageError(f"the condition {twice} was given twice; give each once")
     missing = [condition for condition in wanted if not source.has(condition)]
     if missing:
-        raise UsageError(f"{source.root} has no images for {', '.join(map(str, missing[:3]))}")
+        raise UsageError(f"{source.root} has no images for {some_of(missing)}")
     return tuple(wanted)
 
 

@@ -9,13 +9,15 @@ from torch import Tensor
 
 from corruptions.batch import EXACT, corrupt_batch
 from corruptions.families.jpeg import agrees_with_pillow
-from robustbench_gnl.data import BatchOfImages, LeftToDo, Recipe
+from robustbench_gnl.data import BatchOfImages, DeviceCorruption, Recipe
 from robustbench_gnl.evaluation.network import Corrupting
 from robustbench_gnl.records import Condition
 from robustbench_gnl.suites import DEFAULT_SUITE
 
 
-def left_to_device(device: torch.device, recipe: Recipe | None, input_size: int) -> frozenset[str]:
+def corrupted_on_device(
+    device: torch.device, recipe: Recipe | None, input_size: int
+) -> frozenset[str]:
     """The corruptions that are made on the device: those of our engine that come out the same
     to the bit as a worker's, on CUDA, which makes them faster than the workers. The JPEG step
     is made there too, so it must be that of the Pillow of this machine."""
@@ -33,7 +35,7 @@ def corrupting(batch: BatchOfImages) -> Corrupting | None:
     All models share one result: the function corrupts at the first call and returns the same tensor
     afterwards.
     """
-    todo = batch.left_to_do
+    todo = batch.device_corruption
     if todo is None:
         return None
     made: list[Tensor] = []
@@ -48,7 +50,7 @@ def corrupting(batch: BatchOfImages) -> Corrupting | None:
     return corrupt_once
 
 
-def _corrupt(images: Tensor, condition: Condition, todo: LeftToDo) -> Tensor:
+def _corrupt(images: Tensor, condition: Condition, todo: DeviceCorruption) -> Tensor:
     from corruptions.batch.jpeg import round_trip
 
     corrupted = corrupt_batch(images, condition.corruption, condition.severity, seeds=todo.seeds)

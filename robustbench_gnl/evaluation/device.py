@@ -67,6 +67,7 @@ def full_fp32() -> Iterator[None]:
 @contextmanager
 def inference(device: torch.device, precision: str) -> Iterator[None]:
     """Inference mode in a precision, for the calling thread."""
+    # autocast keeps reductions such as softmax in float32; the weights stay as they are.
     reduced = precision != "fp32"
     with (
         torch.inference_mode(),

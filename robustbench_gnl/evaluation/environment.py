@@ -47,6 +47,7 @@ def _git_commit() -> str | None:
     try:
         found = subprocess.run(
             ["git", "rev-parse", "HEAD"],
+            # git may wait for a network drive; the commit is worth a few seconds at most.
             cwd=Path.cwd(), capture_output=True, text=True, timeout=5, check=True,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):

@@ -80,6 +80,7 @@ def _seconds_for(session: Session, n_images: int) -> float:
         return making + inference
     if session.device.type != "cpu":
         return max(making / session.n_workers, inference)
+    # On a CPU both need the same processors, so their work adds up over all of them.
     return max(making / session.n_workers, inference, making / default_workers() + inference)
 
 

@@ -21,7 +21,7 @@ from robustbench_gnl.data import (
 )
 from robustbench_gnl.errors import DataError, option
 from robustbench_gnl.evaluation.accumulator import PieceAccumulator
-from robustbench_gnl.evaluation.corrupting import corrupting, left_to_device
+from robustbench_gnl.evaluation.corrupting import corrupted_on_device, corrupting
 from robustbench_gnl.evaluation.device import full_fp32
 from robustbench_gnl.evaluation.inference_threads import inference_threads
 from robustbench_gnl.evaluation.model import EvaluatedModel, StoredPieces
@@ -61,7 +61,9 @@ def evaluate_pieces(
         executor,
         input_size=input_size,
         ahead=tasks_ahead(n_workers, layout.batch_size),
-        left_to_device=left_to_device(models[0].network.device, source.recipe, input_size),
+        corrupted_on_device=corrupted_on_device(
+            models[0].network.device, source.recipe, input_size
+        ),
     )
     labels = [torch.tensor(each.image_set.labels) for each in models]
     subset = source.suite.labels.subset
@@ -71,6 +73,7 @@ def evaluate_pieces(
     clock = time.perf_counter()
     for batch, outputs in _forward(models, stream):
         now = time.perf_counter()
+        # Models that shared the images of a batch share its time.
         seconds, clock = (now - clock) / len(outputs), now
         images = slice(batch.start, batch.start + len(batch.images))
         source.check_written(batch.condition, all_keys[images], batch.digests)

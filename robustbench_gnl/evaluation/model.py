@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from robustbench_gnl.contents import Contents
@@ -14,8 +15,9 @@ from robustbench_gnl.evaluation.device import check_precision, resolve_device
 from robustbench_gnl.evaluation.network import Network
 from robustbench_gnl.evaluation.observer import Observer
 from robustbench_gnl.evaluation.settings import Settings
+from robustbench_gnl.metrics import cells_of
 from robustbench_gnl.modules import LoadedModel, has_initial_weights
-from robustbench_gnl.records import BLOCK_SIZE, Condition, ImageSet, Model, Protocol, Run
+from robustbench_gnl.records import BLOCK_SIZE, Condition, ImageSet, Model, Piece, Protocol, Run
 
 if TYPE_CHECKING:
     from robustbench_gnl.store import Store
@@ -69,6 +71,7 @@ class EvaluatedModel:
         # Listed before any is read: a run that appears later is that of another process.
         self.known_run_ids = tuple(store.run_ids_of(self.model, self.protocol))
         incomplete: list[tuple[Run, str]] = []
+        # Newest first, as the store lists them.
         for run_id in () if rerun else self.known_run_ids:
             run, stored = store.run(run_id), store.stored_pieces(run_id)
             difference = difference_from(source, run, stored)
@@ -140,6 +143,34 @@ class EvaluatedModel:
                     if not store.stored_pieces(self.run_id):
                         store.delete_run(self.run_id)
                 raise
+
+    def unstored_run(
+        self,
+        pieces: Sequence[Piece],
+        created_at: str,
+        skipped: Mapping[str, str],
+        environment: Mapping[str, Any],
+    ) -> Run:
+        """The run that was evaluated without a store, finished now."""
+        return Run(
+            id="",
+            model=self.model,
+            protocol=self.protocol,
+            block_size=self.block_size,
+            created_at=created_at,
+            finished_at=now(),
+            cells=cells_of(pieces, self.image_set.n_images),
+            environment=environment,
+            skipped=skipped,
+            seconds=sum(piece.seconds for piece in pieces),
+            pieces=tuple(pieces),
+            image_set=self.image_set,
+        )
+
+
+def now() -> str:
+    """UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @contextmanager

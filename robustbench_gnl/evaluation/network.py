@@ -70,7 +70,9 @@ class Network:
         for part, was_training in self._training.items():
             part.training = was_training  # each its own: a frozen batch norm stays frozen
 
-    def logits(self, images: NDArray[np.uint8], left_to_do: Corrupting | None = None) -> Tensor:
+    def logits(
+        self, images: NDArray[np.uint8], device_corruption: Corrupting | None = None
+    ) -> Tensor:
         """Logits (N, C) of uint8 images (N, S, S, 3), after what is left to do to them.
 
         Raises:
@@ -78,7 +80,7 @@ class Network:
             ModelError: The network fails, or what comes out are not logits of these images.
         """
         try:
-            output = self._forward(images, left_to_do)
+            output = self._forward(images, device_corruption)
         except torch.OutOfMemoryError as error:
             raise self._out_of_memory(len(images)) from error
         except GnlbenchError:
@@ -96,14 +98,17 @@ class Network:
             )
         return logits
 
-    def _forward(self, images: NDArray[np.uint8], left_to_do: Corrupting | None = None) -> object:
+    def _forward(
+        self, images: NDArray[np.uint8], device_corruption: Corrupting | None = None
+    ) -> object:
         pixels = torch.from_numpy(images).to(self.device, non_blocking=True)
         # (N, S, S, 3) seen as (N, 3, S, S) is channels-last already: nothing is moved.
         pixels = pixels.permute(0, 3, 1, 2)
-        if left_to_do is not None:
-            pixels = left_to_do(pixels)
+        if device_corruption is not None:
+            pixels = device_corruption(pixels)
         batch = pixels.to(torch.float32, memory_format=torch.channels_last)
         with inference(self.device, self.precision):
+            # In place: the batch was just converted from uint8, so nobody else has it.
             batch = batch.div_(255).sub_(self._mean).div_(self._std)
             output: object = _logits_of(self._module(batch))
         return output
@@ -121,6 +126,7 @@ class Network:
         """
         try:
             blank = np.zeros((1, input_size, input_size, 3), np.uint8)
+            # As in the evaluation, which must not fail where this passed.
             with full_fp32():
                 output = self._forward(blank)
         except torch.OutOfMemoryError as error:

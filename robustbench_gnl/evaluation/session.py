@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,6 @@ from robustbench_gnl.data import (
 from robustbench_gnl.errors import DataError, UsageError, option
 from robustbench_gnl.evaluation.observer import Observer
 from robustbench_gnl.evaluation.settings import Settings
-from robustbench_gnl.metrics import cells_of
 from robustbench_gnl.metrics.chance import near_chance_warning
 from robustbench_gnl.records import Condition, Piece, Run
 
@@ -194,14 +192,20 @@ class Session:
             ModelError: Outputs that are not finite logits.
             StoreError: The store cannot be written, or another process writes the same run.
         """
+        from robustbench_gnl.evaluation.environment import environment
+        from robustbench_gnl.evaluation.model import lacks, now
+
         if self._store is None:
             created_at = now()
+            # A missing folder is reported before the first image is evaluated.
             check_trees(self.source, self.conditions)
             made: dict[EvaluatedModel, list[Piece]] = {each: [] for each in self.models}
             self._make_pieces(lambda model, piece: made[model].append(piece), on_piece)
-            return [self._unstored_run(each, made[each], created_at) for each in self.models]
-        from robustbench_gnl.evaluation.model import lacks
-
+            here = environment(self.device, self._command)
+            return [
+                each.unstored_run(made[each], created_at, self.source.skipped, here)
+                for each in self.models
+            ]
         with self._open_store(write=True) as store:
             self._find_runs_in(store)
             layout = self.layout
@@ -287,24 +291,6 @@ class Session:
                 path=error.path,
             ) from error
 
-    def _unstored_run(self, model: EvaluatedModel, pieces: Sequence[Piece], created_at: str) -> Run:
-        from robustbench_gnl.evaluation.environment import environment
-
-        return Run(
-            id="",
-            model=model.model,
-            protocol=model.protocol,
-            block_size=model.block_size,
-            created_at=created_at,
-            finished_at=now(),
-            cells=cells_of(pieces, model.image_set.n_images),
-            environment=environment(self.device, self._command),
-            skipped=self.source.skipped,
-            seconds=sum(piece.seconds for piece in pieces),
-            pieces=tuple(pieces),
-            image_set=model.image_set,
-        )
-
     # Preparing
 
     def _without_bad_images(self) -> Source:
@@ -358,8 +344,3 @@ class Session:
                 self._observer,
                 rerun=self.settings.rerun,
             )
-
-
-def now() -> str:
-    """UTC, ISO 8601, to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

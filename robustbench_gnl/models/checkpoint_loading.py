@@ -32,7 +32,7 @@ def load_checkpoint(
     num_classes: int | None,
     kwargs: dict[str, Any],
 ) -> LoadedModel:
-    """Build the network, as many classes as the checkpoint has, and put its weights in."""
+    """Build the model, as many classes as the checkpoint has, and put its weights in."""
     options, args_notes = _model_args(asked, found, kwargs)
     guessed = num_classes or _guess_classes(asked, found)
     module = _build(asked, found, guessed, options)
@@ -60,7 +60,7 @@ def load_named_by_file(
     num_classes: int | None,
     kwargs: dict[str, Any],
 ) -> LoadedModel:
-    """The network that the checkpoint names, timm's or else torchvision's of that name."""
+    """The model that the checkpoint names, timm's or else torchvision's of that name."""
     arch = found.arch
     if arch is None:
         raise UsageError(
@@ -153,7 +153,7 @@ def _layout(
 def _model_args(
     asked: ModelName, found: checkpoints.Checkpoint, kwargs: dict[str, Any]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Arguments of the network: the caller's, else those that the checkpoint names for it."""
+    """Arguments of the model: the caller's, else those that the checkpoint names for it."""
     named = {key: value for key, value in found.model_args.items() if key != "num_classes"}
     is_of_another = (
         found.arch is None or found.arch.partition(".")[0] != asked.name.partition(".")[0]
@@ -206,7 +206,7 @@ def with_normaliser(
 ) -> tuple[checkpoints.Checkpoint, tuple[str, ...]]:
     """Use mean and std of a normalisation layer that was saved with the model."""
     if fit.normalisation is None:
-        unused = fit.like_a_normaliser
+        unused = fit.likely_normaliser_keys
         note = f"{', '.join(unused)} of the checkpoint were not used to normalise"
         return found, (note,) if unused else ()
     mean, std, keys = fit.normalisation
@@ -229,7 +229,7 @@ def notes_on(name: str | None, checkpoint: checkpoints.Checkpoint) -> tuple[str,
 
 
 def _is_name(arch: str, name: str) -> bool:
-    """Whether both mean one network."""
+    """Whether both mean one model."""
     return arch.partition(".")[0] in (
         name.partition(".")[0],
         name.removeprefix(torchvision_models.PREFIX).partition(".")[0],

@@ -31,11 +31,11 @@ _WEIGHT_ENTRIES = (
 EMA_ENTRIES = ("state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "ema")
 # What DistributedDataParallel puts before every key.
 _DATA_PARALLEL = "module."
-# What torch.compile, FSDP and activation checkpointing put wherever they wrap a part; no network
+# What torch.compile, FSDP and activation checkpointing put wherever they wrap a part; no model
 # names a child so.
 _WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
 _CLASSIFIERS = ("classifier", "fc", "head", "head.fc", "last_linear")
-# Under which name the hyperparameters of a Lightning module tell a network's name.
+# Under which name the hyperparameters of a Lightning module tell a model's name.
 _HYPER_PARAMETERS = ("arch", "architecture", "model_name", "model", "backbone", "backbone_name")
 _FLOAT8 = tuple(
     getattr(torch, name)
@@ -65,7 +65,7 @@ class Checkpoint:
         num_classes: Rows of the classifier, where it has a customary name.
         mean: Normalisation that the training options name, if any.
         std: Likewise.
-        model_args: Arguments of the network that the file names.
+        model_args: Arguments of the model that the file names.
         notes: What was unusual about the file.
     """
 
@@ -129,7 +129,7 @@ def read_checkpoint(path: str | Path, *, ema: bool = False, best: bool = False) 
         std=channel_values(arguments.get("std"), positive=True)
         or channel_values(preparation.get("std"), positive=True),
         model_args=_mapping(config.get("model_args")) or _mapping(arguments.get("model_kwargs")),
-        notes=tuple(_remarks(state_dict)),
+        notes=tuple(_notes_on(state_dict)),
     )
 
 
@@ -154,6 +154,7 @@ def _choose_entry(file: Path, content: Mapping[Any, Any], *, ema: bool) -> str:
             )
         return averaged[0]
     there = [name for name in _WEIGHT_ENTRIES if isinstance(content.get(name), Mapping)]
+    # In the order of _WEIGHT_ENTRIES: a file may hold a `model` name beside its `state_dict`.
     for name in there:
         if _has_tensors(content[name]):
             return name
@@ -191,6 +192,7 @@ def _clean(file: Path, entry: str, weights: Mapping[Any, Any]) -> dict[str, Tens
     cleaned: dict[str, Tensor] = {}
     for key, value in weights.items():
         if isinstance(value, NumpyArray) and value.array.dtype.kind in "biuf":
+            # torch takes arrays in the byte order of this machine only.
             value = torch.from_numpy(value.array.astype(value.array.dtype.newbyteorder("=")))
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise ModelError(
@@ -210,7 +212,7 @@ def _clean(file: Path, entry: str, weights: Mapping[Any, Any]) -> dict[str, Tens
         unwrapped = {key.replace(wrapper, ""): value for key, value in cleaned.items()}
         if len(unwrapped) == len(cleaned):  # no two keys become one
             cleaned = unwrapped
-    # A network may have a child of that name: only a prefix of every key is a wrapper.
+    # A model may have a child of that name: only a prefix of every key is a wrapper.
     while all(key.startswith(_DATA_PARALLEL) for key in cleaned):
         cleaned = {key.removeprefix(_DATA_PARALLEL): value for key, value in cleaned.items()}
     return cleaned
@@ -226,21 +228,21 @@ def _usable(file: Path, key: str, value: Tensor) -> Tensor:
         raise ModelError(
             f"{file} should hold dense real tensors, but {key!r} is a "
             f"{'nested tensor' if value.is_nested else type(value).__name__}; save the weights of "
-            "the plain network.",
+            "the plain model.",
             path=file,
             key=key,
         )
     if value.layout != torch.strided or value.is_quantized or value.is_complex():
         raise ModelError(
             f"{file} should hold dense real tensors, but {key!r} is sparse, quantised or "
-            "complex; save the weights of the plain network.",
+            "complex; save the weights of the plain model.",
             path=file,
             key=key,
         )
     if value.device.type != "cpu":
         raise ModelError(
             f"{file} has no data for {key!r}: it was saved from the device "
-            f"{value.device.type!r}, which holds shapes alone. Save the network after its weights "
+            f"{value.device.type!r}, which holds shapes alone. Save the model after its weights "
             "were loaded.",
             path=file,
             key=key,
@@ -248,10 +250,11 @@ def _usable(file: Path, key: str, value: Tensor) -> Tensor:
     if value.dtype not in _DTYPES:
         raise ModelError(
             f"{file} holds {key!r} as {value.dtype}, which is no type of plain weights; save the "
-            "network in float32, float16 or bfloat16.",
+            "model in float32, float16 or bfloat16.",
             path=file,
             key=key,
         )
+    # A small file could state a tensor of stride 0 with any number of elements.
     n_bytes = value.numel() * value.element_size()
     if n_bytes > max(_LARGEST_EXPANDED, 2 * value.untyped_storage().nbytes()):
         raise ModelError(
@@ -263,7 +266,7 @@ def _usable(file: Path, key: str, value: Tensor) -> Tensor:
     return value
 
 
-def _remarks(state_dict: Mapping[str, Tensor]) -> Iterator[str]:
+def _notes_on(state_dict: Mapping[str, Tensor]) -> Iterator[str]:
     coarse = {str(value.dtype) for value in state_dict.values() if value.dtype in _FLOAT8}
     if coarse:
         yield f"the checkpoint stores weights as {', '.join(sorted(coarse))}"

@@ -27,7 +27,7 @@ def exchange_convolutions(
     """Put GroupNL convolutions into `model`, in place, with freshly drawn weights.
 
     Args:
-        model: A stock timm network of the EfficientNet, MobileNet or ResNet family.
+        model: A stock timm model of the EfficientNet, MobileNet or ResNet family.
         reduction: Outputs for each seed map.
         sparse: Whether seed convolutions have as many groups as they can.
         num_terms: Groups of seed maps that share periods and shifts.
@@ -36,7 +36,7 @@ def exchange_convolutions(
         How many convolutions were exchanged.
 
     Raises:
-        UsageError: The network has no convolution to exchange.
+        UsageError: The model has no convolution to exchange.
     """
     n_exchanged = 0
     for block in list(model.modules()):

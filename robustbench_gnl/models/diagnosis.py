@@ -30,7 +30,7 @@ _ORIGINS = (
     ),
     (
         r"_packed_params|\.zero_point$|activation_post_process|weight_fake_quant",
-        "They look like a quantised network of PyTorch; build it with a function of your own "
+        "They look like a quantised model of PyTorch; build it with a function of your own "
         f"({option('model', 'FILE.py:FUNCTION')}), or take the checkpoint from before "
         f"quantisation.",
     ),
@@ -45,12 +45,12 @@ _ORIGINS = (
     ),
     (
         r"\.lora_[AB]\.|\.lora_(up|down)\.",
-        "They look like a LoRA adapter; merge it into the network and save that.",
+        "They look like a LoRA adapter; merge it into the model and save that.",
     ),
     (
         r"(^|\.)(embeddings\.(cls_token|patch_embeddings)|encoder\.layer\.\d+\.attention\.attention"
         r"|embedder\.embedder|encoder\.stages\.\d+\.layers)",
-        "They look like a network of Hugging Face transformers; build it with a function of your "
+        "They look like a model of Hugging Face transformers; build it with a function of your "
         f"own ({option('model', 'FILE.py:FUNCTION')}).",
     ),
     (
@@ -60,12 +60,13 @@ _ORIGINS = (
     ),
 )
 _MM_PARTS = {"backbone", "neck", "head", "data_preprocessor"}
-_MANY = 0.5
+# Share of the keys; only the wording of the advice depends on it.
+_SAME_FAMILY = 0.5
 
 
 @dataclass(frozen=True)
 class Misfit:
-    """A network, a checkpoint, and how they differ once the likely prefix is taken off."""
+    """A model, a checkpoint, and how they differ once the likely prefix is taken off."""
 
     model: nn.Module
     checkpoint: Checkpoint
@@ -100,7 +101,7 @@ def likely_prefix(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> 
 def explain(misfit: Misfit) -> str:
     """The likeliest cause, and what to do about it."""
     causes = (_classes, _channels, _origin, _head, _parts, _name)
-    return next(said for said in (cause(misfit) for cause in causes) if said)
+    return next(message for message in (cause(misfit) for cause in causes) if message)
 
 
 def _classes(misfit: Misfit) -> str:
@@ -124,17 +125,17 @@ def _head(misfit: Misfit) -> str:
     missing = [key for key in misfit.missing if key.rpartition(".")[2] != "num_batches_tracked"]
     if not missing or misfit.misshapen or not classifier.issuperset(missing):
         return ""
-    said = (
+    message = (
         f"Everything fits but the classifier, which is missing ({', '.join(missing)}): these are "
         "the weights of a feature extractor."
     )
     others = [key for key in misfit.unexpected if misfit.given[key].ndim == 2]
     if others:
         return (
-            f"{said} A classifier of its own may be {others[-1]!r}: build the network with a "
+            f"{message} A classifier of its own may be {others[-1]!r}: build the model with a "
             f"function of your own ({option('model', 'FILE.py:FUNCTION')})."
         )
-    return f"{said} Give the checkpoint that has the classifier."
+    return f"{message} Give the checkpoint that has the classifier."
 
 
 def _channels(misfit: Misfit) -> str:
@@ -149,16 +150,16 @@ def _channels(misfit: Misfit) -> str:
                 return (
                     f"Its first convolution takes images of "
                     f"{counted(n_given, 'channel')}, and the benchmark's have "
-                    f"{n_wanted}; such a network can be evaluated behind a function of your own "
+                    f"{n_wanted}; such a model can be evaluated behind a function of your own "
                     f"({option('model', 'FILE.py:FUNCTION')}) that converts them."
                 )
     return ""
 
 
 def _origin(misfit: Misfit) -> str:
-    for pattern, said in _ORIGINS:
+    for pattern, message in _ORIGINS:
         if any(re.search(pattern, key) for key in misfit.unexpected):
-            return said
+            return message
     return ""
 
 
@@ -181,9 +182,9 @@ def _name(misfit: Misfit) -> str:
     wanted = misfit.model.state_dict()
     n_named = len(wanted) - len(misfit.missing)
     if not misfit.missing and not misfit.unexpected:
-        said = "All keys fit and some shapes do not: it is of the same family, at another size."
-    elif n_named >= _MANY * len(wanted):
-        said = (
+        message = "All keys fit and some shapes do not: it is of the same family, at another size."
+    elif n_named >= _SAME_FAMILY * len(wanted):
+        message = (
             f"{n_named} of the {len(wanted)} keys fit: it is of the same family, in another "
             "variant, or was changed."
         )
@@ -191,7 +192,7 @@ def _name(misfit: Misfit) -> str:
         prefix = _common_part(misfit.checkpoint.state_dict)
         begin = f"All keys begin with {prefix!r}, and what follows does not fit. " if prefix else ""
         return f"{begin}It is probably not {expected}: name the model that was trained."
-    return f"{said} Name the model that was trained instead of {expected}."
+    return f"{message} Name the model that was trained instead of {expected}."
 
 
 def _common_part(given: Mapping[str, Tensor]) -> str:

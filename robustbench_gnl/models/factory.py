@@ -33,7 +33,7 @@ _FORM = "package.module:FUNCTION or FILE.py:FUNCTION"
 class FactoryNetwork(nn.Module):
     """The user's model. Errors in it are reported with the line of the user's code.
 
-    The network itself is the attribute `network`.
+    The model itself is the attribute `network`.
     """
 
     def __init__(self, network: nn.Module, name: str) -> None:
@@ -54,14 +54,14 @@ class FactoryNetwork(nn.Module):
         except Exception as error:
             size = " x ".join(map(str, images.shape[-2:]))
             raise ModelError(
-                f"The network of {self.factory} failed on {size} images: {_told(error)}. Where it "
-                f"takes another size only, give it with {option('input_size', 'N')}.",
+                f"The model of {self.factory} failed on {size} images: {_described(error)}. "
+                f"Where it takes another size only, give it with {option('input_size', 'N')}.",
                 name=self.factory,
             ) from error
 
 
 def build(name: str) -> nn.Module:
-    """Call the user's function; the network that it returns.
+    """Call the user's function; the model that it returns.
 
     Raises:
         UsageError: There is no such file, module or function, or it needs arguments.
@@ -82,7 +82,7 @@ def build(name: str) -> nn.Module:
     key = first_without_values(made)
     if key is not None:
         raise ModelError(
-            f"The network that {name} returned has no values for {key!r}; load its weights, "
+            f"The model that {name} returned has no values for {key!r}; load its weights, "
             "or call it once with an image, within the function.",
             name=name,
             key=key,
@@ -111,7 +111,7 @@ def _import(name: str, place: str) -> ModuleType:
             "file is named FILE.py:FUNCTION" + did_you_mean(place, _LIBRARIES),
             name=name,
         )
-    with _told_as(name):
+    with _errors_named(name):
         return importlib.import_module(place)
 
 
@@ -126,9 +126,10 @@ def _import_file(name: str, path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise UsageError(f"Expected a Python file, got {path}; name it FILE.py", name=name)
     module = importlib.util.module_from_spec(spec)
+    # Before the code runs, as import does: dataclasses and pickle look their module up there.
     sys.modules[label] = module
     try:
-        with _told_as(name):
+        with _errors_named(name):
             spec.loader.exec_module(module)
     except BaseException:
         sys.modules.pop(label, None)
@@ -174,7 +175,7 @@ def _function(name: str, module: ModuleType, function_name: str) -> Any:
 
 def _call(name: str, function: Any) -> Any:
     if isinstance(function, nn.Module):
-        return function  # a network that the file has made already
+        return function  # a model that the file has made already
     if not callable(function):
         raise UsageError(
             f"Expected {name} to be a function that returns a model, got a "
@@ -188,7 +189,7 @@ def _call(name: str, function: Any) -> Any:
             "function that takes none",
             name=name,
         )
-    with _told_as(name):
+    with _errors_named(name):
         return function()
 
 
@@ -197,12 +198,13 @@ def _required_arguments(function: Callable[..., Any]) -> list[str]:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # some builtins have none
         return []
+    # *args and **kwargs have no default, and may still be left out.
     optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [p.name for p in parameters if p.default is p.empty and p.kind not in optional]
 
 
 @contextmanager
-def _told_as(name: str) -> Iterator[None]:
+def _errors_named(name: str) -> Iterator[None]:
     """Convert any exception of the user's code to an error of one sentence."""
     try:
         yield
@@ -213,15 +215,15 @@ def _told_as(name: str) -> Iterator[None]:
 
 
 def _failed(name: str, error: BaseException) -> ModelError:
-    return ModelError(f"{name} failed: {_told(error)}", name=name)
+    return ModelError(f"{name} failed: {_described(error)}", name=name)
 
 
-def _told(error: BaseException) -> str:
+def _described(error: BaseException) -> str:
     """The exception, and the last line of the user's code in its traceback."""
     message = next(iter(str(error).strip().splitlines()), "")
-    told = type(error).__name__ + (f": {message}" if message else "")
+    described = type(error).__name__ + (f": {message}" if message else "")
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{told} ({error.filename}, line {error.lineno})"
+        return f"{described} ({error.filename}, line {error.lineno})"
     here = Path(__file__).name
     installed = (str(Path(torch.__file__).parents[1]), sysconfig.get_path("stdlib"), "<frozen")
     frames = [
@@ -230,5 +232,5 @@ def _told(error: BaseException) -> str:
         if Path(frame.filename).name != here and not frame.filename.startswith(installed)
     ]
     if not frames:
-        return told
-    return f"{told} ({frames[-1].filename}, line {frames[-1].lineno})"
+        return described
+    return f"{described} ({frames[-1].filename}, line {frames[-1].lineno})"

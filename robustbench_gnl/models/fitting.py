@@ -31,14 +31,14 @@ class Fit:
     notes: tuple[str, ...] = ()
 
     @property
-    def like_a_normaliser(self) -> list[str]:
-        """Tensors beside the network that are named as mean and std are."""
+    def likely_normaliser_keys(self) -> list[str]:
+        """Tensors beside the model that are named as mean and std are."""
         outside = self.match.outside if self.match else ()
         return [key for key in outside if key.rpartition(".")[2] in ("mean", "std")]
 
     @property
     def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...], str] | None:
-        """Mean, std and their keys, where the checkpoint has a normaliser beside the network."""
+        """Mean, std and their keys, where the checkpoint has a normaliser beside the model."""
         if self.match is None:
             return None
         named = {
@@ -86,10 +86,10 @@ def find_fit(
     checkpoint: Checkpoint,
     find_layout: Callable[[], layouts.Filter | None] = lambda: None,
 ) -> Fit:
-    """The network's tensors in the checkpoint, as they are or converted.
+    """The model's tensors in the checkpoint, as they are or converted.
 
     Raises:
-        ModelError: The network is there several times, or would have to be resized.
+        ModelError: The model is there several times, or would have to be resized.
     """
     wanted = model.state_dict()
     direct = _match(wanted, checkpoint.state_dict, checkpoint)
@@ -105,7 +105,7 @@ def find_fit(
         shapes = f" (its positional embedding is {tuple(given[0].shape)})" if given else ""
         raise ModelError(
             f"{checkpoint.path} was trained with another image or patch size{shapes}: its weights "
-            "would have to be resized, which makes another network of them. Name the variant of "
+            "would have to be resized, which makes another model of them. Name the variant of "
             "that size, such as one that ends in _384.",
             path=checkpoint.path,
         ) from error
@@ -125,13 +125,14 @@ def load_fit(model: nn.Module, checkpoint: Checkpoint, fit: Fit) -> None:
     for key in wanted:
         if wanted[key].is_floating_point() and not given[key].is_floating_point():
             raise ModelError(
-                f"{checkpoint.path} holds {key!r} as {given[key].dtype}, where the network has "
+                f"{checkpoint.path} holds {key!r} as {given[key].dtype}, where the model has "
                 f"{wanted[key].dtype}: weights that were cast to integers are lost. Take the "
                 "checkpoint they were cast from.",
                 path=checkpoint.path,
                 key=key,
             )
     cast = {key: given[key].to(wanted[key].dtype) for key in wanted}
+    # After the cast: a finite value of the file may overflow in the model's type.
     for key, tensor in cast.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise ModelError(
@@ -158,7 +159,7 @@ def _match(
     except matching.AmbiguousMatchError as error:
         (prefixes,) = error.args
         raise ModelError(
-            f"{checkpoint.path} holds the network {len(prefixes)} times, with other weights each "
+            f"{checkpoint.path} holds the model {len(prefixes)} times, with other weights each "
             f"(under {', '.join(map(repr, prefixes))}); save the one to evaluate by itself.",
             path=checkpoint.path,
             prefixes=prefixes,

@@ -127,6 +127,7 @@ class GroupNLConv2d(nn.Module):
             return (seeds / norm).to(out_dtype)
         periods = self._wave_grid(self.periods, work_dtype)
         shifts = self._wave_grid(self.shifts, work_dtype)
+        # Autograd refuses `out=`, and a compiler fuses these operations by itself.
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
             u = seeds / norm
             waves = torch.sin((self._by_term(u) - shifts) * periods)
@@ -139,6 +140,7 @@ class GroupNLConv2d(nn.Module):
         u, generated = out[:, : self.seed_channels], out[:, self.seed_channels :]
         torch.div(seeds, norm, out=u)
         waves = self._wave_view(generated)
+        # The same operations in the same order as above, so both give the same bits.
         torch.sub(self._by_term(u), shifts, out=waves)
         waves.mul_(periods).sin_()
         return out.to(out_dtype)

@@ -30,7 +30,7 @@ def create_pretrained(name: str, **kwargs: Any) -> nn.Module:
             name=name,
         )
     try:
-        with _no_waiting():
+        with _offline_if_unreachable():
             module: nn.Module = timm.create_model(name, pretrained=True, **kwargs)
             return module
     except Exception as error:  # whatever the hub's client raises, which changes by version
@@ -45,13 +45,13 @@ def create_pretrained(name: str, **kwargs: Any) -> nn.Module:
 
 
 def create_untrained(name: str, **kwargs: Any) -> nn.Module:
-    """The network of a `hf-hub:` name with random weights, by its configuration on the hub.
+    """The model of a `hf-hub:` name with random weights, by its configuration on the hub.
 
     Raises:
         ModelError: The configuration can be had neither from the cache nor from the hub.
     """
     try:
-        with _no_waiting():
+        with _offline_if_unreachable():
             module: nn.Module = timm.create_model(name, **kwargs)
             return module
     except Exception as error:  # as above
@@ -69,15 +69,15 @@ def _raise_of_the_hub(name: str, error: Exception) -> None:
     """Raise what has nothing to do with the connection.
 
     Raises:
-        ModelError: What the hub has under this name is no network of timm's.
+        ModelError: What the hub has under this name is no model of timm's.
     """
     if isinstance(error, OSError):
         return
     if name.startswith(catalogue.HUB) and isinstance(error, KeyError | ValueError | RuntimeError):
-        told = next(iter(str(error).splitlines()), "")
+        reason = next(iter(str(error).splitlines()), "")
         raise ModelError(
             f"{name} is there, but is not a model that timm can create ({type(error).__name__}: "
-            f"{told}). Build it with a function of your own "
+            f"{reason}). Build it with a function of your own "
             f"({option('model', 'FILE.py:FUNCTION')}).",
             name=name,
         ) from error
@@ -86,7 +86,7 @@ def _raise_of_the_hub(name: str, error: Exception) -> None:
 
 
 @contextmanager
-def _no_waiting() -> Iterator[None]:
+def _offline_if_unreachable() -> Iterator[None]:
     """Look only into the cache when the hub cannot be reached.
 
     huggingface_hub tries a dead network six times with growing pauses: 45 seconds a model.
@@ -96,6 +96,7 @@ def _no_waiting() -> Iterator[None]:
         return
     from huggingface_hub import constants
 
+    # Read from the environment at import, so setting the variable now would have no effect.
     with attribute_set(constants, "HF_HUB_OFFLINE", True):
         yield
 

@@ -24,7 +24,7 @@ _RESIZING = (F.interpolate, F.grid_sample, torch.searchsorted, torch.bucketize)
 
 
 class ResizingError(Exception):
-    """A conversion would interpolate weights, which makes another network of them."""
+    """A conversion would interpolate weights, which makes another model of them."""
 
 
 class _RefuseResizing(TorchFunctionMode):
@@ -43,25 +43,26 @@ class _RefuseResizing(TorchFunctionMode):
 
 
 def timm_filter(name: str, **kwargs: Any) -> Filter | None:
-    """The function that timm converts published weights of this network with, if it has one.
+    """The function that timm converts published weights of this model with, if it has one.
 
     timm hands it to its loader while it builds a network, and keeps it nowhere.
     """
-    handed: list[Any] = []
+    # timm has no public function for it, so its loader is replaced for one call.
+    filters: list[Any] = []
 
     def note(*_: Any, **options: Any) -> None:
-        handed.append(options.get("filter_fn"))
+        filters.append(options.get("filter_fn"))
 
     try:
         with attribute_set(timm.models._builder, "load_pretrained", note):
             timm.create_model(name, pretrained=True, **kwargs)
-    except Exception:  # a network that timm builds in another way has no such function
+    except Exception:  # a model that timm builds in another way has no such function
         return None
-    return handed[0] if handed else None
+    return filters[0] if filters else None
 
 
 def torchvision_filter(name: str) -> Filter | None:
-    """Likewise for a network of torchvision, whose DenseNets were published in a former layout."""
+    """Likewise for a model of torchvision, whose DenseNets were published in a former layout."""
     if "densenet" not in name:
         return None
     return getattr(timm.models.densenet, "_filter_torchvision_pretrained", None)
@@ -79,8 +80,8 @@ def convert(
         if layout is not None:
             converted = _filtered(module, candidate, layout)
             if converted is not None:
-                yield converted, (*note, *_account(candidate, converted))
-        loaded = _by_the_module(module, candidate)
+                yield converted, (*note, *_conversion_notes(candidate, converted))
+        loaded = _loaded_by_module(module, candidate)
         if loaded is not None:
             yield (
                 loaded,
@@ -103,7 +104,7 @@ def _candidates(
         notes = [f"the prefix '{first}.' was taken off the checkpoint's keys"]
         outside = [key for key in given if not key.startswith(f"{first}.")]
         if outside:
-            notes.append(matching.beside(outside))
+            notes.append(matching.unused_note(outside))
         yield inner, tuple(notes)
 
 
@@ -133,7 +134,7 @@ def _filtered(
     return dict(converted)
 
 
-def _by_the_module(module: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor] | None:
+def _loaded_by_module(module: nn.Module, given: dict[str, Tensor]) -> dict[str, Tensor] | None:
     """The weights as converted by the model's own loading function, which torchvision's vision
     transformers have."""
     own = any(
@@ -143,18 +144,19 @@ def _by_the_module(module: nn.Module, given: dict[str, Tensor]) -> dict[str, Ten
     )
     if not own or any(not value.is_floating_point() and value.ndim for value in given.values()):
         return None
-    trial = copy.deepcopy(module)
+    # A copy: a failed load leaves a module half filled.
+    copied = copy.deepcopy(module)
     try:
         with _RefuseResizing():
-            trial.load_state_dict(dict(given), strict=True)
+            copied.load_state_dict(dict(given), strict=True)
     except ResizingError:
         raise
     except Exception:  # they do not fit, which the caller tells in full
         return None
-    return trial.state_dict()
+    return copied.state_dict()
 
 
-def _account(given: Mapping[str, Tensor], converted: Mapping[str, Tensor]) -> list[str]:
+def _conversion_notes(given: Mapping[str, Tensor], converted: Mapping[str, Tensor]) -> list[str]:
     """Notes on tensors that were dropped or added by the conversion, so that none of this is
     silent."""
     if given.keys() == converted.keys() and all(

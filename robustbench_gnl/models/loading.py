@@ -42,10 +42,10 @@ def create_model(
     num_classes: int | None = None,
     **kwargs: Any,
 ) -> nn.Module:
-    """The network of `load_model`, without the facts around it.
+    """The model of `load_model`, without the facts around it.
 
     With weights it is in eval mode. Without a checkpoint and `pretrained`, it is freshly
-    initialised and in training mode, as timm's are. Such a network is marked, and not evaluated
+    initialised and in training mode, as timm's are. Such a model is marked, and not evaluated
     before something has changed its parameters: random weights measure nothing.
 
     Args:
@@ -113,7 +113,7 @@ def load_model(
         best: Take the best checkpoint of a training folder, not the last.
         num_classes: Logits; by default as many as the checkpoint has.
         mean: For normalisation, one number a channel or one for all; goes with `std`. `"none"`:
-            the network normalises inside.
+            the model normalises inside.
         std: Likewise.
         **kwargs: Handed on to `timm.create_model`, or to torchvision's.
 
@@ -164,7 +164,7 @@ def _load_factory(
     given: Normalisation | None,
     kwargs: dict[str, Any],
 ) -> LoadedModel:
-    """The network that a function of the user's returns, with its own weights or a checkpoint's."""
+    """The model that a function of the user's returns, with its own weights or a checkpoint's."""
     if num_classes is not None or kwargs:
         raise UsageError(
             f"{name} is called without arguments; set the number of classes and everything else "
@@ -186,7 +186,7 @@ def _load_factory(
     else:
         sha256, weights = module_sha256(network), "factory"
         if not network.state_dict():
-            notes = ("the network shows no weights; its run is known by the name and the code",)
+            notes = ("the model shows no weights; its run is known by the name and the code",)
     mean, std, assumed = own_normalisation(network)
     source = "factory"
     if assumed is not None and given is None and not (found and (found.mean or found.std)):
@@ -199,7 +199,7 @@ def _load_factory(
 
 
 def _input_size_of(network: nn.Module) -> tuple[int, ...]:
-    """What a network says of the size of its input, as timm's do."""
+    """What a model says of the size of its input, as timm's do."""
     config = getattr(network, "pretrained_cfg", None)
     size = config.get("input_size") if isinstance(config, Mapping) else None
     if isinstance(size, list | tuple) and len(size) == 3 and all(isinstance(n, int) for n in size):

@@ -12,7 +12,7 @@ from torch import Tensor
 # Counts that no output depends on: of thop, of torch's AveragedModel, of batch norms.
 _BATCHES = "num_batches_tracked"
 _COUNTERS = ("total_ops", "total_params", "n_averaged", _BATCHES)
-# What a training wrapper keeps beside the network; no network names a child so.
+# What a training wrapper keeps beside the model; no model names a child so.
 _LOSSES = ("criterion", "loss", "loss_fn", "loss_func", "loss_function")
 # Words in the names of copies that were not trained by gradients.
 _COPIES = ("ema", "averaged", "avg", "swa", "teacher", "momentum", "old", "target")
@@ -21,10 +21,10 @@ _N_SHOWN = 3
 
 @dataclass(frozen=True)
 class Match:
-    """A network's tensors in a checkpoint.
+    """A model's tensors in a checkpoint.
 
     Attributes:
-        weights: Under the network's keys, all of them.
+        weights: Under the model's keys, all of them.
         prefix: The prefix of the keys.
         outside: What else the checkpoint has, counters left out.
         notes: Every difference that was accepted.
@@ -37,7 +37,7 @@ class Match:
 
 
 class AmbiguousMatchError(Exception):
-    """The network is there more than once; its argument is the prefixes."""
+    """The model is there more than once; its argument is the prefixes."""
 
 
 def match(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> Match | None:
@@ -46,10 +46,12 @@ def match(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> Match | 
     Raises:
         AmbiguousMatchError: There are several such sets, and which is meant cannot be told.
     """
-    plain = _under(wanted, given, "")
+    plain = _match_under(wanted, given, "")
     if plain is not None:
         return plain
-    found = [each for each in (_under(wanted, given, p) for p in prefixes(wanted, given)) if each]
+    found = [
+        each for each in (_match_under(wanted, given, p) for p in prefixes(wanted, given)) if each
+    ]
     if len(found) > 1:
         own = [each for each in found if not _is_copy(each.prefix)]
         found = own if own and _all_equal(own) else found
@@ -67,6 +69,7 @@ def prefixes(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[
             start = dot + 1
             if key[start:] in wanted:
                 counts[key[:start]] += 1
+    # A wrapper's prefix stands before every key, so it is among the most frequent.
     return [prefix for prefix, _ in counts.most_common(10)]
 
 
@@ -75,8 +78,8 @@ def shorten(keys: Sequence[str]) -> str:
     return ", ".join(keys[:_N_SHOWN]) + (", ..." if len(keys) > _N_SHOWN else "")
 
 
-def beside(keys: Sequence[str]) -> str:
-    """The note on tensors that are not of the network."""
+def unused_note(keys: Sequence[str]) -> str:
+    """The note on tensors that are not of the model."""
     return f"not used, because they are not part of the model: {shorten(keys)} ({len(keys)} in all)"
 
 
@@ -85,7 +88,9 @@ def is_counter(key: str, value: Tensor) -> bool:
     return key.rpartition(".")[2] in _COUNTERS and value.numel() <= 1
 
 
-def _under(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], prefix: str) -> Match | None:
+def _match_under(
+    wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], prefix: str
+) -> Match | None:
     weights: dict[str, Tensor] = {}
     absent = []
     for key, value in wanted.items():
@@ -105,12 +110,12 @@ def _under(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], prefix: st
     outside = {key: value for key, value in rest.items() if key not in counters}
     losses = [key for key in outside if key.partition(".")[0] in _LOSSES]
     if any(key.startswith(prefix) and key not in losses for key in outside):
-        return None  # a part of another network; of an empty prefix, anything at all
+        return None  # a part of another model; of an empty prefix, anything at all
     notes = []
     if prefix:
         notes.append(f"the prefix {prefix!r} was taken off the checkpoint's keys")
     if outside:
-        notes.append(beside(list(outside)))
+        notes.append(unused_note(list(outside)))
     if counters:
         kinds = sorted({key.rpartition(".")[2] for key in counters})
         notes.append(f"ignored, as no output depends on it: {', '.join(kinds)} of the checkpoint")

@@ -96,7 +96,7 @@ class _Attributes:
 
 _PATHS = ("Path", "PurePath", "PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath")
 
-STAND_INS: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+SUBSTITUTES: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
     # timm's and torchvision's training scripts keep their options in one; it has no code.
     argparse.Namespace,
     (_DType, "numpy.dtype"),

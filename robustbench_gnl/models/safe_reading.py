@@ -17,7 +17,7 @@ import safetensors.torch
 import torch
 
 from robustbench_gnl.errors import ModelError
-from robustbench_gnl.models.pickled_data import STAND_INS
+from robustbench_gnl.models.pickled_data import SUBSTITUTES
 
 # safetensors itself refuses longer headers.
 _LONGEST_HEADER = 100_000_000
@@ -46,6 +46,7 @@ def check_beginning(file: Path, handle: BinaryIO) -> None:
                 unpacked = sum(entry.file_size for entry in archive.infolist())
         except (zipfile.BadZipFile, ValueError, NotImplementedError, OverflowError) as error:
             raise _unreadable(file, type(error).__name__) from error
+        # The million lets small archives pass, whose ratio says little.
         if unpacked > _MOST_UNPACKED * size + 1_000_000:
             raise ModelError(
                 f"Refused to load {file}: it would unpack from {size:,} to {unpacked:,} bytes, "
@@ -74,7 +75,7 @@ def deserialise(file: Path, handle: BinaryIO) -> Any:
         handle.seek(0)
         if _is_safetensors(start):
             return safetensors.torch.load(handle.read())
-        with warnings.catch_warnings(), torch.serialization.safe_globals(STAND_INS):
+        with warnings.catch_warnings(), torch.serialization.safe_globals(SUBSTITUTES):
             # torch warns of oddities that the caller is about to hear of as an error.
             warnings.simplefilter("ignore")
             return torch.load(handle, map_location="cpu", weights_only=True)
@@ -82,6 +83,7 @@ def deserialise(file: Path, handle: BinaryIO) -> Any:
         raise
     except Exception as error:  # damaged bytes make the readers raise almost anything
         forbidden = re.search(r"(?:GLOBAL|function|class|global) `?([\w.]+\.[\w.]+)", str(error))
+        # torch names what it refused in the text of the error only.
         if "weights_only" in str(error) and forbidden is not None:
             raise ModelError(
                 f"Refused to load {file}: it holds more than weights ({forbidden[1]}), and "

@@ -20,7 +20,7 @@ from robustbench_gnl.suites.suite import IMAGENET_LABELS
 
 PREFIX = "torchvision:"
 _DEFAULT_CLASSES = IMAGENET_LABELS.n_classes
-# Both normalise once more within the network when they are built for the published weights.
+# Both normalise once more within the model when they are built for the published weights.
 _NORMALISE_AGAIN = ("googlenet", "inception_v3")
 
 
@@ -53,7 +53,7 @@ def check_name(name: str) -> None:
 
 
 def build(name: str, num_classes: int | None, **kwargs: Any) -> nn.Module:
-    """The network with random weights, and what it says of its input in `pretrained_cfg`."""
+    """The model with random weights, and what it says of its input in `pretrained_cfg`."""
     from torchvision import models
 
     base = _base(name)
@@ -75,7 +75,7 @@ def notes_on(name: str) -> tuple[str, ...]:
 
 
 def create_pretrained(name: str, **kwargs: Any) -> tuple[nn.Module, str]:
-    """The network with its published weights, and their label.
+    """The model with its published weights, and their label.
 
     Raises:
         ModelError: They are not in torch's cache and cannot be downloaded here.

@@ -101,6 +101,7 @@ def resampled_sums(
             f"expected 1 to {_MOST_IMAGES - 1:,} images to resample, got {n_images:,}",
             n_images=n_images,
         )
+    # float32, whose sums are exact here (see _MOST_IMAGES): half the memory of float64.
     by_image = np.ascontiguousarray(values.T, np.float32)  # (n_images, n_cells)
     sums = np.empty((n_resamples, n_cells), np.int64)
     start = 0
@@ -125,6 +126,7 @@ def image_counts(
             "expected 1 resample or more and a seed of 0 to 2**63 - 1, "
             f"got {n_resamples} and {seed}"
         )
+    # The number of images is part of the key: image sets of other sizes get independent draws.
     words = np.random.Philox(key=np.array([seed, n_images], np.uint64))
     n_words = -(-n_images // 2)
     n_rows = max(1, _CHUNK_BYTES // (4 * n_images))
@@ -133,6 +135,7 @@ def image_counts(
         counts = np.empty((rows, n_images), np.float32)
         for row in counts:
             raw = words.random_raw(n_words)
+            # Each word of 64 bits gives two draws of 32.
             halves = np.concatenate([raw >> 32, raw & 0xFFFFFFFF])[:n_images]
             index = (halves * np.uint64(n_images)) >> 32
             row[:] = np.bincount(index.astype(np.intp), minlength=n_images)
@@ -166,6 +169,8 @@ def percentile_intervals(replicates: Floats, level: float = LEVEL) -> list[Inter
         UsageError: There are too few replicates for that level.
     """
     check_level(level)
+    # The lower percentile has rank (1 - level) / 2 * (n + 1), which must be 1 or more; 1e-9 keeps
+    # rounding from asking for one resample too many.
     fewest = math.ceil(2 / (1 - level) - 1 - 1e-9)
     if len(replicates) < fewest:
         raise UsageError(

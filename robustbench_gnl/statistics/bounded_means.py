@@ -63,6 +63,7 @@ class BoundedMean:
 
     def upper_bound(self, alpha: float = 0.05) -> float:
         """An upper confidence bound of the true mean, at level 1 - alpha."""
+        # Mirrored at 0, an upper bound is a lower one.
         return -BoundedMean(-self.values, -self.high, -self.low).lower_bound(alpha)
 
 
@@ -103,6 +104,7 @@ def _exponential_sum_at_most_0(weights: Floats, n_each: Counts) -> float:
         return float((n_each * weights / (1 - weights * t)).sum())
 
     ends = 1 / float(weights.min()), 1 / float(weights.max())
+    # Just inside the poles, at which the slope is infinite.
     t = _solve(slope, *(end * (1 - 1e-12) for end in ends))
     squares, cubes = (float((n_each * weights**power).sum()) for power in (2, 3))
     normal, near = NormalDist(), t * math.sqrt(squares)
@@ -123,4 +125,5 @@ def _solve(function: Callable[[float], float], low: float, high: float) -> float
         return low
     if function(high) <= 0:
         return high
+    # Finer than the 1e-12 with which a gate compares numbers with a threshold.
     return float(brentq(function, low, high, xtol=1e-14, rtol=1e-13))

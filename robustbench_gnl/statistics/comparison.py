@@ -63,6 +63,7 @@ def compare(
     suite = reference.suite
     fields = _compared(linear_metrics(cells, reference), suite)
     corrupted = [cell for cell in cells if not cell.is_clean]
+    # With all cells this mean is among the linear metrics already.
     if corrupted and not suite.is_complete(cells):
         fields[MEAN_ERROR.key] = mean_error_metric(MEAN_ERROR.key, cells, corrupted)
     found = differences(baseline, candidate, fields, level=level)

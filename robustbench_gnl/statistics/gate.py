@@ -164,11 +164,13 @@ def verdicts_of(
         for rule in rules
     ]
     for one in measured:
+        # Before any test: such a rule is a mistake of its author, whatever the images say.
         _check_can_fail_and_pass(one)
     if strict:
         return tuple(map(_verdict_by_estimate, measured))
     p_values = [_p_value(one, block_size) for one in measured]
     for one in measured:
+        # Holm compares the smallest p-value with alpha / n_rules, the strictest level of all.
         _check_enough_images(one, candidate.n_images, alpha / len(rules))
     adjusted = holm(np.array(p_values, np.float64))
     return tuple(
@@ -227,6 +229,7 @@ def _check_enough_images(one: Measurement, n_images: int, alpha: float) -> None:
         what, at_all = "any value", f" above {one.rule.text.split('<=')[1].strip()}"
     else:
         chance, what, at_all = 0.5, "any increase", ""
+    # The smallest n with chance**n <= alpha; 1e-9 keeps rounding from adding one image.
     fewest = 1 if chance <= 0 else math.ceil(math.log(alpha) / math.log(chance) - 1e-9)
     if n_images < fewest:
         raise UsageError(
@@ -292,6 +295,7 @@ def _with(
 
 
 def _is_over(estimate: float, bound: float) -> bool:
+    # Relative for large bounds, such as CEs in percent, and absolute near 0.
     return estimate > bound + _ROUNDING * (1 + abs(bound))
 
 

@@ -129,6 +129,7 @@ class Jackknife:
         if self.standard_error is None:
             return None
         excess = self.value - limit
+        # Without spread t is 0 / 0 or infinite, and the estimate itself decides.
         if self.standard_error == 0:
             return 0.0 if excess > 0 else 1.0
         from scipy.special import stdtr
@@ -168,9 +169,11 @@ def jackknife(value: float, without: Sequence[float] | Floats, sizes: Counts) ->
         sizes: (n_blocks,): images of each block.
     """
     n_whole_blocks = float(sizes.sum() ** 2 / np.square(sizes).sum())
+    # Rounded, so that a last block that is nearly full counts.
     if round(n_whole_blocks) < FEWEST_BLOCKS:
         return Jackknife(value, None, n_whole_blocks)
     shares = sizes.sum() / sizes  # h in the paper
+    # Pseudo-values; blocks differ in size, so each weighs 1 / h in their mean.
     pseudo = shares * value - (shares - 1) * np.asarray(without)
     centre = float((pseudo / shares).sum())
     variance = float(((pseudo - centre) ** 2 / (shares - 1)).mean())

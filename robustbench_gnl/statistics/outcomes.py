@@ -99,7 +99,9 @@ def outcomes_of(pieces: Iterable[Piece], n_images: int) -> Outcomes:
         by_condition[piece.condition].append(piece)
     complete = {
         condition: sorted(by_condition[condition], key=lambda piece: piece.block)
+        # In one order for all runs: paired tests and cached replicates go by position.
         for condition in sorted(by_condition, key=condition_order)
+        # Compared by images, because the block size is the run's and not known here.
         if sum(piece.n_images for piece in by_condition[condition]) == n_images
     }
     cells = list(complete.values())

@@ -28,7 +28,9 @@ from numpy.typing import NDArray
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.statistics.linear_metrics import LinearMetric
 from robustbench_gnl.statistics.outcomes import Counts, Floats, Outcomes
+from robustbench_gnl.text import some_of
 
+# 65,536 sums of signs; each further image would double them.
 MOST_ENUMERATED = 16
 _ROUNDING = 1e-9
 """Relative tolerance: closer scores differ only by the order of summation."""
@@ -82,6 +84,7 @@ def paired_differences(baseline: Outcomes, candidate: Outcomes, field: LinearMet
     check_pair(baseline, candidate)
     field.check_cells(baseline.conditions)
     used = np.flatnonzero(field.weights)
+    # int8, because NumPy refuses to subtract booleans.
     change = candidate.wrong[used].astype(np.int8) - baseline.wrong[used]
     return _rounded(field.weights[used] @ change, float(np.abs(field.weights).max(initial=0.0)))
 
@@ -108,7 +111,7 @@ def check_pair(baseline: Outcomes, candidate: Outcomes) -> None:
         differing = sorted(set(baseline.conditions) ^ set(candidate.conditions))
         raise UsageError(
             f"expected two runs with the same cells in the same order, got {len(differing)} "
-            f"that one lacks ({', '.join(map(str, differing[:6]))}); narrow both to what they "
+            f"that one lacks ({some_of(differing, 6)}); narrow both to what they "
             "share first",
             differing=tuple(differing),
         )
@@ -137,6 +140,7 @@ def _binomial_p(n_above: int, n_differing: int) -> float:
     """P(X >= n_above) for X ~ Binomial(n_differing, 1/2)."""
     from scipy.special import bdtrc
 
+    # bdtrc(k, n, p) is P(X > k), hence k = n_above - 1.
     return float(bdtrc(n_above - 1, n_differing, 0.5)) if n_above else 1.0
 
 
@@ -145,6 +149,7 @@ def _signs_p(differing: Floats, largest: float) -> float:
     sums = np.zeros(1)
     for size in np.abs(differing):
         sums = np.concatenate([sums - size, sums + size])
+    # Equal sums in another order differ in their last bits, and must count.
     return float((sums >= differing.sum() - _ROUNDING * largest).mean())
 
 
@@ -188,6 +193,7 @@ def mcnemar_exact(
 
     fewer = np.minimum(only_baseline, only_candidate)
     total = np.add(only_baseline, only_candidate)
+    # Twice a tail is above 1 where both tails hold the middle outcome.
     return np.asarray(np.minimum(1.0, 2 * bdtr(fewer.astype(float), total, 0.5)), np.float64)
 
 
@@ -201,5 +207,6 @@ def holm(p_values: Sequence[float] | Floats) -> Floats:
     order = np.argsort(p, kind="stable")
     stepwise = p[order] * np.arange(len(p), 0, -1)
     adjusted = np.empty_like(p)
+    # The running maximum: no rule is rejected whose smaller p-value was not.
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(stepwise))
     return adjusted

@@ -24,6 +24,7 @@ from robustbench_gnl.statistics.paired_tests import paired_differences, standard
 
 ALPHA = 0.05
 POWER = 0.8
+# Far beyond any data set; without a bound the search for a tiny change would not end.
 _MOST_IMAGES = 2**40
 
 
@@ -111,6 +112,7 @@ def images_needed(
             change=change,
         )
     options = {"alpha": alpha, "power": power, "threshold": threshold, "step": step}
+    # No closed form: Student's quantile depends on the number of images. Doubling, then bisection.
     low, high = 1, 2  # Too few, and perhaps enough.
     while detectable_change(sd, high, **options) > change:
         low, high = high, 2 * high

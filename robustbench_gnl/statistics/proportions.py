@@ -34,6 +34,7 @@ def wilson(n_wrong: int, n_images: int, level: float = LEVEL) -> Interval:
         * (z / math.sqrt(n_images))
         * math.sqrt(proportion * (1 - proportion) + z * z / (4 * n_images))
     )
+    # The formula gives exactly 0 and 1 there, but for rounding.
     low = 0.0 if n_wrong == 0 else max(0.0, centre - half)
     high = 1.0 if n_wrong == n_images else min(1.0, centre + half)
     return Interval(low, high, level, "wilson")

@@ -49,6 +49,7 @@ def rank_ranges(
     centred = replicates - replicates.mean(axis=1, keepdims=True)
     covariance = centred @ centred.T / (replicates.shape[1] - 1)  # (n_runs, n_runs)
     variance = np.diag(covariance)
+    # The variance of a difference; for runs that are nearly alike rounding leaves it below 0.
     error = np.sqrt(np.maximum(variance[:, None] + variance - 2 * covariance, 0.0))
     # [i, j]: by how much j is above i, beyond the interval of their difference.
     margin = value - value[:, None] - NormalDist().inv_cdf((1 + level) / 2) * error

@@ -22,7 +22,7 @@ from robustbench_gnl.statistics.linear_metrics import (
     mean_error_metric,
 )
 from robustbench_gnl.suites import DEFAULT_SUITE, Suite
-from robustbench_gnl.text import counted
+from robustbench_gnl.text import counted, some_of
 
 RuleUnit = Literal["points", "pp", "nats", "%"]
 CHANGE, LIMIT = ":", "<="
@@ -198,15 +198,14 @@ def cells_of(
 
 
 def _lacks_cells(rule: Rule, who: str, missing: Sequence[str]) -> UsageError:
-    listed = ", ".join(missing[:3]) + (" and more" if len(missing) > 3 else "")
     way = (
         f"look only at the cells that both have with {option('common_cells')}"
         if rule.can_be_narrowed
         else "leave the rule out"
     )
     return UsageError(
-        f"the rule {rule.text} needs {counted(len(missing), 'cell')} that {who} lacks ({listed}); "
-        f"evaluate {'it' if len(missing) == 1 else 'them'}, or {way}",
+        f"the rule {rule.text} needs {counted(len(missing), 'cell')} that {who} lacks "
+        f"({some_of(missing)}); evaluate {'it' if len(missing) == 1 else 'them'}, or {way}",
         rule=rule.text,
         missing=tuple(missing),
     )

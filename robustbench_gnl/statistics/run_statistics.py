@@ -89,6 +89,7 @@ def run_statistics(
         pass
     elif not reference.is_defined:
         reasons[FIELD] = reference.protocol
+    # The line goes through published mCEs, which are percent of that reference.
     elif reference != default_reference(reference.suite):
         expected = default_reference(reference.suite).name
         reasons[FIELD] = f"published mCEs are against {expected}, not {reference.name}"

@@ -26,6 +26,7 @@ def from_bytes(
     conditions = tuple(cells)
     n_images = next((cell.n_images for cell in cells.values()), 0)
     dtype = _dtype(n_images)
+    # The cache may be damaged or of another version; then it is computed anew.
     if not conditions or len(content) != n_resamples * len(conditions) * dtype.itemsize:
         return None
     counts = np.frombuffer(content, dtype).reshape(n_resamples, len(conditions))
@@ -36,4 +37,5 @@ def from_bytes(
 
 
 def _dtype(n_images: int) -> np.dtype[np.unsignedinteger]:
+    # Two bytes halve the cache for image sets up to 65,535; ImageNet has 50,000.
     return np.dtype("<u2" if n_images < 2**16 else "<u4")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, insert, select
 
-from robustbench_gnl.records import Run, fingerprint_of
+from robustbench_gnl.fingerprints import fingerprint_of
+from robustbench_gnl.records import Run
 from robustbench_gnl.store import schema
 
 _table = schema.replicates

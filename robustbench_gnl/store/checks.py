@@ -7,9 +7,9 @@ import re
 from datetime import datetime, timedelta
 
 from robustbench_gnl.errors import StoreError
+from robustbench_gnl.fingerprints import SHA256
 from robustbench_gnl.records import (
     N_CALIBRATION_BINS,
-    SHA256,
     Condition,
     ImageSet,
     Model,
@@ -58,6 +58,7 @@ def check_run(protocol: Protocol, image_set: ImageSet, block_size: int) -> None:
             f"expected an image set with one label an image, got {image_set.n_images} keys "
             f"and {len(image_set.labels)} labels"
         )
+    # A run is a file that anybody may have written: what is stated twice must agree.
     if protocol.n_images != image_set.n_images:
         raise StoreError(
             f"the protocol {protocol.name!r} is over {protocol.n_images} images, "
@@ -131,7 +132,7 @@ def check_time(value: str | None, name: str) -> None:
         )
 
 
-def tag_fault(tag: str) -> str | None:
+def tag_problem(tag: str) -> str | None:
     """Why a tag is invalid, as a phrase; None if it is valid."""
     if RUN_ID.fullmatch(tag):
         return f"expected a tag that does not look like a run id, got {tag!r}"
@@ -144,9 +145,9 @@ def tag_fault(tag: str) -> str | None:
 
 def check_tag(tag: str) -> None:
     """Refuse a tag that would never be found, or that not every database can hold."""
-    fault = tag_fault(tag)
-    if fault is not None:
-        raise StoreError(fault)
+    problem = tag_problem(tag)
+    if problem is not None:
+        raise StoreError(problem)
 
 
 def suite_of(protocol: Protocol) -> Suite:
@@ -230,6 +231,7 @@ def _check_bits(piece: Piece) -> None:
             f"got {len(piece.correct)}",
         )
     bits = int.from_bytes(piece.correct, "big")
+    # Packed bits fill whole bytes: the rest of the last one must not count as images.
     if bits & ((1 << (8 * n_bytes - piece.n_images)) - 1):
         raise _refusal(piece, "expected zeros after the last image's bit, found a one")
     if bits.bit_count() != piece.n_top1:

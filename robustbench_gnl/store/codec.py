@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from robustbench_gnl.errors import StoreError
+from robustbench_gnl.fingerprints import optional_fields
 from robustbench_gnl.records import (
     N_CALIBRATION_BINS,
     Calibration,
@@ -17,7 +18,6 @@ from robustbench_gnl.records import (
     Model,
     Piece,
     Protocol,
-    optional_fields,
 )
 from robustbench_gnl.serialization import decode, encode
 from robustbench_gnl.store.stored_run import RunHead
@@ -116,6 +116,7 @@ def pack_head(head: RunHead) -> dict[str, Any]:
 def unpack_head(row: Mapping[str, Any], tags: list[Any]) -> RunHead:
     """The head of a row of `runs`."""
     optional = optional_fields(RunHead)
+    # Sorted, because a table gives its rows in any order.
     values: dict[str, Any] = {"tags": sorted(tags)}
     for name in RunHead.__dataclass_fields__:
         if name == "tags" or (name in optional and row.get(name) is None):

@@ -74,6 +74,7 @@ def decoding(what: str, instead: str = "") -> Iterator[None]:
     try:
         yield
     except _UNDECODABLE as error:
+        # One line: messages of damaged values may quote all of the value.
         cause = f"{type(error).__name__}: {error}".splitlines()[0]
         if isinstance(error, (StoreError, DamagedRecord)):
             cause = str(error)

@@ -87,14 +87,14 @@ def _no_file(name: str, what: str) -> StoreError:
 
 
 def _check_owner(path: Path, name: str) -> None:
-    content = _look(path)
+    content = _read_content(path)
     if check_tables(content.tables, name):
         check_revision(content.revisions, name)
     elif any(content.marks):
         raise foreign("application_id {}, user_version {}".format(*content.marks), name)
 
 
-def _look(path: Path) -> _Content:
+def _read_content(path: Path) -> _Content:
     try:
         content = _read(path)
     except sqlite3.Error as error:
@@ -137,5 +137,6 @@ def _read_with_logs(path: Path) -> _Content | None:
             with suppress(FileNotFoundError):
                 shutil.copyfile(path.with_name(path.name + end), copy.with_name(copy.name + end))
         with closing(sqlite3.connect(copy)) as connection:
+            # The first read makes SQLite apply the log to the copy.
             connection.execute("SELECT count(*) FROM sqlite_master")
         return _read(copy)

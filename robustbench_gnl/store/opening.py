@@ -80,6 +80,7 @@ def _url_engine(location: Location) -> Engine:
 
 def _upgrade(engine: Engine, location: Location) -> None:
     with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
+        # Two processes that migrate at once would both change the tables.
         lock_until_commit(connection, "gnlbench schema")
         # Another process may have done it while this one waited for the lock.
         if not versions.is_current(versions.revision_of(connection, location.name)):

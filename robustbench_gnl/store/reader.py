@@ -1,4 +1,4 @@
-"""The reading half of a store; each method is one transaction, unless `at_one_moment` is used."""
+"""The reading half of a store; each method is one transaction, unless `snapshot` is used."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class StoreReader:
         self._has_cache = has_cache
         self.exists = exists
         """False if there was nothing to read; the store is then empty."""
-        self._moment: Connection | None = None
-        """The connection of `at_one_moment`, while it lasts."""
+        self._snapshot: Connection | None = None
+        """The connection of `snapshot`, while it lasts."""
 
     @property
     def name(self) -> str:
@@ -54,10 +54,10 @@ class StoreReader:
         self._engine.dispose()
 
     @contextmanager
-    def at_one_moment(self) -> Iterator[None]:
+    def snapshot(self) -> Iterator[None]:
         """All reads inside see the store as at the first one, even if other processes write in the
         meantime."""
-        if self._moment is not None:
+        if self._snapshot is not None:
             yield
             return
         options = {"isolation_level": "REPEATABLE READ"}  # as a transaction of SQLite is anyway
@@ -68,11 +68,11 @@ class StoreReader:
             ) as connection,
             connection.begin(),
         ):
-            self._moment = connection
+            self._snapshot = connection
             try:
                 yield
             finally:
-                self._moment = None
+                self._snapshot = None
 
     def runs(self, *, limit: int | None = None) -> list[Run]:
         """The runs, newest first, with their complete cells."""
@@ -185,9 +185,9 @@ class StoreReader:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        if self._moment is not None:
+        if self._snapshot is not None:
             with store_errors(self._location.name):
-                yield self._moment
+                yield self._snapshot
             return
         with store_errors(self._location.name), self._engine.begin() as connection:
             yield connection

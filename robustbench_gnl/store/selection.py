@@ -10,6 +10,7 @@ from robustbench_gnl.errors import StoreError, UsageError, did_you_mean
 from robustbench_gnl.records import Model, Protocol
 from robustbench_gnl.store import schema
 from robustbench_gnl.store.checks import RUN_ID
+from robustbench_gnl.text import some_of
 
 _runs, _tags = schema.runs, schema.tags
 
@@ -82,7 +83,7 @@ def named_run_ids(connection: Connection, selector: str) -> list[str]:
         return named
     if begun:
         raise UsageError(
-            f"{selector!r} is the start of {len(begun)} run ids: {', '.join(begun[:5])}; "
+            f"{selector!r} is the start of {len(begun)} run ids: {some_of(begun, 5)}; "
             "expected enough letters to tell them apart",
             selector=selector,
             ids=tuple(begun),

@@ -19,6 +19,7 @@ def server_engine(url: URL, name: str) -> Engine:
         StoreError: Its driver is not installed, or SQLAlchemy does not know it.
     """
     try:
+        # Pre-ping: servers and firewalls drop idle connections, and commits may lie far apart.
         return create_engine(url, pool_pre_ping=True)
     except ModuleNotFoundError as error:
         wanted = "psycopg[binary]" if error.name == "psycopg" else error.name
@@ -41,6 +42,7 @@ def lock_until_commit(connection: Connection, key: str) -> None:
 
     Does nothing on SQLite, which lets one transaction write at a time anyway.
     """
+    # PostgreSQL knows advisory locks by 64-bit numbers, hence the hash of the key.
     if connection.dialect.name == "postgresql":
         lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
         connection.execute(lock, {"key": key})

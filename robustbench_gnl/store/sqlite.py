@@ -40,6 +40,7 @@ def reading_engine(path: Path, name: str) -> Engine:
 
 def memory_engine() -> Engine:
     """A database that lives as long as the engine."""
+    # One connection for all: a second one would open another, empty database.
     return _file_engine(lambda: _connect("file::memory:", immutable=False), pool=StaticPool)
 
 
@@ -69,6 +70,7 @@ def _connect(uri: str, *, immutable: bool) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
+    # Off in SQLite unless asked for; deleting a run relies on it to delete the pieces.
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
 
@@ -78,6 +80,8 @@ def _writer(path: Path) -> Callable[[], sqlite3.Connection]:
         connection = _connect(f"{path.as_uri()}?mode=rwc", immutable=False)
         try:
             _set_journal(connection)
+            # With NORMAL a power cut may take back the last commits of a WAL database:
+            # sqlite.org/pragma.html#pragma_synchronous.
             connection.execute("PRAGMA synchronous = FULL")
         except BaseException:
             connection.close()
@@ -107,6 +111,7 @@ def _set_journal(connection: sqlite3.Connection) -> None:
                 mode = "refused"
                 break
             raise
+    # Any other mode, such as `memory` or `off`, may damage the file in a crash.
     if mode not in ("wal", "delete"):
         connection.execute("PRAGMA journal_mode = DELETE")
 
@@ -123,6 +128,7 @@ def _reader(path: Path, name: str) -> Callable[[], sqlite3.Connection]:
             if not sqlite_code(error).startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
                 raise
             connection = _connect_immutable(path, name)
+        # Opened with mode=rw for the sake of the WAL, but this connection must not write.
         connection.execute("PRAGMA query_only = ON")
         return connection
 

@@ -98,6 +98,7 @@ class Store(StoreReader):
                     self._check_none_begun(connection, model, protocol, known)
                 head = writing.new_head(connection, block_size, tags, environment, skipped)
                 writing.insert_run(connection, _checked(head, model, protocol, image_set))
+                # Before the commit, so that nobody sees the run without its lock.
                 locks.enter_context(self._lock(head.id))
             yield head.id
 
@@ -147,6 +148,7 @@ class Store(StoreReader):
         Raises:
             StoreError: It is stored already, or its numbers contradict each other.
         """
+        # Read once: a run may get thousands of pieces, and its protocol never changes.
         if run_id not in self._checked_against:
             run = self.run(run_id)
             self._checked_against[run_id] = (run.protocol, run.block_size)
@@ -181,10 +183,12 @@ class Store(StoreReader):
         Raises:
             StoreError: A process is writing it, unless it is this one, which holds its lock.
         """
+        # A lock is not held twice: this process may be deleting the run that it writes.
         with nullcontext() if run_id in self._locked else self.lock_run(run_id):
             with self._writing() as connection:
                 writing.remove_run(connection, run_id)
             if self._location.path is not None:
+                # Safe, unlike for a run that is there: without its run nobody takes this lock.
                 lock_path(self._location.path, run_id).unlink(missing_ok=True)
 
     @contextmanager

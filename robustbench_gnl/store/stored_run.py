@@ -71,12 +71,12 @@ class StoredRun:
             seconds=sum(piece.seconds for piece in self.pieces),
         )
 
-    def has_facts_of(self, other: StoredRun) -> bool:
+    def is_same_run(self, other: StoredRun) -> bool:
         """Whether both are the same run: tags, and the names of protocol and image set, are given
         by people and are no facts."""
-        return self._facts() == other._facts()
+        return self._compared() == other._compared()
 
-    def _facts(self) -> tuple[Any, ...]:
+    def _compared(self) -> tuple[Any, ...]:
         return (
             replace(self.head, tags=()),
             self.model.fingerprint,

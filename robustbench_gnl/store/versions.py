@@ -13,16 +13,17 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from robustbench_gnl.errors import StoreError
+from robustbench_gnl.text import some_of
 
 REVISIONS = ("0001", "0002", "0003", "0004")
 """Every revision that this program knows, oldest first."""
 
-READ_AS_THEY_ARE = frozenset(REVISIONS)
+READABLE = frozenset(REVISIONS)
 """Revisions that are read without bringing the store up to date, since it may lie on a read-only
 disk: 0002 adds a cache, what 0003 adds to cells is computed from their pieces, and 0004 only
 allows what the earlier ones did not."""
-WITH_CACHE = READ_AS_THEY_ARE - {"0001"}
-WITH_CONTENTS = READ_AS_THEY_ARE - {"0001", "0002"}
+WITH_CACHE = READABLE - {"0001"}
+WITH_CONTENTS = READABLE - {"0001", "0002"}
 
 _REVISION = re.compile(r"[0-9]{4}")
 _SCRIPTS = Path(__file__).parent / "migrations"
@@ -52,7 +53,7 @@ def check_tables(tables: Collection[str], where: str, *, is_shared: bool = False
         return True
     if tables and ("alembic_version" in tables or not is_shared):
         names = [name for name in sorted(tables) if name != "alembic_version"]
-        listed = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        listed = some_of(names, 5)
         raise foreign(f"its tables: {listed or 'alembic_version'}", where)
     return False
 
@@ -104,7 +105,7 @@ def is_current(revision: str | None) -> bool:
 
 
 def is_readable(revision: str | None) -> bool:
-    return revision in READ_AS_THEY_ARE
+    return revision in READABLE
 
 
 def upgrade(connection: Connection, target: str = "head") -> None:

@@ -50,6 +50,7 @@ def new_run_id(connection: Connection, created_at: str) -> str:
     """The time, so that ids sort by age, and random digits, so that ids of two hosts differ."""
     stamp = datetime.fromisoformat(created_at).strftime("%Y%m%d-%H%M%S")
     while True:
+        # Not `random`, which a user may have seeded alike in two processes.
         run_id = f"{stamp}-{secrets.token_hex(3)}"
         if not _has_run(connection, run_id):
             return run_id
@@ -120,7 +121,7 @@ def insert_unless_there(connection: Connection, stored: StoredRun) -> bool:
     if not _has_run(connection, run_id):
         insert_run(connection, stored)
         return True
-    if not load_stored(connection, run_id).has_facts_of(stored):
+    if not load_stored(connection, run_id).is_same_run(stored):
         raise StoreError(
             f"the store holds another run {run_id} with different facts; nothing was imported; "
             f"delete it first with `gnlbench runs delete {run_id}` if it is out of date",
@@ -184,6 +185,7 @@ def set_finished(connection: Connection, run_id: str) -> None:
 def remove_run(connection: Connection, run_id: str) -> None:
     """Remove a run, and what nothing else refers to any more."""
     runs = schema.runs
+    # Tags, pieces, cells and replicates go with it (ON DELETE CASCADE).
     connection.execute(delete(runs).where(runs.c.key == run_key(connection, run_id)))
     for table, column in (
         (schema.protocols, runs.c.protocol),

@@ -217,8 +217,8 @@ def test_small_images_are_not_enlarged_in_silence(tmp_path: Path) -> None:
     small = make_clean_tree(tmp_path / "cifar", 2, 1, size=(32, 32), suffix=".png")
     done = gnlbench("corrupt", small, tmp_path / "t", *SOME, *ONE_PROCESS, check=3)
     assert "small images (such as 32 x 32)" in done.stderr
-    insisted = ("--source", "generated")
-    done = gnlbench("corrupt", small, tmp_path / "t", *SOME, *ONE_PROCESS, *insisted)
+    explicit = ("--source", "generated")
+    done = gnlbench("corrupt", small, tmp_path / "t", *SOME, *ONE_PROCESS, *explicit)
     assert "Note: 2 of 2 images" in done.stderr
 
 

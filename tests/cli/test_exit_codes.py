@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from robustbench_gnl.cli._process import WIDEST
+from robustbench_gnl.cli._process import MOST_COLUMNS
 from tests.cli.conftest import command, environment, gnlbench
 from tests.cli.stored import Stored
 from tests.cli.test_commands import COMMANDS
@@ -80,7 +80,7 @@ def test_a_window_of_any_size(name: str, width: str) -> None:
     assert shell('"$@"', "--help", **{name: width}).returncode == 0
     wrong = shell('"$@"', "leaderboard", "--no-such-option", **{name: width})
     assert wrong.returncode == 2
-    assert max(map(len, wrong.stderr.splitlines())) <= WIDEST
+    assert max(map(len, wrong.stderr.splitlines())) <= MOST_COLUMNS
 
 
 def test_a_letter_that_the_output_cannot_encode(stored: Stored) -> None:

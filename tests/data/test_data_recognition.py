@@ -49,7 +49,7 @@ def test_a_part_of_a_tree_is_refused_and_its_root_is_named(
         open_clean(folder)
     if part.endswith("/2"):  # who insists has the images taken as clean
         assert open_source(folder, kind="generated").n_images == 2
-        assert open_clean(folder, insisted=True).root == folder
+        assert open_clean(folder, explicit=True).root == folder
 
 
 def test_a_link_to_a_part_of_a_tree_hides_nothing(tmp_path: Path) -> None:
@@ -230,13 +230,13 @@ def test_the_search_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     for index in range(300):
         (tmp_path / f"x{index}").mkdir()
     looked_into: list[Path] = []
-    look_into = recognition.look_into
+    read_folder = recognition.read_folder
 
     def counting(folder: Path) -> object:
         looked_into.append(folder)
-        return look_into(folder)
+        return read_folder(folder)
 
-    monkeypatch.setattr(recognition, "look_into", counting)
+    monkeypatch.setattr(recognition, "read_folder", counting)
     with pytest.raises(DataError, match="holds no images"):
         open_source(tmp_path)
     assert len(looked_into) == recognition.MOST_FOLDERS
@@ -321,7 +321,7 @@ def test_small_images_are_not_enlarged_in_silence(tmp_path: Path, size: tuple[in
     with pytest.raises(DataError, match=r"small images .*--source released"):
         open_source(tree, clean_root=root)
     assert "4 of 4 images" in open_source(root, kind="generated").notes[0]
-    assert "4 of 4 images" in open_clean(root, insisted=True).notes[0]
+    assert "4 of 4 images" in open_clean(root, explicit=True).notes[0]
 
 
 def test_a_few_small_images_are_those_of_imagenet(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import robustbench_gnl
 from corruptions.batch import EXACT
 from robustbench_gnl.data import Recipe, open_source
 from robustbench_gnl.evaluation import loop
-from robustbench_gnl.evaluation.corrupting import left_to_device
+from robustbench_gnl.evaluation.corrupting import corrupted_on_device
 from robustbench_gnl.records import CLEAN, Condition
 from tests.trees import make_clean_tree
 
@@ -46,7 +46,7 @@ class Watcher(nn.Module):
 def test_only_cuda_makes_what_comes_out_the_same(
     device: torch.device, recipe: Recipe | None, input_size: int, expected: frozenset[str]
 ) -> None:
-    assert left_to_device(device, recipe, input_size) == expected
+    assert corrupted_on_device(device, recipe, input_size) == expected
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_the_device_makes_the_very_pixels_of_the_workers(
         return torch.cat(network.seen[1:])  # the first tries a blank image
 
     by_workers = seen(Watcher())
-    monkeypatch.setattr(loop, "left_to_device", lambda *_: EXACT)
+    monkeypatch.setattr(loop, "corrupted_on_device", lambda *_: EXACT)
     by_device = seen(Watcher())
 
     assert len(by_workers) == 4 * len(conditions)

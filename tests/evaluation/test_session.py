@@ -246,7 +246,7 @@ def test_what_the_device_corrupts_is_made_once_for_all_models(
     settings = Settings(n_workers=0, batch_size=2)
     with Session(models, source, [condition], settings, observer=Recorder()) as session:
         expected = session.evaluate()
-        monkeypatch.setattr(loop, "left_to_device", lambda *_: EXACT)
+        monkeypatch.setattr(loop, "corrupted_on_device", lambda *_: EXACT)
         monkeypatch.setattr(corrupting, "_corrupt", counted)
         runs = session.evaluate()
     assert len(made) == -(-source.n_images // 2)  # once per batch, not per model

@@ -587,7 +587,7 @@ def test_what_is_missing_is_listed_but_not_at_length():
     with pytest.raises(
         UsageError,
         match=r"needs 4 cells that the run lacks \(fog/2, fog/3, fog/4 "
-        r"and more\); evaluate them, or look only .* with common_cells=True",
+        r"and 1 more\); evaluate them, or look only .* with common_cells=True",
     ):
         gate("error[fog]:+1pp", whole, whole.only([CLEAN, FOG[0]]))  # fmt: skip
 

@@ -287,7 +287,7 @@ def test_readings_at_one_moment_agree(tmp_path: Path):
     location = str(tmp_path / "runs.sqlite")
     with open_store(location, write=True) as store, open_store(location) as reader:
         run_id = fill(store, (CLEAN,), tags=("paper",))
-        with reader.at_one_moment():
+        with reader.snapshot():
             assert reader.named("paper") == [run_id]
             store.delete_run(run_id)
             fill(store, (CLEAN,), tags=("paper",))
@@ -311,7 +311,7 @@ def test_the_main_file_alone_holds_all_after_closing(tmp_path: Path, reads: bool
             assert copied.runs()[0].id == run_id
             assert list(copied.runs()[0].cells) == [CLEAN]
         if reads:  # A reader in the middle of a transaction is not waited for, nor disturbed.
-            with first.at_one_moment():
+            with first.snapshot():
                 first.runs()
                 begun = time.monotonic()
                 with open_store(str(location), write=True) as store:

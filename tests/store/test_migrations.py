@@ -233,7 +233,7 @@ def test_a_failed_upgrade_leaves_nothing_behind(tmp_path: Path, monkeypatch: pyt
 
 def _pretend_a_newer_revision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(versions, "REVISIONS", (*versions.REVISIONS, "9999"))
-    monkeypatch.setattr(versions, "READ_AS_THEY_ARE", frozenset({"9999"}))
+    monkeypatch.setattr(versions, "READABLE", frozenset({"9999"}))
 
 
 def test_an_older_store_is_brought_up_to_date_when_it_is_read(

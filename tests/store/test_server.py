@@ -63,7 +63,7 @@ def test_one_process_begins_a_run_on_a_server(server: Store):
             other.begin_run(*what, known=(), block_size=8),
         ):
             pass
-        with server.at_one_moment():
+        with server.snapshot():
             assert server.run(run_id).id == run_id
             other.delete_run(run_id)
             assert server.stored_pieces(run_id) == {}
