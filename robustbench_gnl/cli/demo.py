@@ -17,7 +17,6 @@ from robustbench_gnl.cli._options import (
 from robustbench_gnl.cli._output import emit, print_text
 from robustbench_gnl.cli._request import DataRequest, ModelRequest
 from robustbench_gnl.cli.evaluate import print_runs
-from robustbench_gnl.metrics.reference import default_reference
 from robustbench_gnl.text import printable
 
 BATCH_SIZE = 10  # two batches a condition: one for each of two processors
@@ -41,6 +40,7 @@ def demo(
 ) -> None:
     from robustbench_gnl.cli._session import evaluated_runs, requested_session
     from robustbench_gnl.evaluation import Settings
+    from robustbench_gnl.metrics.reference import default_reference
 
     settings = Settings(batch_size=BATCH_SIZE, n_workers=workers, rerun=rerun)
     with requested_session(
