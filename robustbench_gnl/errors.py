@@ -58,6 +58,10 @@ def as_arguments(message: str) -> str:
     return _PARAMETER.sub(argument, message)
 
 
+NEWER = "a newer gnlbench may have written it: upgrade this one with `pip install -U gnlbench`"
+"""What to do about a field or a suite that this version does not know."""
+
+
 class GnlbenchError(Exception):
     """Base of every error that gnlbench raises on purpose."""
 

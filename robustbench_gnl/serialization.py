@@ -20,15 +20,12 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from robustbench_gnl.errors import GnlbenchError, StoreError
+from robustbench_gnl.errors import NEWER, GnlbenchError, StoreError
 from robustbench_gnl.fingerprints import optional_fields, stated_fields
 from robustbench_gnl.records import Condition
 from robustbench_gnl.text import quoted
 
 _Record = TypeVar("_Record")
-
-NEWER = "a newer gnlbench may have written it: upgrade this one with `pip install -U gnlbench`"
-"""What to do about a field or a suite that this version does not know."""
 
 
 def encode(record: Any) -> dict[str, Any]:

@@ -161,12 +161,12 @@ def _check_not_near_chance(report: GateReport) -> None:
 
 def _left_out(rules: Sequence[Rule], one: GivenRun, other: GivenRun) -> tuple[str, ...]:
     """Cells that a rule looks at in both runs, or that one run has, and that not both have."""
-    from robustbench_gnl.suites import get_suite
+    from robustbench_gnl.suites import suite_of
 
     # Cells that neither run has count too, where a rule names them.
     has = set(one.outcomes.conditions), set(other.outcomes.conditions)
     narrowed = [rule for rule in rules if rule.can_be_narrowed]
-    suite = get_suite(one.run.protocol.suite)
+    suite = suite_of(one.run.protocol)
     named = {cell for rule in narrowed for cell in rule.selection(suite) or ()}
     return tuple(map(str, sorted((has[0] | has[1] | named) - (has[0] & has[1]))))
 

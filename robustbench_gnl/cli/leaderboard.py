@@ -20,8 +20,9 @@ from robustbench_gnl.cli._options import (
 )
 from robustbench_gnl.cli._output import emit, no_runs_in, say
 from robustbench_gnl.cli._reference import chosen_reference
-from robustbench_gnl.errors import UsageError
-from robustbench_gnl.suites import DEFAULT_SUITE
+from robustbench_gnl.errors import NEWER, UsageError
+from robustbench_gnl.suites import DEFAULT_SUITE, SUITES
+from robustbench_gnl.text import counted, some_of
 
 if TYPE_CHECKING:
     from robustbench_gnl.leaderboard import Board
@@ -97,6 +98,7 @@ def leaderboard(
         runs, none = store.runs(), no_runs_in(store)
         if protocol is not None:
             runs = select_protocol(runs, protocol)
+        runs = _of_known_suites(runs)
         found = boards(
             runs,
             sort=sort,
@@ -115,6 +117,15 @@ def leaderboard(
             "`gnlbench eval --model NAME --ckpt FILE --data FOLDER`."
         )
     emit(leaderboard_document(found, columns), format)
+
+
+def _of_known_suites(runs: Sequence[Run]) -> list[Run]:
+    """Without the runs that a newer version stored under a suite that this one does not know."""
+    unknown = [run for run in runs if run.protocol.suite not in SUITES]
+    if unknown:
+        names = some_of(dict.fromkeys(run.protocol.suite for run in unknown))
+        say(f"Note: {counted(len(unknown), 'run')} of unknown suites left out ({names}): {NEWER}")
+    return [run for run in runs if run.protocol.suite in SUITES]
 
 
 def _with_uncertainty(

@@ -33,7 +33,7 @@ from robustbench_gnl.cli._output import emit
 from robustbench_gnl.cli._reference import chosen_reference
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.records import Condition
-from robustbench_gnl.suites import get_suite
+from robustbench_gnl.suites import suite_of
 from robustbench_gnl.text import some_of
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _narrowed(
     Raises:
         UsageError: A run lacks them.
     """
-    chosen = parse_conditions(corruptions, severities, get_suite(found[0].run.protocol.suite))
+    chosen = parse_conditions(corruptions, severities, suite_of(found[0].run.protocol))
     narrowed = [
         one.outcomes.only(
             cell for cell in one.outcomes.conditions if cell.is_clean or cell in chosen

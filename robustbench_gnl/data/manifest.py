@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from robustbench_gnl.errors import DataError
+from robustbench_gnl.errors import NEWER, DataError
 from robustbench_gnl.files import read_regular, replace_file
 from robustbench_gnl.fingerprints import SHA256, added_later
-from robustbench_gnl.serialization import NEWER, decode, encode, unknown_keys
+from robustbench_gnl.serialization import decode, encode, unknown_keys
 from robustbench_gnl.text import quoted
 
 MANIFEST_NAME = "gnlbench-manifest.json"

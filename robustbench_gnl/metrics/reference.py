@@ -18,7 +18,7 @@ from robustbench_gnl.errors import DataError, did_you_mean
 from robustbench_gnl.files import open_to_read, read_bounded
 from robustbench_gnl.records import CLEAN, Condition, Protocol
 from robustbench_gnl.resources import data_folder
-from robustbench_gnl.suites import DEFAULT_SUITE, Suite, get_suite
+from robustbench_gnl.suites import DEFAULT_SUITE, Suite, suite_of
 
 NO_REFERENCE = "none, these are not ImageNet's classes"
 """Name of the reference of images whose classes are not those of the suite's reference."""
@@ -68,7 +68,7 @@ class Reference:
         `protocol` of what is returned says so.
         """
         if protocol.suite != self.suite.name:
-            return undefined_reference(get_suite(protocol.suite))
+            return undefined_reference(suite_of(protocol))
         if not self.is_defined or self.n_classes is None or protocol.has_imagenet_classes:
             return self
         return Reference(

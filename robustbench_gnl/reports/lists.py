@@ -7,7 +7,7 @@ from typing import Any
 
 from robustbench_gnl.records import SCHEMA_VERSION, Run
 from robustbench_gnl.reports.document import Column, Document, Names, Records, Table
-from robustbench_gnl.suites import get_suite
+from robustbench_gnl.suites import SUITES
 
 COLUMNS = (
     Column("id", "run", "left", is_key=True),
@@ -15,7 +15,7 @@ COLUMNS = (
     Column("checkpoint", "checkpoint", "left"),
     Column("protocol", "protocol", "left"),
     Column("n_images", "images"),
-    Column("cells", "cells", "left"),
+    Column("cells", "main cells", "left"),
     Column("tags", "tags", "left"),
     Column(
         "created_at",
@@ -44,7 +44,9 @@ def run_list(runs: Sequence[Run]) -> Document:
 
 
 def _row(run: Run) -> dict[str, Any]:
-    complete, main = set(run.cells), get_suite(run.protocol.suite).main_conditions
+    complete, suite = set(run.cells), SUITES.get(run.protocol.suite)
+    # A newer version may have written runs of a suite that this one does not know.
+    main = suite.main_conditions if suite else ()
     return {
         "id": run.id,
         "model": run.model.name,
@@ -52,7 +54,7 @@ def _row(run: Run) -> dict[str, Any]:
         "protocol": run.protocol.name,
         "protocol_fingerprint": run.protocol.fingerprint,
         "n_images": run.protocol.n_images,
-        "cells": f"{len(complete & set(main))}/{len(main)}"
+        "cells": f"{len(complete & set(main)) if suite else len(complete)}/{len(main) or '?'}"
         + ("" if run.finished_at else ", unfinished"),
         "n_cells_complete": len(complete),
         "n_cells_stored": len(complete) + run.n_unfinished_cells,

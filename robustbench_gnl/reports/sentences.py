@@ -8,7 +8,7 @@ from robustbench_gnl.metrics import FRACTION, Interval, Summary, is_run_near_cha
 from robustbench_gnl.metrics.reference import NO_REFERENCE, NOT_DEFINED, Reference
 from robustbench_gnl.records import CLEAN, Protocol, Run
 from robustbench_gnl.reports.formatting import as_count
-from robustbench_gnl.suites import Suite, get_suite
+from robustbench_gnl.suites import Suite, suite_of
 from robustbench_gnl.text import counted, some_of
 
 
@@ -34,7 +34,7 @@ def protocol_warnings(protocol: Protocol) -> list[str]:
     if protocol.is_demonstration:
         warnings.append(demonstration_sentence(protocol.n_images))
     if protocol.is_unverified:
-        warnings.append(unverified_sentence(get_suite(protocol.suite)))
+        warnings.append(unverified_sentence(suite_of(protocol)))
     return warnings
 
 

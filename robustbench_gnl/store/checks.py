@@ -16,7 +16,6 @@ from robustbench_gnl.records import (
     Piece,
     Protocol,
 )
-from robustbench_gnl.serialization import NEWER
 from robustbench_gnl.store.bounds import (
     LEAST_STD,
     MOST_CLASSES,
@@ -30,7 +29,7 @@ from robustbench_gnl.store.bounds import (
     check_range,
     check_text,
 )
-from robustbench_gnl.suites import SUITES, Suite
+from robustbench_gnl.suites import Suite, suite_of
 from robustbench_gnl.text import quoted
 
 RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
@@ -148,23 +147,6 @@ def check_tag(tag: str) -> None:
     problem = tag_problem(tag)
     if problem is not None:
         raise StoreError(problem)
-
-
-def suite_of(protocol: Protocol) -> Suite:
-    """The suite that a protocol names.
-
-    Raises:
-        StoreError: This version does not know it. Such a run can be read, exported and deleted,
-            but nothing is written into it: nobody here can tell its conditions from others.
-    """
-    suite = SUITES.get(protocol.suite)
-    if suite is None:
-        raise StoreError(
-            f"the protocol {protocol.name!r} is of the suite {quoted(protocol.suite)}; "
-            f"expected one of {', '.join(SUITES)}; {NEWER}",
-            suite=protocol.suite,
-        )
-    return suite
 
 
 def check_condition(condition: Condition, suite: Suite) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from robustbench_gnl.errors import UsageError, did_you_mean
-from robustbench_gnl.records import CLEAN, DEFAULT_SUITE_NAME, Condition
+from robustbench_gnl.errors import NEWER, StoreError, UsageError, did_you_mean
+from robustbench_gnl.records import CLEAN, DEFAULT_SUITE_NAME, Condition, Protocol
 from robustbench_gnl.suites.imagenet_c import IMAGENET_C
 from robustbench_gnl.suites.natural_shifts import (
     IMAGENET_A,
@@ -24,6 +24,7 @@ from robustbench_gnl.suites.suite import (
     ReferenceErrors,
     Suite,
 )
+from robustbench_gnl.text import quoted
 
 SUITES: dict[str, Suite] = {
     suite.name: suite
@@ -41,6 +42,7 @@ __all__ = [
     "Suite",
     "condition_order",
     "get_suite",
+    "suite_of",
 ]
 
 
@@ -57,6 +59,23 @@ def get_suite(name: str) -> Suite:
             suite=name,
         )
     return SUITES[name]
+
+
+def suite_of(protocol: Protocol) -> Suite:
+    """The suite of stored results.
+
+    Raises:
+        StoreError: This version does not know it. Such a run can be listed, exported and deleted,
+            but not interpreted or continued.
+    """
+    suite = SUITES.get(protocol.suite)
+    if suite is None:
+        raise StoreError(
+            f"the protocol {protocol.name!r} is of the suite {quoted(protocol.suite)}; "
+            f"expected one of {', '.join(SUITES)}; {NEWER}",
+            suite=protocol.suite,
+        )
+    return suite
 
 
 @cache
