@@ -53,7 +53,9 @@ def as_arguments(message: str) -> str:
             return f"{name}=True"
         # Placeholders such as N and FILE, and numbers, are written as they are.
         is_text = value and not (value.isupper() or value[0].isdigit())
-        return f"{name}={value!r}" if is_text else f"{name}={value}" if value else name
+        text = f"{name}={value!r}" if is_text else f"{name}={value}" if value else name
+        # `evaluate` has no such argument: it takes what `open_source` returns.
+        return f"open_source(..., {text})" if name == "kind" and value else text
 
     return _PARAMETER.sub(argument, message)
 

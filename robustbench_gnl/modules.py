@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustbench_gnl.errors import ModelError
+from robustbench_gnl.errors import ModelError, option
 from robustbench_gnl.normalisation import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -128,7 +128,8 @@ def own_normalisation(model: nn.Module) -> tuple[ChannelValues, ChannelValues, s
         IMAGENET_MEAN,
         IMAGENET_STD,
         "the model does not state how its input is normalised: ImageNet's mean and std are assumed"
-        f'{hint}. Pass its mean and std, or mean="none" if it takes pixels in [0, 1]',
+        f"{hint}. Pass its {option('mean')} and {option('std')}, or {option('mean', 'none')} if "
+        "it takes pixels in [0, 1]",
     )
 
 

@@ -36,4 +36,6 @@ def say(message: str) -> None:
 
 def no_runs_in(store: Store) -> str:
     """`no runs in gnlbench.sqlite yet`, and whether there is such a store."""
-    return f"no runs in {store.name} yet" + ("" if store.exists else " (it does not exist)")
+    return f"no runs in {store.name} yet" + (
+        "" if store.exists else " (it does not exist, or is empty)"
+    )

@@ -24,7 +24,7 @@ from robustbench_gnl.cli._options import (
 )
 from robustbench_gnl.cli._output import emit, say
 from robustbench_gnl.cli._run_files import append, write_whole
-from robustbench_gnl.errors import GnlbenchError, StoreError, UsageError
+from robustbench_gnl.errors import GnlbenchError, StoreError, UsageError, as_options
 
 if TYPE_CHECKING:
     from robustbench_gnl.reports.document import Document
@@ -189,9 +189,9 @@ def _errors_written_to(junit: Path | None) -> Iterator[None]:
     except Exception as error:  # an internal error is no pass either
         rule = error.values.get("rule") if isinstance(error, GnlbenchError) else None
         kind = type(error).__name__
-        message = str(error) or kind
+        message = as_options(error.message) if isinstance(error, GnlbenchError) else str(error)
         try:
-            _write_reports(junit, failure_document(kind, message, rule))
+            _write_reports(junit, failure_document(kind, message or kind, rule))
         except (UsageError, StoreError) as failure:
             say(f"Warning: {failure}")
         raise

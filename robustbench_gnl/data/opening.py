@@ -15,7 +15,7 @@ from robustbench_gnl.data.labels import class_folders, imagenet_labels
 from robustbench_gnl.data.listing import list_images, subfolders
 from robustbench_gnl.data.manifest import read_manifest
 from robustbench_gnl.data.other_data import refuse_part_of_a_tree
-from robustbench_gnl.data.own_images import open_own_images, recognised_suite
+from robustbench_gnl.data.own_images import open_own_images, recognised_suite, similar_suite
 from robustbench_gnl.data.pixels import Recipe
 from robustbench_gnl.data.recognition import find_tree_or_classes
 from robustbench_gnl.data.sources import Source
@@ -95,6 +95,8 @@ def open_source(
             f"images instead use {option('source', 'generated')}"
         )
         return open_own_images(root, own, (*notes, note))
+    similar = None if explicit or class_map else similar_suite(*listed)
+    notes = (*notes, similar) if similar else notes
     source = _clean_tree(root, listed, recipe or Recipe(), class_map, explicit=explicit)
     if clean_root is not None and clean_root.resolve() != root.resolve():
         raise UsageError(

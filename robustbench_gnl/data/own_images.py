@@ -25,11 +25,7 @@ def recognised_suite(class_folders: Sequence[str], files: Mapping[str, str]) -> 
         files: Image key to the path below the root.
     """
     for suite in SUITES.values():
-        layout = suite.layout
-        if layout is None or layout.file_name is None or _unknown(class_folders, suite):
-            continue
-        some = islice(files.values(), 0, None, len(files) // SAMPLED_NAMES + 1)
-        if all(layout.file_name.fullmatch(path.rsplit("/", 1)[1]) for path in some):
+        if _has_names_of(suite, files) and not _unknown(class_folders, suite):
             return suite
     return None
 
@@ -40,7 +36,10 @@ def open_own_images(root: Path, suite: Suite, notes: Iterable[str] = ()) -> Sour
     Raises:
         DataError: A folder is none of the suite's classes, or there are no images.
     """
-    folders = subfolders(root)
+    # Folders without images, such as `__MACOSX`, are no classes.
+    files = list_images(root, subfolders(root))
+    folders = sorted({path.split("/", 1)[0] for path in files.values()})
+    _check_numbers(root, folders, suite)
     unknown = _unknown(folders, suite)
     if unknown:
         expected = (
@@ -54,7 +53,6 @@ def open_own_images(root: Path, suite: Suite, notes: Iterable[str] = ()) -> Sour
             f"out {option('suite')}",
             path=root,
         )
-    files = list_images(root, folders)
     return Source(
         kind="released" if _is_complete(folders, files, suite) else "released-layout",
         root=root,
@@ -64,6 +62,43 @@ def open_own_images(root: Path, suite: Suite, notes: Iterable[str] = ()) -> Sour
         notes=tuple(notes),
         suite=suite,
     )
+
+
+def similar_suite(class_folders: Sequence[str], files: Mapping[str, str]) -> str | None:
+    """A note on images that are named like those of a suite, but are in folders of other classes;
+    None for other images."""
+    for suite in SUITES.values():
+        unknown = _unknown(class_folders, suite)
+        if unknown and _has_names_of(suite, files):
+            return (
+                f"the image files are named like those of {suite.title}, but "
+                f"{counted(len(unknown), 'folder is', 'folders are')} none of its classes (such as "
+                f"{unknown[0]!r}): the images are evaluated as clean images and corrupted"
+            )
+    return None
+
+
+def _has_names_of(suite: Suite, files: Mapping[str, str]) -> bool:
+    """Whether a sample of the files are named like those of a suite."""
+    layout = suite.layout
+    if layout is None or layout.file_name is None:
+        return False
+    some = islice(files.values(), 0, None, len(files) // SAMPLED_NAMES + 1)
+    return all(layout.file_name.fullmatch(path.rsplit("/", 1)[1]) for path in some)
+
+
+def _check_numbers(root: Path, folders: Sequence[str], suite: Suite) -> None:
+    """Refuse two folders of one class index, such as `1` and `01`."""
+    if suite.layout is None or not suite.layout.folders_are_indices:
+        return
+    by_number: dict[int, str] = {}
+    for folder in folders:
+        if folder.isdecimal() and by_number.setdefault(int(folder), folder) != folder:
+            raise DataError(
+                f"{root} has two folders for one class of {suite.title}, "
+                f"{by_number[int(folder)]!r} and {folder!r}; merge them, or rename one",
+                path=root,
+            )
 
 
 def _unknown(folders: Sequence[str], suite: Suite) -> list[str]:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from robustbench_gnl.data import Source, open_sample, open_source, read_class_map
+from robustbench_gnl.data.listing import is_unicode
 from robustbench_gnl.errors import UsageError, option
 from robustbench_gnl.evaluation.observer import Observer, ProgressObserver
 from robustbench_gnl.evaluation.settings import LARGEST_INPUT, SMALLEST_INPUT
@@ -169,7 +170,7 @@ def checked_tags(tags: object) -> tuple[str, ...]:
     names = tuple(tags)
     if not all(isinstance(name, str) and name.strip() for name in names):
         raise UsageError(f"expected names such as 'release-1.2' as tags, got {_kind(names)}")
-    return names
+    return tuple(dict.fromkeys(name.strip() for name in names))
 
 
 def checked_store(store: object) -> Store | str | None:
@@ -212,6 +213,8 @@ def checked_name(value: object, model: nn.Module) -> str:
         return type(model).__name__
     if not isinstance(value, str) or not value.strip():
         raise UsageError(f"expected text as the name of the model, got {value!r}")
+    if not is_unicode(value):
+        raise UsageError(f"expected Unicode text as the name of the model, got {value!a}")
     return value
 
 

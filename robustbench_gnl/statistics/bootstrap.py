@@ -174,8 +174,8 @@ def percentile_intervals(replicates: Floats, level: float = LEVEL) -> list[Inter
     fewest = math.ceil(2 / (1 - level) - 1 - 1e-9)
     if len(replicates) < fewest:
         raise UsageError(
-            f"expected at least {fewest} resamples for an interval of level {level:g}, "
-            f"got {len(replicates)}",
+            f"expected a level of at most {1 - 2 / (len(replicates) + 1):.6g}, which needs "
+            f"{len(replicates)} resamples; got {level:.17g}, which needs {fewest:,}",
             n_resamples=len(replicates),
         )
     ends = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2], axis=0, method="weibull")

@@ -273,7 +273,13 @@ def _selection(text: str, subject: Subject, selection: str | None) -> tuple[str 
         )
     if not rest:
         return name, None
-    severities = DEFAULT_SUITE.severities
+    suite = next(
+        (one for one in SUITES.values() if name in {*one.selections, *one.all_corruptions}),
+        DEFAULT_SUITE,
+    )
+    severities = suite.severities
+    if not suite.has_severities:
+        raise _bad(text, f"{suite.title} has no severities: write {subject.name}[{name}]")
     if len(rest) != 1 or rest[0] not in map(str, severities):
         raise _bad(
             text,

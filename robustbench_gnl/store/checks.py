@@ -44,7 +44,7 @@ def n_blocks_of(n_images: int, block_size: int) -> int:
 
 def check_run(protocol: Protocol, image_set: ImageSet, block_size: int) -> None:
     """Refuse a run whose suite is unknown, or whose protocol and images do not belong together."""
-    suite_of(protocol)
+    suite = suite_of(protocol)
     if block_size < 1:
         raise StoreError(f"expected a block size of at least 1, got {block_size}")
     check_range(block_size, "a block size", 1, MOST_IMAGES)
@@ -73,6 +73,12 @@ def check_run(protocol: Protocol, image_set: ImageSet, block_size: int) -> None:
         raise StoreError(
             f"the protocol {protocol.name!r} is over the image set {protocol.image_set!r}, "
             f"the fingerprint of {image_set.name!r} is {image_set.fingerprint}: expected the same"
+        )
+    subset = suite.labels.subset
+    if subset is not None and not set(image_set.labels) <= set(subset):
+        raise StoreError(
+            f"the image set {image_set.name!r} has labels that are no classes of {suite.title}: "
+            f"expected some of its {len(subset)} class indices"
         )
     if protocol.label_set != image_set.label_set:
         raise StoreError(

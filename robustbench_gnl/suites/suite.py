@@ -175,7 +175,11 @@ class Suite:
             )
         if not slash:
             return self.conditions_of(name)
-        if severity not in map(str, self.severities) or not self.has_severities:
+        if not self.has_severities:
+            raise UsageError(
+                f"{self.title} has no severities; write {name} instead of {text!r}", condition=text
+            )
+        if severity not in map(str, self.severities):
             raise UsageError(
                 f"expected a severity from {self.severity_span()} in the condition {text!r}, got "
                 f"{severity!r}",

@@ -146,7 +146,8 @@ def test_no_images_are_refused():
 
 def test_levels_and_their_resamples_are_checked():
     with pytest.raises(
-        UsageError, match=r"at least 39 resamples for an interval of level 0\.95, got 38"
+        UsageError,
+        match=r"at most 0\.948718, which needs 38 resamples; got 0\.94999.*, which needs 39",
     ):
         percentile_interval(np.arange(38.0))
     assert percentile_interval(np.arange(39.0)).low == pytest.approx(0, abs=1e-12)

@@ -9,13 +9,17 @@ from typing import Any
 from robustbench_gnl.records import Calibration, Condition, ImageSet, Model, Piece, Protocol
 from robustbench_gnl.store import Store
 from robustbench_gnl.store.documents import from_document
+from robustbench_gnl.suites import SUITES
 
 BLOCK_SIZE = 8
 
 
-def make_image_set(n_images: int = 20, name: str = "small") -> ImageSet:
+def make_image_set(n_images: int = 20, name: str = "small", suite: str = "imagenet-c") -> ImageSet:
     keys = tuple(f"n{i // 4:08d}/image_{i:05d}" for i in range(n_images))
-    return ImageSet(name, "imagenet-1k", keys, tuple(i // 4 for i in range(n_images)))
+    # A suite that this version does not know may have any labels.
+    subset = SUITES[suite].labels.subset if suite in SUITES else None
+    classes = subset or range(n_images)
+    return ImageSet(name, "imagenet-1k", keys, tuple(classes[i // 4] for i in range(n_images)))
 
 
 def make_protocol(image_set: ImageSet, **changes: object) -> Protocol:
@@ -91,7 +95,7 @@ def fill(
     suite: str = "imagenet-c",
 ) -> str:
     """A run with all pieces of some conditions."""
-    image_set = make_image_set(n_images)
+    image_set = make_image_set(n_images, suite=suite)
     run_id = store.create_run(
         model or make_model(),
         make_protocol(image_set, suite=suite),

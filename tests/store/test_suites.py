@@ -174,3 +174,18 @@ def test_a_run_of_an_unknown_suite_is_tagged_and_deleted(future: tuple[str, str]
         assert [run.id for run in store.runs()] == [known]
     with closing(sqlite3.connect("runs.sqlite")) as connection:
         assert connection.execute("SELECT count(*) FROM protocols").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("name", ["imagenet-a", "imagenet-r"])
+def test_labels_that_the_suite_does_not_have_are_refused(name: str):
+    image_set = make_image_set()  # of the classes 0 to 4, which neither has
+    with (
+        open_store("sqlite://", write=True) as store,
+        pytest.raises(
+            StoreError,
+            match=r"has labels that are no classes of ImageNet-[AR]: expected some of its",
+        ),
+    ):
+        store.create_run(
+            make_model(), make_protocol(image_set, suite=name), image_set, block_size=8
+        )
