@@ -12,7 +12,7 @@ from robustbench_gnl.errors import UsageError, as_arguments, as_options, option
     [
         (option("input_size", "N"), "--input-size N", "input_size=N"),
         (option("rerun"), "--rerun", "rerun=True"),
-        (option("source", "generated"), "--source generated", "kind='generated'"),
+        (option("source", "generated"), "--source generated", "open_source(..., kind='generated')"),
         (option("ckpt", "FILE"), "--ckpt FILE", "checkpoint=FILE"),
         (option("batch_size", "8"), "--batch-size 8", "batch_size=8"),
         (option("mean"), "--mean", "mean"),

@@ -134,7 +134,7 @@ class EvaluationOptions:
         str | None,
         typer.Option(
             metavar="released|generated",
-            help="Kind of --data, where it is not detected correctly: released (corrupted "
+            help="Override the detected kind of --data: released (corrupted "
             "images) or generated (clean images).",
             rich_help_panel=DATA,
         ),
@@ -169,7 +169,7 @@ class EvaluationOptions:
         typer.Option(
             min=1,
             metavar="N",
-            help="Evaluate only the first N images in the order of their keys.",
+            help="Evaluate only the first N images in the order of their paths.",
             rich_help_panel=DATA,
         ),
     ] = None
@@ -195,7 +195,8 @@ class EvaluationOptions:
         bool,
         typer.Option(
             "--skip-bad-images",
-            help="Leave unreadable images out of every condition; the protocol is then partial.",
+            help="Leave unreadable images out of every condition; such results are not ranked "
+            "together with others.",
             rich_help_panel=DATA,
         ),
     ] = False
@@ -204,8 +205,9 @@ class EvaluationOptions:
         typer.Option(
             min=SMALLEST_INPUT,
             max=LARGEST_INPUT,
-            help="Side in pixels to resample the images to (bicubic), which makes it another "
-            f"protocol; default: not resampled, {DEFAULT_SUITE.input.crop} for ImageNet.",
+            help="Side in pixels to resample the images to (bicubic); such results are not "
+            f"ranked together with others. Default: not resampled, {DEFAULT_SUITE.input.crop} for "
+            "ImageNet.",
             show_default=False,
             rich_help_panel=DATA,
         ),

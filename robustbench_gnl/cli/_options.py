@@ -64,8 +64,8 @@ ReferenceOption = Annotated[
     typer.Option(
         "--reference",
         metavar="FILE",
-        help=f"Errors that CE divides by, instead of {REFERENCE_NAME}'s: a CSV file as written by "
-        "`gnlbench runs show --format csv`.",
+        help="Errors of the reference model that CE divides by, instead of "
+        f"{REFERENCE_NAME}'s: a CSV file as written by `gnlbench runs show --format csv`.",
     ),
 ]
 LevelOption = Annotated[

@@ -97,8 +97,8 @@ def describe_source(source: Source) -> str:
 def _kind_of(source: Source) -> str:
     title = source.suite.title
     if source.suite.layout is not None:
-        unverified = "" if source.kind == "released" else " (unverified)"
-        return f"the images of {title}{unverified}"
+        is_complete = source.kind == "released"
+        return f"the images of {title}" if is_complete else f"the layout of {title} (unverified)"
     made = "clean images, corrupted on the fly" if source.recipe else "a tree that gnlbench made"
     return {
         "released": f"the released {title}",

@@ -60,9 +60,9 @@ def say_repeated_tags(tags: Sequence[str], run_ids: Collection[str], store: Stor
         ids = store.tagged(tag)
         if len(ids) > 1:
             others = [id for id in ids if id not in run_ids]
-            was = f", no longer {others[0]}" if others and ids[0] not in others else ""
-            means = f"means the newest, {ids[0]}{was}"
-            say(f"Note: the tag {tag!r} is that of {len(ids)} runs and {means}")
+            was = f" (before: {others[0]})" if others and ids[0] not in others else ""
+            newest = f"which selects the newest, {ids[0]}{was}"
+            say(f"Note: {len(ids)} runs have the tag {tag!r}, {newest}")
         run_id = store.begins_id(tag)
         if run_id is not None and store.named(tag) == [run_id]:
             say(
@@ -75,5 +75,7 @@ def say_remaining_runs(tags: Sequence[str], store: Store) -> None:
     """Report which runs still have tags that were removed from one."""
     for tag in tags:
         ids = store.tagged(tag)
-        means = f"now means {ids[0]}" if ids else "is that of no run any more"
-        say(f"Note: the tag {tag!r} {means}")
+        means = (
+            f"the tag {tag!r} now selects {ids[0]}" if ids else f"no run has the tag {tag!r} now"
+        )
+        say(f"Note: {means}")

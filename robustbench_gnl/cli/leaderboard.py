@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 HELP = (
     "Rank the stored runs, in a table for each protocol.\n\n"
-    "A model is ranked by its newest complete run. Runs without all cells that the means are over "
-    f"have no rank, and neither has {REFERENCE_NAME}, whose errors CE divides by. In a narrow "
-    "terminal a table has fewer columns; csv and json have all.\n\n"
+    "A model is ranked by its newest complete run. Incomplete runs are not ranked, nor is "
+    f"{REFERENCE_NAME}, whose errors CE divides by. A narrow terminal shows fewer columns; csv and "
+    "json have all.\n\n"
     "Example: `gnlbench leaderboard --published --sort clean_error --format csv`"
 )
 
@@ -55,7 +55,7 @@ def leaderboard(
         str,
         typer.Option(
             metavar="groups|all|min",
-            help="CE columns to show: of the groups, of all corruptions, or none.",
+            help="CE columns: of the groups, of all corruptions, or (min) none.",
         ),
     ] = "groups",
     published: Annotated[

@@ -33,6 +33,7 @@ def models(
     # A longer pattern matches no name, and searching for it may take hours.
     names = list_models(pattern) if len(pattern) <= LONGEST_PATTERN else []
     if not names and format is not Format.json:
-        say(f"No network is named {pattern!r}; try: gnlbench models '*{pattern}*'")
+        hint = "" if "*" in pattern else f"; try: gnlbench models '*{pattern}*'"
+        say(f"No model is named {pattern!r}{hint}")
         return
     emit(model_list(names), format)

@@ -55,8 +55,8 @@ HELP = (
     "It is computed from the standard deviation of a stored run, or more precisely, with "
     "--against, from that of the differences of two runs.\n\n"
     "An increase is detected if it is significantly above 0, as by the rule `mCE:+0`. The power "
-    "is the probability of that. An increase of exactly 0.5 fails the rule `mCE:+0.5` at most "
-    "every second time, with any number of images.\n\n"
+    "is the probability of that. An increase of exactly 0.5 fails the rule `mCE:+0.5` in at most "
+    "half of the cases, with any number of images.\n\n"
     "Example: `gnlbench plan resnet50 --against resnet50_int8 --minutes 5 --change mCE:+0.5`"
 )
 
@@ -72,7 +72,7 @@ def plan(
     against: Annotated[
         str | None,
         typer.Option(
-            metavar="RUN", help="Run that differs from RUN about as much as those to be compared."
+            metavar="RUN", help="Second run: plan from the differences of both."
         ),
     ] = None,
     images: Annotated[
@@ -85,7 +85,8 @@ def plan(
     minutes: Annotated[
         float | None,
         typer.Option(
-            metavar="N", help="Plan for as many images as RUN would take that time for.",
+            metavar="N",
+            help="Plan for the images that are evaluated in N minutes, at the speed of RUN.",
             show_default=False,
         ),
     ] = None,

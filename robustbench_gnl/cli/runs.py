@@ -33,7 +33,7 @@ from robustbench_gnl.cli._tags import (
 )
 from robustbench_gnl.errors import StoreError, UsageError
 from robustbench_gnl.suites import DEFAULT_SUITE, SUITES
-from robustbench_gnl.text import printable
+from robustbench_gnl.text import counted, printable
 
 if TYPE_CHECKING:
     from robustbench_gnl.store import StoredRun
@@ -106,8 +106,8 @@ def show_run(
 
 @runs_app.command(
     "tag",
-    help="Add tags to a run, or remove some. As a RUN of a command, a tag is the newest run that "
-    "has it.\n\n"
+    help="Add tags to a run, or remove some. Where a command takes RUN, a tag selects the newest "
+    "run that has it.\n\n"
     "Example: `gnlbench runs tag 20261123-142530-a1b2c3 baseline --remove candidate`",
 )
 def tag_run(
@@ -180,8 +180,8 @@ def delete_run(
 
 @runs_app.command(
     "export",
-    help="Write a run as JSON: every piece with its bits, images and environment. "
-    "`gnlbench runs import` reads it.\n\n"
+    help="Write a run as JSON, with the outcome of every image, the image names and the "
+    "environment. `gnlbench runs import` reads it.\n\n"
     "Example: `gnlbench runs export resnet50 -o resnet50.json`",
 )
 def export_run(
@@ -237,7 +237,9 @@ def import_runs(
         added = store.import_stored(every_run())
     for run_id in added:
         print_text(run_id)
-    say(f"Imported {len(added)} of {n_read} runs; the others were there.")
+    there = n_read - len(added)
+    others = f"; {counted(there, 'run was', 'runs were')} stored already" if there else ""
+    say(f"Imported {counted(len(added), 'run')}{others}.")
 
 
 @runs_app.command(

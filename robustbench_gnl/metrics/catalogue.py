@@ -149,7 +149,7 @@ MEAN_ERROR = Metric(
     meaning="mean over the corruption cells that were evaluated, or that both runs have",
     formula="mean of the errors",
     source=HENDRYCKS,
-    qualifier="of the cells that both runs have",
+    qualifier="of shared cells",
     is_planned=True,
 )
 """For incomplete runs, whose mean over all corruptions is undefined. Which cells it averages
@@ -170,7 +170,7 @@ EFFECTIVE_ROBUSTNESS = Metric(
     label="effective robustness",
     unit=POINTS_OF_MCE,
     meaning="how far mCE is below what the clean error predicts; above 0 is better",
-    qualifier="below the line",
+    qualifier="expected mCE minus mCE",
     formula="expected mCE - mCE",
     source="Taori et al. 2020, section 2",
     lower_is_better=False,

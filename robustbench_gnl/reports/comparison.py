@@ -235,7 +235,7 @@ def number_rows(comparison: Comparison) -> list[dict[str, Any]]:
 def _number_title(one: MetricId) -> str:
     """The label of a metric in the table, with its unit."""
     if one.metric is MEAN_ERROR:
-        return with_unit("mean error of shared cells", one.metric.unit.symbol)
+        return with_unit(f"{one.metric.label} of shared cells", one.metric.unit.symbol)
     return one.column_title
 
 
@@ -307,11 +307,11 @@ def comparison_notes(report: ComparisonReport, one: Compared) -> list[str]:
     notes = [
         f"{counted(protocol.n_images, 'image')}, {counted(len(comparison.cells), 'cell')}; "
         f"difference is candidate minus baseline, with its paired {share} interval",
-        "numbers: better or worse where the interval excludes 0 and at least "
+        "metrics: better or worse if the interval excludes 0 and at least "
         f"{as_count(fewest_changed(comparison.level))} images changed (top-5, likelihood and "
         "calibration: the interval alone); ~: not significant",
-        "numbers are not corrected for how many they are: by chance alone, "
-        f"{chance} of those that did not change are marked; what the answer names besides is "
+        f"these marks are not corrected for multiple testing: by chance alone, {chance} of the "
+        "metrics that did not change are marked; other changes named in the conclusion are "
         "corrected (paired tests, Holm)",
         f"cells: better or worse by McNemar's exact test at {chance}, with Holm's correction for "
         f"{counted(len(tests), 'cell')}; ~: not significant",
@@ -325,5 +325,7 @@ def comparison_notes(report: ComparisonReport, one: Compared) -> list[str]:
     if comparison.left_out:
         notes.append(f"{len(comparison.left_out)} cells that only one of the runs has are left out")
     reasons = {one.reason for one in differences.values() if one.reason}
-    notes += [f"?: not tested, for it has no interval: {reason}" for reason in sorted(reasons)]
+    notes += [
+        f"?: not tested, because there is no interval: {reason}" for reason in sorted(reasons)
+    ]
     return [*notes, *protocol_warnings(protocol)]

@@ -205,7 +205,7 @@ def lowest(
     """The cells to print in bold: the lowest value of each column, and values that print the same.
 
     Args:
-        among: Whether a row takes part; a column needs at least two such values.
+        among: Whether a row takes part; a column needs at least two different values.
     """
     found = set()
     for column in columns:
@@ -214,7 +214,8 @@ def lowest(
             for i, row in enumerate(rows)
             if among(row) and (value := row.get(column.key)) is not None
         }
-        if len(values) > 1:
+        # A value that all share is not better than another.
+        if len({column.format(value) for value in values.values()}) > 1:
             best = column.format(min(values.values()))
             found |= {(i, column.key) for i, v in values.items() if column.format(v) == best}
     return frozenset(found)

@@ -152,7 +152,7 @@ def change_lines(plan: PlanReport) -> list[str]:
     if plan.minutes is not None and plan.n_images_in_time is not None:
         lines.append(
             f"{as_count(plan.n_images_in_time)} images are evaluated in {plan.minutes:g} "
-            f"{'minute' if plan.minutes == 1 else 'minutes'} at the pace of {plan.model}"
+            f"{'minute' if plan.minutes == 1 else 'minutes'} at the speed of {plan.model}"
         )
     for one in plan.changes:
         increase = one.rule.text.partition(":")[2].strip().removeprefix("+")
@@ -174,7 +174,7 @@ def notes_of(plan: PlanReport) -> list[str]:
             + ("; conservative: real pairs need fewer images" if not plan.correlation else "")
         )
     time = (
-        f"time by the pace of {plan.model}"
+        f"time at the speed of {plan.model}"
         if all(seconds is not None for seconds in plan.seconds.values())
         else f"{plan.model} does not say how long it took, so no time is given"
     )
@@ -201,4 +201,4 @@ def _meaning_of_detected(plan: PlanReport) -> str:
         return text
     rules = ", ".join(one.rule.text for one in plan.changes)
     gate = f"the rule {rules} fails" if len(plan.changes) == 1 else f"the rules {rules} fail"
-    return f"{text}; {gate} such an increase one time in two at most"
+    return f"{text}; {gate} for such an increase in at most half of the cases"

@@ -164,7 +164,7 @@ def _table_of_metrics(
     values = {**summary.values, **(numbers.values if numbers else {})}
     known = [one for one in overall_metrics(summary.suite) if values.get(one.key) is not None]
     columns = (
-        Column("images", "images", "left", is_key=True),
+        Column("images", "data set", "left", is_key=True),
         *(Column(one.key, one.title, format=one.unit.number) for one in known),
     )
     intervals = {(0, key): one for key, one in numbers.intervals.items()} if numbers else {}

@@ -212,7 +212,8 @@ def total_rows(summary: Summary, details: RunStatistics | None) -> list[Row]:
     suite, intervals = summary.suite, details.numbers.intervals if details else {}
 
     def row(name: str, metrics: dict[Metric, Metric], cells: Sequence[Condition]) -> Row:
-        found: dict[str, Any] = {"corruption": name, "group": suite.group_of(name)}
+        group = suite.group_of(name) if suite.groups else None
+        found: dict[str, Any] = {"corruption": name, "group": group}
         for metric, overall in metrics.items():
             found[metric.key] = summary.values.get(overall.key)
             found |= _ends(metric.key, intervals.get(overall.key))

@@ -143,7 +143,7 @@ def interval_notes(details: RunStatistics, suite: Suite) -> list[str]:
             for one in overall_metrics(suite)
             if one.key in numbers.intervals
         ]
-        lines.append(f"in brackets: {share} intervals: {interval_methods(shown)}")
+        lines.append(f"{share} intervals in brackets: {interval_methods(shown)}")
     reach = _reach_of_cells(numbers, suite)
     if reach is not None:
         lines.append(
@@ -208,9 +208,9 @@ def origin(run: Run, n_pieces: int) -> list[str]:
     """The origin of a run: what the store records besides the results."""
     block_size, n_unfinished = min(run.block_size, run.protocol.n_images), run.n_unfinished_cells
     stored = [
-        f"pieces stored: {n_pieces}, of up to {block_size} images of a cell, each with its digest",
+        f"{counted(n_pieces, 'stored piece')} of up to {counted(block_size, 'image')} of a cell",
         *([f"cells begun and not complete: {n_unfinished}"] if n_unfinished else []),
-        f"{run.seconds:.1f} s of work",
+        f"computing time {run.seconds:.1f} s",
     ]
     # It is the commit of the user's project, in whose folder the command ran, not ours.
     environment = {

@@ -23,8 +23,8 @@ def demonstration_sentence(n_images: int) -> str:
 def unverified_sentence(suite: Suite) -> str:
     """The warning about a folder with the layout of a suite but other images."""
     return (
-        f"The tree has the layout of {suite.title}, but not its images: where it comes from is "
-        "unverified."
+        f"The data has the layout of {suite.title}, but is not the complete published set of "
+        "images: its origin is unverified."
     )
 
 

@@ -132,11 +132,12 @@ def _change(text: str, subject: Subject, number: str, unit_text: str) -> tuple[f
     Raises:
         UsageError: It is no number, its unit does not fit, or nothing could break or keep it.
     """
+    example = f"0.5{subject.unit.rule_unit}"
     if number[:1] not in ("+", "-") or not _UNSIGNED.fullmatch(number[1:]):
         raise _bad(
             text,
-            f"it says how far a number may rise, such as +0.5, got {number!r}; a gain that is "
-            "required is such as -0.5",
+            f"expected a sign and a unit, such as {subject.name}:+{example} for what may rise by "
+            f"that, or {subject.name}:-{example} for what must fall by it, got {number!r}",
         )
     value = _number(text, number)
     unit = _unit(text, subject, unit_text)

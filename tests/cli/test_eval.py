@@ -182,7 +182,7 @@ def test_a_complete_run_is_printed_at_once_and_rerun_makes_a_new_one(
     anew = gnlbench(*arguments, "--format", "json", "--rerun", "--tag", "second")
     ids = [json.loads(done.stdout)["run_id"] for done in (first, anew)]
     assert ids[0] != ids[1]
-    assert f"is that of 2 runs and means the newest, {ids[1]}, no longer {ids[0]}" in anew.stderr
+    assert f"which selects the newest, {ids[1]} (before: {ids[0]})" in anew.stderr
 
 
 def test_more_conditions_complete_the_same_run(

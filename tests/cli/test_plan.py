@@ -110,7 +110,7 @@ def test_minutes_are_as_many_images_as_fit_into_them(stored: Stored, tmp_path: P
     smoke = plan(stored, path, "--minutes", "5", "--severities", "3", "--images", "100")
     assert [one["n_images"] for one in smoke["seconds"]] == [100, 1875]
     done = gnlbench("plan", path, "--minutes", "0.5", "--db", stored.db)
-    assert "39 images are evaluated in 0.5 minutes at the pace of base_net" in done.stdout
+    assert "39 images are evaluated in 0.5 minutes at the speed of base_net" in done.stdout
 
 
 def test_a_time_without_a_pace_is_refused(stored: Stored, tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_time_without_a_pace_is_refused(stored: Stored, tmp_path: Path) -> Non
 
 def test_the_help_says_what_detected_means() -> None:
     text = " ".join(gnlbench("plan", "--help").stdout.split())
-    assert "the rule `mCE:+0.5` fails an increase of 0.5 one time in two at most" in text
+    assert "the rule `mCE:+0.5` fails for an increase of 0.5 in at most half of the cases" in text
 
 
 def test_every_format_is_the_document_alone(stored: Stored) -> None:
@@ -135,7 +135,7 @@ def test_every_format_is_the_document_alone(stored: Stored) -> None:
         done = gnlbench(*arguments, "--format", format)
         text = done.stdout.replace("\\", "")
         assert "an increase of 1 in mCE is detected with 80 % power by" in text
-        assert "the rule mCE:+1 fails such an increase one time in two at most" in text
+        assert "the rule mCE:+1 fails for such an increase in at most half of the cases" in text
         assert "_net does not say how long it took, so no time is given" in text
         assert done.stderr == ""
     rows = list(csv.DictReader(io.StringIO(gnlbench(*arguments, "-f", "csv").stdout)))

@@ -100,7 +100,7 @@ def test_show_prints_results_and_stored_facts(call: Call, run_id: str):
     assert shown.exit_code == 0, shown.stderr
     for expected in (run_id, "resnet50", "fog", "torch: 2.8.0", "tags: paper, v1"):
         assert expected in shown.stdout
-    assert "pieces stored: 7, of up to 8 images of a cell" in shown.stdout
+    assert "7 stored pieces of up to 8 images of a cell" in shown.stdout
     assert "; cells begun and not complete: 1; " in shown.stdout
     head, _ = shown.stdout.split("Top-1 error")
     assert f"checkpoint {make_model('resnet50').checkpoint_sha256[:12]}" in head
@@ -118,7 +118,7 @@ def test_a_block_holds_no_more_images_than_there_are(call: Call):
     with open_store("results/gnlbench.sqlite", write=True) as store:
         fill(store, (CLEAN,), n_images=5)
     shown = call("show", "resnet50").stdout
-    assert "pieces stored: 1, of up to 5 images of a cell, each with its digest; " in shown
+    assert "1 stored piece of up to 5 images of a cell; " in shown
     assert "0/75 cells complete" in shown
     assert "not complete" not in shown
     assert "unfinished" not in shown
@@ -417,7 +417,7 @@ def test_tags_are_added_and_removed(call: Call, run_id: str):
     done = call("tag", run_id, "gate", "v2", "--remove", "v1", "--remove", "paper")
     assert (done.exit_code, done.stdout) == (0, ""), done.stderr
     assert f"Run {run_id} (resnet50) has the tags gate, v2." in done.stderr
-    assert "the tag 'v1' is that of no run any more" in done.stderr
+    assert "no run has the tag 'v1' now" in done.stderr
     assert call("show", "gate").exit_code == 0
     assert call("show", "paper").exit_code == 2
     again = call("tag", "gate", "gate")  # by a tag, and one that it has
@@ -434,7 +434,7 @@ def test_what_a_tag_means_is_said(call: Call, run_id: str):
         newer = fill(store, (CLEAN,), model=make_model("vit"))
     done = call("tag", newer, "paper")
     assert (
-        f"Note: the tag 'paper' is that of 2 runs and means the newest, {newer}, no longer {run_id}"
+        f"Note: 2 runs have the tag 'paper', which selects the newest, {newer} (before: {run_id})"
         in done.stderr
     )
     done = call("tag", run_id, "paper")

@@ -173,7 +173,7 @@ def test_messages_and_protocol_name_the_suite(evaluated: Evaluated, name: str) -
     n_classes = len(list(root.iterdir()))
     said = evaluated.messages[name]
     assert (
-        f"Data: {root}: the images of {title} (unverified), 40 images of {n_classes} classes\n"
+        f"Data: {root}: the layout of {title} (unverified), 40 images of {n_classes} classes\n"
         in said
     )
     assert f"Note: {root} is {title} by the names of its files, evaluated as it is" in said

@@ -19,6 +19,11 @@ HERE = Path(__file__).parent
 OUTPUTS = json.loads(lzma.decompress((HERE / "outputs_before.json.xz").read_bytes()))
 
 REWORDED: dict[str, str] = {
+    "The tree has the layout of ImageNet-C, but not its images: where it comes from is "
+    "unverified.": (
+        "The data has the layout of ImageNet-C, but is not the complete published set of images: "
+        "its origin is unverified."
+    ),
     "the network is near chance on clean images, so its clean error foretells nothing": (
         "the model is near chance on clean images, so its clean error has no predictive value"
     ),

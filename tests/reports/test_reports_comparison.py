@@ -369,7 +369,7 @@ def test_of_a_part_of_the_cells_a_corruption_shows_its_error_and_no_mean() -> No
     cells_of = [[run.answers[cell].wrong.mean() for cell in some[1:]] for run in pair]
     assert [shared.baseline, shared.candidate] == pytest.approx([np.mean(c) for c in cells_of])
     assert _answer(partly).startswith(
-        "vit is significantly worse than resnet50: mean error of the cells that both runs have "
+        "vit is significantly worse than resnet50: mean error of shared cells "
     )
 
 
@@ -407,7 +407,7 @@ def test_of_a_part_of_the_cells_a_corruption_shows_its_error_and_no_mean() -> No
         (
             {"error": (0.5, 0.55, Interval(0.02, 0.08), "worse")},
             "new is significantly worse than old: "
-            "mean error of the cells that both runs have 55.00 compared with 50.00, "
+            "mean error of shared cells 55.00 compared with 50.00, "
             "+5.00 [+2.00, +8.00].",
         ),
         (
@@ -505,10 +505,11 @@ def test_the_notes_say_what_the_tables_stand_on(report: ComparisonReport) -> Non
     assert comparison_notes(report, report.candidates[0]) == [
         "240 images, 96 cells; difference is candidate minus baseline, with its paired "
         "95 % interval",
-        "numbers: better or worse where the interval excludes 0 and at least 6 images changed "
+        "metrics: better or worse if the interval excludes 0 and at least 6 images changed "
         "(top-5, likelihood and calibration: the interval alone); ~: not significant",
-        "numbers are not corrected for how many they are: by chance alone, 5 % of those that did "
-        "not change are marked; what the answer names besides is corrected (paired tests, Holm)",
+        "these marks are not corrected for multiple testing: by chance alone, 5 % of the metrics "
+        "that did not change are marked; other changes named in the conclusion are corrected "
+        "(paired tests, Holm)",
         "cells: better or worse by McNemar's exact test at 5 %, with Holm's correction for 96 "
         "cells; ~: not significant",
         "CE divides by the errors of AlexNet",
@@ -525,7 +526,7 @@ def test_the_notes_say_what_is_missing() -> None:
     assert "240 images, 2 cells;" in comparison_notes(report, one)[0]
     assert "paired 90 % interval" in comparison_notes(report, one)[0]
     assert "at least 5 images changed" in comparison_notes(report, one)[1]
-    assert "10 % of those that did not change" in comparison_notes(report, one)[2]
+    assert "10 % of the metrics that did not change" in comparison_notes(report, one)[2]
     assert "at 10 %, with Holm's correction for 2 cells" in comparison_notes(report, one)[3]
     assert not any("clean cell" in note for note in comparison_notes(report, one))
     assert comparison_notes(report, twin)[-1] == (

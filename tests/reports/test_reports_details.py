@@ -195,7 +195,7 @@ def test_the_further_lines_are_in_their_own_units(
         f"{one.answers[CLEAN].negative_log_likelihood.mean():.3f} ["
     )
     assert lines[7].startswith(
-        "effective robustness (below the line), points of mCE: "
+        "effective robustness (expected mCE minus mCE), points of mCE: "
         f"{document['effective_robustness']:.2f} ["
     )
     assert worst_sides(details, summarize(one.run.cells, default_reference())) == [
@@ -236,7 +236,7 @@ def test_what_the_intervals_are_is_said_once(details: RunStatistics) -> None:
     )
 
     assert first == (
-        "in brackets: 90 % intervals: Wilson's for clean error and clean top-5 error; by leaving "
+        "90 % intervals in brackets: Wilson's for clean error and clean top-5 error; by leaving "
         "out blocks of images for mean top-5 error, clean negative log likelihood, mean negative "
         "log likelihood, clean expected calibration error and mean expected calibration error; by "
         "resampling the images for all others"

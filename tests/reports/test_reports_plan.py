@@ -67,7 +67,7 @@ ROWS = [
 ]
 DETECTED = (
     "detected: significantly above 0, as by a rule that allows no increase (mCE:+0); the rule "
-    "mCE:+0.5 fails such an increase one time in two at most"
+    "mCE:+0.5 fails for such an increase in at most half of the cases"
 )
 TITLE = "Minimum detectable increase with 80 % power, by the number of images"
 
@@ -162,7 +162,7 @@ def test_the_notes_say_what_the_plan_stands_on(
     assert notes_of(plan(against=against, correlation=correlation)) == [
         DETECTED,
         expected,
-        "one-sided paired test at level 0.05; 76 cells per image; time by the pace of new; CE "
+        "one-sided paired test at level 0.05; 76 cells per image; time at the speed of new; CE "
         "divides by the errors of AlexNet",
     ]
 
@@ -173,7 +173,7 @@ def test_detected_is_not_failed_by_a_rule_that_allows_as_much() -> None:
 
     assert notes_of(plan(changes=()))[0] == DETECTED.split(";")[0]
     assert notes_of(plan(changes=changes))[0].endswith(
-        "; the rules mCE:+0.5, error:+1pp fail such an increase one time in two at most"
+        "; the rules mCE:+0.5, error:+1pp fail for such an increase in at most half of the cases"
     )
 
 
@@ -247,7 +247,7 @@ def test_the_images_of_a_time_are_told_before_the_changes() -> None:
     timed = plan(minutes=5.0, n_images_in_time=467)
     document = json.loads(render_plan(timed, "json"))
 
-    assert change_lines(timed)[0] == "467 images are evaluated in 5 minutes at the pace of new"
+    assert change_lines(timed)[0] == "467 images are evaluated in 5 minutes at the speed of new"
     assert "in 1 minute at" in change_lines(plan(minutes=1.0, n_images_in_time=93))[0]
     assert (document["minutes"], document["n_images_in_minutes"]) == (5, 467)
     assert json.loads(render_plan(plan(), "json"))["minutes"] is None
