@@ -1,7 +1,6 @@
 """The catalogue of metrics, and the metrics of a run computed from the counts of its cells.
 
-reference = default_reference().for_protocol(run.protocol)
-summary = summarize(run.cells, reference)
+summary = summary_of(run)
 summary.mce, summary.groups["noise"], summary.reasons
 """
 
@@ -34,6 +33,7 @@ from robustbench_gnl.metrics.summary import (
     Summary,
     cells_of,
     summarize,
+    summary_of,
     why_undefined,
     worst_corruption,
 )
@@ -75,6 +75,7 @@ __all__ = [
     "metric_ids",
     "overall_metrics",
     "summarize",
+    "summary_of",
     "why_undefined",
     "worst_corruption",
 ]

@@ -16,8 +16,8 @@ from robustbench_gnl.metrics.catalogue import CE, CORRUPTION_ERROR, MCE, RELATIV
 from robustbench_gnl.metrics.expressions import Expression
 from robustbench_gnl.metrics.lookup import linear_expressions
 from robustbench_gnl.metrics.metric import MetricId
-from robustbench_gnl.metrics.reference import Reference
-from robustbench_gnl.records import CLEAN, Cell, Condition, Piece
+from robustbench_gnl.metrics.reference import Reference, default_reference
+from robustbench_gnl.records import CLEAN, Cell, Condition, Piece, Run
 from robustbench_gnl.suites import Suite
 
 Cells = Mapping[Condition, Cell]
@@ -114,6 +114,16 @@ def _cell(pieces: Sequence[Piece]) -> Cell:
         sum(piece.negative_log_likelihood_sum for piece in pieces),
         *cell_digests(pieces),
     )
+
+
+def summary_of(run: Run, reference: Reference | None = None) -> Summary:
+    """The linear metrics of a run of any suite.
+
+    Args:
+        reference: The reference whose errors CE divides by; None: that of the suite.
+    """
+    reference = (reference or default_reference()).for_protocol(run.protocol)
+    return summarize(run.cells, reference)
 
 
 def summarize(cells: Cells, reference: Reference) -> Summary:

@@ -10,9 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import corruptions
-from robustbench_gnl.metrics import (
-    summarize,
-)
+from robustbench_gnl.metrics import summarize, summary_of
 from robustbench_gnl.metrics.expressions import CorruptionError, RelativeCorruptionError
 from robustbench_gnl.metrics.reference import (
     Published,
@@ -21,7 +19,9 @@ from robustbench_gnl.metrics.reference import (
     load_published,
 )
 from robustbench_gnl.records import CLEAN, Cell, Condition, conditions_of
-from robustbench_gnl.suites import DEFAULT_SUITE
+from robustbench_gnl.store import open_store
+from robustbench_gnl.suites import DEFAULT_SUITE, SUITES, Suite
+from tests.store.samples import fill
 
 COMMON = corruptions.names("common")
 FOG = conditions_of(("fog",), corruptions.SEVERITIES)
@@ -259,3 +259,13 @@ def test_the_order_of_the_cells_does_not_move_a_bit(order: list[Condition]) -> N
     shuffled = {condition: cells[condition] for condition in order}
 
     assert summarize(shuffled, alexnet) == summarize(cells, alexnet)
+
+
+@pytest.mark.parametrize("suite", SUITES.values(), ids=lambda suite: suite.name)
+def test_a_run_of_any_suite_is_summarized_by_its_own_reference(suite: Suite) -> None:
+    with open_store("sqlite://", write=True) as store:
+        run = store.run(fill(store, suite.conditions, suite=suite.name))
+    summary = summary_of(run)
+    assert summary.suite is suite
+    assert summary.values == summarize(run.cells, default_reference(suite)).values
+    assert summary.is_complete

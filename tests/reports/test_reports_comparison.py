@@ -530,8 +530,8 @@ def test_the_notes_say_what_is_missing() -> None:
     assert "at 10 %, with Holm's correction for 2 cells" in comparison_notes(report, one)[3]
     assert not any("clean cell" in note for note in comparison_notes(report, one))
     assert comparison_notes(report, twin)[-1] == (
-        "?: not tested, for it has no interval: 1 whole block of images, and the jackknife needs "
-        "4: evaluate more images"
+        "?: not tested, because there is no interval: 1 whole block of images, and the jackknife "
+        "needs 4: evaluate more images"
     )
 
 
