@@ -166,7 +166,7 @@ def _nearest(name: str) -> str:
         return near
     if "/" in name:
         return (
-            f"; a model of the Hugging Face hub is named {HUB}{name}, a checkpoint "
+            f"; a model of the Hugging Face hub is named {HUB}{name}, a checkpoint is given with "
             f"{option('ckpt', str(name))}"
         )
     if name.endswith((".onnx", ".pt2", ".pth", ".pt", ".tar", ".safetensors", ".ckpt")):

@@ -64,7 +64,7 @@ def load_named_by_file(
     arch = found.arch
     if arch is None:
         raise UsageError(
-            f"{found.path} does not state its architecture; name it with {option('model')}, see: "
+            f"{found.path} does not state its architecture; give {option('model', 'NAME')}, see: "
             "gnlbench models",
             path=found.path,
         )

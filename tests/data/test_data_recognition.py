@@ -44,7 +44,7 @@ def test_a_part_of_a_tree_is_refused_and_its_root_is_named(
     with pytest.raises(DataError, match=rf"already .*give the root of the tree, {root}") as caught:
         open_source(folder)
     assert caught.value.path == folder
-    assert ("--source generated" in str(caught.value)) == part.endswith("/2")
+    assert ("kind='generated'" in str(caught.value)) == part.endswith("/2")
     with pytest.raises(DataError, match="give the folder of the clean images"):
         open_clean(folder)
     if part.endswith("/2"):  # who insists has the images taken as clean
@@ -72,13 +72,15 @@ def test_the_severities_of_a_corruption_that_was_renamed_are_named(tmp_path: Pat
 def test_jpegs_as_those_of_the_release_are_no_clean_images(tmp_path: Path) -> None:
     root = save_as_the_release(tmp_path / "copied")
 
-    with pytest.raises(DataError, match=r"JPEGs of 224 x 224 and quality 85.*--source generated"):
+    with pytest.raises(DataError, match=r"JPEGs of 224 x 224 and quality 85.*kind='generated'"):
         open_source(root)
     with pytest.raises(DataError, match="corrupted already"):
         open_clean(root)
     assert open_source(root, kind="generated").n_images == 3
     tree = make_released_tree(tmp_path / "c", 1, 1, severities=(1,))
-    with pytest.raises(DataError, match=r"copied holds images .* --source released"):
+    with pytest.raises(
+        DataError, match=r"copied holds images .* open_source\(\.\.\., kind='released'\)"
+    ):
         open_source(tree, clean_root=root)
 
 
@@ -125,7 +127,9 @@ def test_classes_that_are_called_like_corruptions_can_be_corrupted(tmp_path: Pat
     root = make_clean_tree(tmp_path / "weather", folders=("fog", "snow", "sun"))
 
     assert open_clean(root).n_images == 6
-    with pytest.raises(DataError, match=r"if these are class folders .* --source generated"):
+    with pytest.raises(
+        DataError, match=r"if these are class folders .* open_source\(\.\.\., kind='generated'\)"
+    ):
         open_source(root)
 
 
@@ -316,9 +320,9 @@ def test_small_images_are_not_enlarged_in_silence(tmp_path: Path, size: tuple[in
     width, height = size
 
     for ask in (open_source, open_clean):
-        with pytest.raises(DataError, match=rf"such as {width} x {height}.*4 of 4.*--source gene"):
+        with pytest.raises(DataError, match=rf"such as {width} x {height}.*4 of 4.*kind='gene"):
             ask(root)
-    with pytest.raises(DataError, match=r"small images .*--source released"):
+    with pytest.raises(DataError, match=r"small images .*kind='released'"):
         open_source(tree, clean_root=root)
     assert "4 of 4 images" in open_source(root, kind="generated").notes[0]
     assert "4 of 4 images" in open_clean(root, explicit=True).notes[0]

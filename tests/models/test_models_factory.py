@@ -158,7 +158,7 @@ def test_a_network_that_fails_at_work(file: Path) -> None:
     with pytest.raises(ModelError, match=r"failed on 9 x 9 images: AttributeError.*line 16\)"):
         module(torch.zeros(1, 3, 9, 9))
     module = load_model(f"{file}:build").module
-    with pytest.raises(ModelError, match=r"failed on 3 x 3 images: RuntimeError.*--input-size"):
+    with pytest.raises(ModelError, match=r"failed on 3 x 3 images: RuntimeError.*input_size"):
         module(torch.zeros(1, 3, 3, 3))
 
 

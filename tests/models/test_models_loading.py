@@ -99,7 +99,7 @@ def test_unknown_names(name: str, sentence: str, checkpoint: Path) -> None:
 def test_weights_must_be_asked_for(checkpoint: Path) -> None:
     with pytest.raises(
         UsageError,
-        match="give --ckpt FILE or --pretrained; random weights are never evaluated",
+        match="give checkpoint=FILE or pretrained=True; random weights are never evaluated",
     ):
         load_model(NAME)
     with pytest.raises(UsageError, match="only one"):
@@ -119,7 +119,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_network")
 def test_pretrained_without_a_network_fails_at_once(tmp_path: Path) -> None:
     start = time.monotonic()
-    with pytest.raises(ModelError, match=r"neither in the cache.*--ckpt.*HF_HOME"):
+    with pytest.raises(ModelError, match=r"neither in the cache.*checkpoint.*HF_HOME"):
         load_model(STOCK, pretrained=True, cache_dir=tmp_path)
     assert time.monotonic() - start < 10
 

@@ -79,11 +79,14 @@ def test_every_former_name_leads_to_one_of_today() -> None:
         ("torchvison:resnet50", "did you mean 'torchvision'"),
         ("hf-hub:resnet5O", r"Expected hf-hub:OWNER/NAME.*did you mean 'resnet50'"),
         ("hf-hub:a/b/c", "Expected hf-hub:OWNER/NAME"),
-        ("somebody/model", "named hf-hub:somebody/model, a checkpoint --ckpt somebody/model"),
+        (
+            "somebody/model",
+            "named hf-hub:somebody/model, a checkpoint is given with checkpoint='somebody/model'",
+        ),
         ("timm/resnet5O", "did you mean 'resnet50'"),
         ("timm/resnet18.a9_in1k", r"a tag that resnet18 has.*did you mean"),
-        ("local-dir:/models/mine", "--ckpt /models/mine"),
-        ("last.pth", "a checkpoint is given with --ckpt last.pth"),
+        ("local-dir:/models/mine", "checkpoint='/models/mine'"),
+        ("last.pth", "a checkpoint is given with checkpoint='last.pth'"),
         ("network.py", "network.py:FUNCTION"),
     ],
 )
@@ -99,7 +102,7 @@ def test_names_that_are_none(name: str, sentence: str, resnet18: Path) -> None:
 def test_without_a_network_names_fail_at_once(name: str, tmp_path: Path, resnet18: Path) -> None:
     start = time.monotonic()
     options = {} if name.startswith("torchvision") else {"cache_dir": tmp_path}
-    with pytest.raises(ModelError, match=r"neither in the cache.*--ckpt"):
+    with pytest.raises(ModelError, match=r"neither in the cache.*checkpoint"):
         load_model(name, pretrained=True, **options)
     plain = saved(tmp_path / "plain.pth", torch.load(resnet18)["model"])
     with pytest.raises(ModelError, match=r"architecture of hf-hub:.* is not known here.*config"):
@@ -194,7 +197,7 @@ def test_a_file_that_names_its_network(resnet18: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arch", "error", "sentence"),
     [
-        (None, UsageError, "does not state its architecture; name it with --model"),
+        (None, UsageError, "does not state its architecture; give name=NAME, see"),
         ("my_net", ModelError, "'my_net', which is not a GroupNL"),
         ("os:getcwd", ModelError, "'os:getcwd', which is not a GroupNL"),
         ("evil.py:run", ModelError, "not a GroupNL, timm or torchvision model"),

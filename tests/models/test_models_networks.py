@@ -159,7 +159,7 @@ def test_fresh_seed_weights_have_the_stock_spread() -> None:
 
 
 def test_no_published_weights() -> None:
-    with pytest.raises(UsageError, match=r"authors published none.*--ckpt FILE"):
+    with pytest.raises(UsageError, match=r"authors published none.*checkpoint=FILE"):
         timm.create_model(SMALL, pretrained=True)
 
 
