@@ -103,7 +103,7 @@ def test_checkpoints_that_name_their_network(
     assert "stored already" in again.stderr
     torch.save(weights, named)
     done = gnlbench("eval", "--ckpt", named, *QUICK, *db, check=2)
-    assert "does not state its architecture; name it with --model" in done.stderr
+    assert "does not state its architecture; give --model NAME, see" in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["folder", "file", "device"])
