@@ -85,8 +85,7 @@ def plan(
     minutes: Annotated[
         float | None,
         typer.Option(
-            metavar="N",
-            help="Plan for the images that are evaluated in N minutes, at the speed of RUN.",
+            metavar="N", help="Plan for the images evaluated in N minutes at the speed of RUN.",
             show_default=False,
         ),
     ] = None,
