@@ -234,7 +234,7 @@ def _check_enough_images(one: Measurement, n_images: int, alpha: float) -> None:
     if n_images < fewest:
         raise UsageError(
             f"{counted(n_images, 'image')} cannot detect {what}{at_all} "
-            f"at level {alpha:.3g} a rule, however large; evaluate {fewest:,} or more, or decide "
+            f"at level {alpha:.3g} per rule, however large; evaluate {fewest:,} or more, or decide "
             f"by the estimate alone with {option('strict')}",
             n_images=n_images,
         )

@@ -13,7 +13,6 @@ import pytest
 from robustbench_gnl.records import Condition
 from robustbench_gnl.statistics.rule_grammar import parse_rule
 from robustbench_gnl.statistics.rules import subjects
-from robustbench_gnl.suites import DEFAULT_SUITE
 from tests.cli.conftest import Done, gnlbench, gnlbench_json
 from tests.cli.stored import FIRST_THREE, N_IMAGES, Stored
 from tests.statistics.samples import ALL_CELLS, chances, draw
@@ -185,7 +184,7 @@ def test_another_protocol_is_refused_with_what_differs(stored: Stored) -> None:
     [
         (("worse_net",), "at least one --fail-on RULE"),
         (("worse_net", "--fail-on", "mCE"), "such as mCE:+0.5"),
-        (("worse_net", "--fail-on", "mCE:0.5"), "such as +0.5, got '0.5'"),
+        (("worse_net", "--fail-on", "mCE:0.5"), "or mCE:-0.5 for what must fall by it, got '0.5'"),
         (("worse_net", "--fail-on", "mCE:+nan"), "cannot be read"),
         (("worse_net", "--fail-on", "mCE:+inf"), "cannot be read"),
         (("worse_net", "--fail-on", "mCE:+1pp"), "leave out pp"),
@@ -228,9 +227,7 @@ def test_too_few_blocks_say_how_many_images_make_enough(tmp_path: Path) -> None:
 def test_the_rules_of_the_help_can_be_read_and_name_every_field() -> None:
     rules = re.findall(r"`([\w\[\],]+(?::[+-]|<=)[^`]+)`", check_help().replace("\\[", "["))
     parsed = [parse_rule(rule) for rule in rules]
-    assert {rule.subject.name for rule in parsed} == {
-        one.name for one in subjects().values() if one.is_defined_for(DEFAULT_SUITE)
-    }
+    assert {rule.subject.name for rule in parsed} == {one.name for one in subjects().values()}
     assert {(rule.is_limit, rule.is_gain) for rule in parsed} == {
         (False, False), (False, True), (True, False),
     }  # fmt: skip

@@ -81,7 +81,7 @@ def test_cells_that_only_one_has_are_left_out_and_counted(stored: Stored) -> Non
     assert "mce" not in found["numbers"]
     table = compare(stored, "base_net", "part_net").stdout
     assert "60 cells that only one of the runs has are left out" in table
-    assert "mean error of the cells that both have" in table
+    assert "mean error of shared cells" in table
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_a_time_without_a_pace_is_refused(stored: Stored, tmp_path: Path) -> Non
 
 def test_the_help_says_what_detected_means() -> None:
     text = " ".join(gnlbench("plan", "--help").stdout.split())
-    assert "the rule `mCE:+0.5` fails for an increase of 0.5 in at most half of the cases" in text
+    assert "of exactly 0.5 fails the rule `mCE:+0.5` in at most half of the cases" in text
 
 
 def test_every_format_is_the_document_alone(stored: Stored) -> None:

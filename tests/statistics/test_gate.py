@@ -361,9 +361,7 @@ def calibrated(rng: np.random.Generator, wrong: np.ndarray, gap: float) -> Outco
 
 def test_few_images_and_absurd_limits_are_refused():
     right = outcomes_from(np.zeros((5, 20), bool), FOG)
-    with pytest.raises(
-        UsageError, match=r"20 images cannot detect any value .* above 90% .* 29 or"
-    ):
+    with pytest.raises(UsageError, match=r"20 images cannot detect any value above 90% .* 29 or"):
         verdicts_of(parse_rules(["error[fog]<=90%"]), None, right, ALEXNET)
     assert verdicts_of(parse_rules(["error[fog]<=80%"]), None, right, ALEXNET)[0].status == "passed"
     with pytest.raises(UsageError, match=r"CE\[fog\]<=200 can never fail: its number is at most"):
