@@ -41,13 +41,26 @@ class CorruptionSummary:
 class Summary:
     """The linear metrics of one run, as tables show them."""
 
-    suite: Suite
+    reference: Reference
     values: Mapping[str, float | None]
     """By the path of the metric in JSON; without the severities of corruptions."""
-    reasons: Mapping[str, str]
-    """The reason why a value is None, by path."""
     errors: Mapping[Condition, float]
     """Top-1 error of each complete cell."""
+
+    @property
+    def suite(self) -> Suite:
+        return self.reference.suite
+
+    @cached_property
+    def reasons(self) -> Mapping[str, str]:
+        """The reason why a value is None, by path."""
+        # Worked out when asked for: leaderboards show none.
+        expressions = linear_expressions(self.reference)
+        return {
+            path: why_undefined(expressions[path][1], self.errors, self.reference)
+            for path, value in self.values.items()
+            if value is None
+        }
 
     @cached_property
     def n_main_cells(self) -> int:
@@ -136,15 +149,12 @@ def summarize(cells: Cells, reference: Reference) -> Summary:
     suite = reference.suite
     errors = {condition: cell.error for condition, cell in cells.items() if cell.n_images}
     shown = _shown(suite, errors)
-    values: dict[str, float | None] = {}
-    reasons: dict[str, str] = {}
-    for path, (one, expression) in linear_expressions(reference).items():
-        if one.of and one.of not in suite.groups and one.of not in shown:
-            continue
-        value = values[path] = expression.value(errors)
-        if value is None:
-            reasons[path] = why_undefined(expression, errors, reference)
-    return Summary(suite, values, reasons, errors)
+    values = {
+        path: expression.value(errors)
+        for path, (one, expression) in linear_expressions(reference).items()
+        if not one.of or one.of in suite.groups or one.of in shown
+    }
+    return Summary(reference, values, errors)
 
 
 def worst_corruption(summary: Summary) -> str | None:
