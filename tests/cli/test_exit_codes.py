@@ -224,7 +224,7 @@ def test_a_pipe_with_a_writer_is_read_however_slow(exported: Path, tmp_path: Pat
         capture_output=True, text=True, timeout=60, check=False, env=environment(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith("Imported 1 of 1")
+    assert done.stderr.startswith("Imported 1 run.")
 
 
 def test_a_reference_may_come_through_a_pipe(stored: Stored, yardstick: Path) -> None:

@@ -54,7 +54,7 @@ def run_id() -> str:
 def test_a_missing_store_lists_nothing_and_stays_missing(call: Call, tmp_path: Path):
     result = call("list")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "no runs in results/gnlbench.sqlite yet (it does not exist)" in result.stderr
+    assert "no runs in results/gnlbench.sqlite yet (it does not exist, or is empty)" in result.stderr
     result = call("list", "--format", "json")
     assert json.loads(result.stdout) == {"schema_version": 1, "runs": []}
     for format in ("csv", "markdown", "latex"):
@@ -190,7 +190,7 @@ def test_a_run_travels_by_file(call: Call, run_id: str, tmp_path: Path):
     assert imported.stdout == f"{run_id}\n"
     again = call("import", "out/run.json", "--db", "new/store.sqlite")
     assert (again.exit_code, again.stdout) == (0, "")
-    assert "Imported 0 of 1 runs" in again.stderr
+    assert "Imported 0 runs; 1 run was stored already." in again.stderr
     assert json.loads(call("export", run_id, "--db", "new/store.sqlite").stdout) == document
 
 
@@ -438,9 +438,9 @@ def test_what_a_tag_means_is_said(call: Call, run_id: str):
         in done.stderr
     )
     done = call("tag", run_id, "paper")
-    assert f"and means the newest, {newer}\n" in done.stderr, "the older run does not win it back"
+    assert f"which selects the newest, {newer}\n" in done.stderr, "the older run does not win it back"
     done = call("tag", newer, "--remove", "paper")
-    assert f"Note: the tag 'paper' now means {run_id}" in done.stderr
+    assert f"Note: the tag 'paper' now selects {run_id}" in done.stderr
     assert json.loads(call("show", "paper", "-f", "json").stdout)["run_id"] == run_id
 
 
