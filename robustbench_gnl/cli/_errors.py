@@ -143,7 +143,18 @@ def _exhausted_resource(error: BaseException) -> str | None:
             return EXHAUSTED[errno.ENOMEM]
         if isinstance(one, RuntimeError) and "can't start new thread" in str(one):
             return EXHAUSTED[errno.EAGAIN]
+        # The interpreter's import loses a MemoryError where it has none left to raise it with.
+        if isinstance(one, SystemError) and "without" in str(one) and _memory_is_limited():
+            return EXHAUSTED[errno.ENOMEM]
     return None
+
+
+def _memory_is_limited() -> bool:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return False
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 def _fail_internally(error: Exception) -> NoReturn:
