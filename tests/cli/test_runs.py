@@ -54,7 +54,9 @@ def run_id() -> str:
 def test_a_missing_store_lists_nothing_and_stays_missing(call: Call, tmp_path: Path):
     result = call("list")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "no runs in results/gnlbench.sqlite yet (it does not exist, or is empty)" in result.stderr
+    assert (
+        "no runs in results/gnlbench.sqlite yet (it does not exist, or is empty)" in result.stderr
+    )
     result = call("list", "--format", "json")
     assert json.loads(result.stdout) == {"schema_version": 1, "runs": []}
     for format in ("csv", "markdown", "latex"):
@@ -438,7 +440,9 @@ def test_what_a_tag_means_is_said(call: Call, run_id: str):
         in done.stderr
     )
     done = call("tag", run_id, "paper")
-    assert f"which selects the newest, {newer}\n" in done.stderr, "the older run does not win it back"
+    assert f"which selects the newest, {newer}\n" in done.stderr, (
+        "the older run does not win it back"
+    )
     done = call("tag", newer, "--remove", "paper")
     assert f"Note: the tag 'paper' now selects {run_id}" in done.stderr
     assert json.loads(call("show", "paper", "-f", "json").stdout)["run_id"] == run_id
