@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.made_runs import make_run, protocol_of  # noqa: F401
 from tests.trees import make_clean_tree, make_released_tree
 
 CHECKOUT = Path(__file__).parents[1]

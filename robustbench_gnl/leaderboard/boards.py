@@ -104,6 +104,7 @@ def boards(
     result = [
         board for group in groups for board in _boards_of_protocol(group, sort, reported, reference)
     ]
+    # Each published result is on one board only.
     taken = any(takes_reported(group[0].protocol) for group in groups)
     left = [one for one in reported if not (taken and is_comparable(one))]
     if left:
@@ -170,6 +171,7 @@ def _board_order(runs: Sequence[Run]) -> tuple[bool, int, str, str]:
 def _boards_of_protocol(
     runs: Sequence[Run], sort: str | None, reported: Sequence[Published], reference: Reference
 ) -> list[Board]:
+    # A rank among runs of other images would compare the images and not the models.
     groups = grouped_by_contents(runs)
     reference = reference.for_protocol(runs[0].protocol)
     key = _sort_of_board(sort, reference)
@@ -247,6 +249,7 @@ def _ranked(entries: Iterable[Entry], path: str) -> list[Entry]:
         return round(_or_last(entry.value(path)), TIE_DECIMALS)
 
     ordered = sorted(entries, key=lambda one: (value(one), one.model))
+    # Ties by value, and then by name, so that the order does not depend on the store's.
     values = [value(one) for one in ordered]
     return [replace(one, rank=values.index(value(one)) + 1) for one in ordered]
 

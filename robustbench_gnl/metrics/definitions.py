@@ -1,7 +1,8 @@
 """What the linear metrics of the catalogue are made of, as expressions of cell errors.
 
 Each takes a suite, the reference, and the group or the corruption (empty for metrics of a whole
-run), and returns None if the suite lacks the cells.
+run), and returns None if the suite lacks the cells. The catalogue has the meaning, the formula and
+the source of each.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ def main_error(suite: Suite, reference: Reference, of: str) -> Expression | None
 
 
 def corruption_error(suite: Suite, reference: Reference, of: str) -> Expression | None:
+    # Partial: the mean of three severities is worth showing, with a remark that it is one.
     return MeanError(suite.conditions_of(of), is_partial=True)
 
 
@@ -52,6 +54,7 @@ def relative_ce(suite: Suite, reference: Reference, of: str) -> Expression | Non
 
 
 def group_ce(suite: Suite, reference: Reference, of: str) -> Expression | None:
+    # A mean of CEs, as mCE is, and not the ratio of the sums over the whole group.
     members = suite.groups.get(of, ())
     parts = (CorruptionError(suite.conditions_of(n), reference.error_sum(n)) for n in members)
     return Mean(tuple(parts)) if members else None
@@ -74,6 +77,7 @@ def relative_mce(suite: Suite, reference: Reference, of: str) -> Expression | No
 
 
 def _mean_of(definition: Definition, suite: Suite, reference: Reference) -> Expression | None:
+    # Only the main corruptions: the extra ones were meant for tuning, not for results.
     found = [definition(suite, reference, name) for name in suite.corruptions]
     parts = tuple(part for part in found if part is not None)
     return Mean(parts) if len(parts) == len(found) else None

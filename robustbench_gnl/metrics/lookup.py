@@ -27,6 +27,7 @@ def headline_metrics(suite: Suite) -> tuple[Metric, ...]:
 def column_ids(suite: Suite) -> tuple[MetricId, ...]:
     """What a leaderboard of a suite shows and may be sorted by: overall, of groups, of
     corruptions."""
+    # The metrics are part of the cache's key, since a plug-in or a test may add one.
     return _column_ids(suite, overall_metrics(suite), tuple(METRICS))
 
 
@@ -89,6 +90,7 @@ def metric_id(path: str, suite: Suite) -> MetricId:
         UsageError: There is no metric with this path.
     """
     known = ids_by_path(suite)
+    # `compare` has a metric that no suite lists: the mean error over the cells that both runs have.
     if path not in known:
         for one in METRICS:
             if one.scope is Scope.OVERALL and one.key == path:

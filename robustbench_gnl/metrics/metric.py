@@ -103,6 +103,7 @@ class Metric:
 
     def method(self, n_cells: int) -> Method:
         """How its interval is computed, over that many cells."""
+        # Only errors are kept by image; what is stored by block cannot be resampled.
         if self.quantity is not None:
             return "wilson" if self.quantity.is_count and n_cells == 1 else "jackknife"
         return "wilson" if n_cells == 1 and self.unit.is_share else "bootstrap"
@@ -158,6 +159,7 @@ class MetricId:
     @property
     def narrow_title(self) -> str:
         """The same on lines of its own, for a narrow column; empty where it is short enough."""
+        # A column is as wide as its longest word, and terminals show fifteen of them.
         if self.of:
             return "\n".join((*self.of.split("_"), self.metric.label))
         return self.metric.narrow_title

@@ -41,16 +41,16 @@ class Reference:
     protocol: str
     """How its errors were measured, as one sentence."""
     clean_error: float | None
-    """None where it is not known: there is then no relative mCE."""
+    """None if it is unknown; relative mCE is then undefined."""
     errors: Mapping[str, tuple[float, ...]]
     """The errors of a corruption, by severity."""
     mean_errors: Mapping[str, float] = field(default_factory=dict)
     """The mean over severities, where they are not known one by one."""
     n_classes: int | None = None
-    """How many classes its errors were measured on; None for a user's own reference, which stands
-    for whatever it is given for."""
+    """How many classes its errors were measured on; None for a user's own reference, which is used
+    for any classes."""
     suite: Suite = DEFAULT_SUITE
-    """Whose metrics it is the reference of."""
+    """The suite whose metrics divide by it."""
 
     def __hash__(self) -> int:
         # The errors are a mapping, which has no hash; equality looks at them too.
@@ -58,14 +58,14 @@ class Reference:
 
     @property
     def is_defined(self) -> bool:
-        """False for the one that stands where no errors can be divided by."""
+        """Whether there are errors to divide by."""
         return bool(self.errors or self.mean_errors) or self.clean_error is not None
 
     def for_protocol(self, protocol: Protocol) -> Reference:
         """The reference that CE divides by under a protocol.
 
-        For images of other classes, and under another suite, there is nothing to divide by, and the
-        `protocol` of what is returned says so.
+        For images of other classes, and for a suite without a reference, it is one that is not
+        defined, whose `protocol` gives the reason.
         """
         if protocol.suite != self.suite.name:
             return undefined_reference(suite_of(protocol))
@@ -83,8 +83,8 @@ class Reference:
 
     @cached_property
     def cell_errors(self) -> Mapping[Condition, float]:
-        """The error of each cell, clean included; where only the mean over severities is known,
-        that mean stands for each of them."""
+        """The error of each cell, clean included; the mean over severities for each of them, if
+        only that is known."""
         found = {
             condition: error
             for name, errors in self.errors.items()
@@ -95,7 +95,8 @@ class Reference:
         return found if self.clean_error is None else {CLEAN: self.clean_error, **found}
 
     def error_sum(self, corruption: str) -> float | None:
-        """The sum over the severities; None for a corruption that is not known."""
+        """The sum over the severities; None if the corruption is unknown."""
+        # CE is a ratio of sums, so the mean of a corruption is as good as its severities.
         if corruption in self.errors:
             return math.fsum(self.errors[corruption])
         if corruption in self.mean_errors:
@@ -107,7 +108,7 @@ class Reference:
 class Published:
     """A result that others reported. Fractions and percents as in `metrics.Summary`.
 
-    An empty string, or None, stands for what the source does not state.
+    An empty string, or None, means that the source does not state it.
     """
 
     method: str
@@ -121,7 +122,7 @@ class Published:
     preprocessing: str
     """What is done to the released images, in the source's words."""
     resampling: str
-    """`none`, `resized`, or empty: the same, as a word of the protocol."""
+    """The same as a term of the protocol: `none`, `resized`, or empty."""
     test_time_adaptation: str
     kind: str
     ce_columns: str
@@ -167,7 +168,7 @@ def default_reference(suite: Suite = DEFAULT_SUITE) -> Reference:
 
 
 def undefined_reference(suite: Suite) -> Reference:
-    """What stands for the reference of a suite that declares none."""
+    """The reference of a suite that declares none."""
     return Reference(
         name=NOT_DEFINED,
         protocol=f"CE and mCE are not defined for {suite.title}",
@@ -178,15 +179,15 @@ def undefined_reference(suite: Suite) -> Reference:
 
 
 def load_reference(path: Path, suite: Suite = DEFAULT_SUITE) -> Reference:
-    """A reference of the user's own, instead of the suite's, for other data or other models.
+    """A user's own reference, instead of the suite's, for other data or other models.
 
-    The file is a CSV with the columns `corruption` and `severity_1` to `severity_5`, fractions
-    in [0, 1]; the clean error stands in the row `clean`, in the column `error` or `mean_error`.
-    `gnlbench runs show RUN --format csv` writes such a file; its columns `model` and `protocol`
-    name the reference.
+    The file is a CSV with the columns `corruption` and `severity_1`, `severity_2` and so on, with
+    fractions in [0, 1]. The clean error is in the row `clean`, in the column `error` or
+    `mean_error`. `gnlbench runs show RUN --format csv` writes such a file; its columns `model` and
+    `protocol` name the reference.
 
     Raises:
-        DataError: It is no such file.
+        DataError: The file has another format, or errors outside [0, 1].
     """
     rows = _rows(path, what=f"a reference in {path}", next_step="check the path")
     columns = ["corruption", *(f"severity_{severity}" for severity in suite.severities)]
@@ -201,7 +202,7 @@ def load_reference(path: Path, suite: Suite = DEFAULT_SUITE) -> Reference:
     errors: dict[str, tuple[float, ...]] = {}
     for row in rows:
         name = row["corruption"] or ""
-        if name == "mean":  # what a run's file ends with; the means are ours to make
+        if name == "mean":  # the last row of a run's file; means are computed here
             continue
         if name in errors or (name == "clean" and clean_error is not None):
             raise DataError(f"{path} has the row {name} twice; leave one", path=path)

@@ -54,7 +54,7 @@ class Summary:
     @cached_property
     def reasons(self) -> Mapping[str, str]:
         """The reason why a value is None, by path."""
-        # Worked out when asked for: leaderboards show none.
+        # Computed when it is needed: a leaderboard of many runs shows none.
         expressions = linear_expressions(self.reference)
         return {
             path: why_undefined(expressions[path][1], self.errors, self.reference)
@@ -94,11 +94,16 @@ class Summary:
         }
 
     def value(self, one: MetricId) -> float | None:
-        """The value of a metric; None where it is undefined, or none of the suite's."""
+        """The value of a metric; None if it is undefined, or not of this suite."""
         return self.values.get(one.path)
 
     def __getattr__(self, key: str) -> Any:
-        """An overall metric by its key; None where the suite does not define it."""
+        """An overall metric by its key; None if it is undefined.
+
+        Raises:
+            AttributeError: The suite has no such metric.
+        """
+        # Private names are asked for by copy and pickle before `values` is there.
         if key.startswith("_") or "values" not in self.__dict__:
             raise AttributeError(key)
         if key in self.values:
@@ -140,13 +145,14 @@ def summary_of(run: Run, reference: Reference | None = None) -> Summary:
 
 
 def summarize(cells: Cells, reference: Reference) -> Summary:
-    """Every linear metric that the cells of a run allow, and a reason for every one they do not.
+    """Every linear metric of a run; `reasons` says why one is undefined.
 
     Args:
         cells: The complete cells of a run.
         reference: `Reference.for_protocol` of the run's protocol; it carries the suite.
     """
     suite = reference.suite
+    # A cell without images has no error: all of its images may have been unreadable.
     errors = {condition: cell.error for condition, cell in cells.items() if cell.n_images}
     shown = _shown(suite, errors)
     values = {
@@ -159,6 +165,7 @@ def summarize(cells: Cells, reference: Reference) -> Summary:
 
 def worst_corruption(summary: Summary) -> str | None:
     """The main corruption with the highest CE; of runs without mCE, with the highest error."""
+    # All by one metric: a CE and an error cannot be compared with each other.
     by = CE if summary.values.get(MCE.key) is not None else CORRUPTION_ERROR
     paths = {name: MetricId(by, name).path for name in summary.suite.corruptions}
     known = {
@@ -181,6 +188,7 @@ def why_undefined(
     """The reason why a metric is None, as one sentence."""
     if expression.uses_reference and not reference.is_defined:
         return reference.protocol
+    # What the user can change comes first: the run's own cells, then the reference's.
     needed = expression.needs
     missing = _missing([c for c in needed if c != CLEAN], errors)
     if CLEAN in needed and CLEAN not in errors:

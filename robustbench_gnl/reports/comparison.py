@@ -158,6 +158,7 @@ def _blocks(report: ComparisonReport, one: Compared, intervals: bool) -> list[Bl
     comparison, protocol = one.comparison, report.baseline.protocol
     title = f"{one.name} compared with {report.baseline_name}"
     runs = ((report.baseline, report.baseline_name), (one.run, one.name))
+    # Part of the conclusion: beside a model that guesses, any comparison is meaningless.
     near_chance = [line for run, name in runs for line in chance_sentences(run, name)]
     said = " ".join([answer(one.name, report.baseline_name, comparison), *near_chance])
     about = [
@@ -212,6 +213,7 @@ def _better_numbers(comparison: Comparison) -> frozenset[tuple[int, str]]:
 def number_rows(comparison: Comparison) -> list[dict[str, Any]]:
     """One row for each metric: overall, of the groups, of the corruptions."""
     suite = comparison.suite
+    # The whole catalogue: metrics that the suite does not define have no difference.
     overall = (MetricId(one) for one in METRICS if one.scope is Scope.OVERALL)
     sections = {
         "overall": overall,

@@ -29,6 +29,7 @@ def answer(name: str, baseline_name: str, comparison: Comparison) -> str:
     cells, followed by other significant changes."""
     found = comparison.differences
     keys = (*comparison.suite.ranked_by, MEAN_ERROR.key, CLEAN_ERROR.key)
+    # One metric decides, fixed beforehand: the best of many would always look significant.
     path = next(key for key in keys if key in found)
     one, metric = found[path], metric_id(path, comparison.suite).metric
     unit, label = metric.unit, metric.label
@@ -71,6 +72,7 @@ def _other_changes(comparison: Comparison, besides: str) -> list[str]:
     """`Better: fog; worse: snow, frost and contrast.` as a list, empty if there are none."""
     parts = []
     for mark in ("better", "worse"):
+        # The same direction follows from the conclusion; only what goes against it is news.
         names = [] if mark == besides else significant(mark, comparison)
         labels = [CLEAN_ERROR.label if name == CLEAN.corruption else name for name in names]
         if labels:
@@ -87,6 +89,7 @@ def significant(mark: str, comparison: Comparison) -> list[str]:
         paths[ce_or_error(name, comparison).path] = name
     found = comparison.differences
     names = {path: name for path, name in paths.items() if path in found}
+    # Missing p-values count as 0: such a metric was marked by its interval alone.
     p_values = holm([found[path].p_value or 0.0 for path in names])
     return [
         name

@@ -121,6 +121,7 @@ def _explained_ids(summary: Summary) -> Iterator[MetricId]:
     """The metrics to explain, each after those it is computed from. The worst corruption stands for
     all corruptions; optional metrics are included only if they are defined."""
     suite = summary.suite
+    # From the parts to the whole: each formula uses numbers that the reader has seen before it.
     first, *headline = headline_metrics(suite)
     yield MetricId(first)
     if (worst := worst_corruption(summary)) is not None:
@@ -152,6 +153,7 @@ class _Explained:
         numbers, unit = self.details.numbers, metric.unit
         value = self._value(one)
         formula = one.formula(suite, self.reference)
+        # The line is fitted to published results, so the formula alone does not state it.
         if metric is EFFECTIVE_ROBUSTNESS and self.details.trend is not None:
             formula = f"{formula}, where expected {self.details.trend}"
         interval = numbers.intervals.get(path)
@@ -202,6 +204,7 @@ class _Explained:
         expression = one.expression(suite, self.reference)
         if expression is not None:
             return _worked_out(self, expression, metric.unit)
+        # What has neither a quantity nor an expression is effective robustness.
         trend, values = self.details.trend, self.summary.values
         assert trend is not None  # since the effective robustness is known
         clean_error = or_dash(values[CLEAN_ERROR.key], CLEAN_ERROR.unit.precise)
@@ -211,6 +214,7 @@ class _Explained:
     def _worked_of_cell(self, quantity: Quantity, condition: Condition) -> str:
         cell = self.run.cells[condition]
         n_images = as_count(cell.n_images)
+        # Plain numbers: a gap is a sum over images, of right answers minus confidences.
         gaps = _sum(self.details.calibration_gaps, MCE.unit.precise)
         return {
             TOP5_ERROR: f"100 x {as_count(cell.n_images - cell.n_top5)} / {n_images}",
@@ -238,6 +242,7 @@ def _worked_out(one: _Explained, expression: Expression, unit: Unit) -> str:
                 for error in (one.summary.values[CLEAN_ERROR.key], one.reference.clean_error)
             )
             return f"100 x ({summed}{own}) / ({divisor}{other})"
+        # Only one level: the CEs of all corruptions fit on a line, their errors would not.
         case Mean(parts):
             return _mean_of([part.value(errors) for part in parts], unit.precise)
         case Difference(minuend, subtrahend):
@@ -276,6 +281,7 @@ def _method(interval: Interval) -> str:
 
 def _range(interval: Interval, unit: Unit) -> str:
     """`58.10-61.20` as in JSON and CSV, or `-1.00 to 2.00` if an end is negative."""
+    # Two hyphens in a row, as in `-1.00--0.20`, would be hard to read.
     low, high = unit.number(interval.low), unit.number(interval.high)
     return f"{low}{' to ' if '-' in (low[0], high[0]) else '-'}{high}"
 

@@ -175,6 +175,7 @@ def _columns(report: GateReport) -> tuple[Column, ...]:
     corrected."""
     changes = (Column("baseline", "baseline"),), (Column("difference", "difference"),)
     has_changes = any(verdict.limit is None for verdict in report.verdicts)
+    # A limit has no baseline; beside other rules these cells of it stay empty.
     before, between = changes if has_changes else ((), ())
     p_title, p_head = ("p", "") if len(report.verdicts) == 1 else ("p (Holm)", "p\n(Holm)")
     tests = (
@@ -194,6 +195,7 @@ def _columns(report: GateReport) -> tuple[Column, ...]:
 
 def headline(report: GateReport) -> str:
     """The outcome in one line."""
+    # Not a failure: the first release of a model is compared with itself.
     if report.is_the_baseline and not report.has_limits:
         return f"PASSED: {report.name} is the baseline itself, so nothing was compared"
     n_rules, what, where = len(report.verdicts), _subject(report), _where(report)
@@ -203,6 +205,7 @@ def headline(report: GateReport) -> str:
         return f"FAILED: {what} violates {violated}{where}"
     if n_open:
         rules = "its rule" if n_rules == 1 else f"{n_open} of {n_rules} rules"
+        # The word agrees with the exit code: 0, unless inconclusive rules are to fail.
         answer = "INCONCLUSIVE" if report.fail_inconclusive else "PASSED"
         return (
             f"{answer}: {what}: {rules} {'is' if n_open == 1 else 'are'} inconclusive{where} "
@@ -328,6 +331,7 @@ def _what_is_detected(report: GateReport) -> list[str]:
     notes = []
     for verdict in report.verdicts:
         if verdict.detectable is not None:
+            # No number of images would decide a rule about a change of exactly 0.
             is_coarse = verdict.is_inconclusive and verdict.rule.threshold != 0
             too_few = (
                 f"; too few images for {verdict.rule.text}"
@@ -343,6 +347,7 @@ def _what_is_detected(report: GateReport) -> list[str]:
 
 def _how_many_images(report: GateReport, undecided: Sequence[Verdict]) -> str:
     changes = [change for verdict in undecided if (change := change_to_plan(verdict))]
+    # `plan` needs a standard deviation, which a single image does not have.
     if not changes or report.protocol.n_images < 2:
         return "More images are needed to decide."
     words = [*report.plan_words, *(word for change in changes for word in ("--change", change))]

@@ -116,6 +116,7 @@ def _entry_data(entry: Entry, suite: Suite) -> dict[str, Any]:
         if one.of:
             name = "groups" if one.metric.scope is Scope.GROUP else one.metric.key
             data.setdefault(name, {})[one.of] = entry.value(one.path)
+    # Absent rather than null: null would mean that there is no interval.
     if entry.has_intervals:
         data |= {key: row.get(key) for key in RANK_ENDS}
         known = {
@@ -174,6 +175,7 @@ def _remark(entry: Entry) -> str | None:
 
 def _origin(published: Published) -> str:
     """`owner/repository` of a GitHub address, the host name of any other."""
+    # The remark has no room for a whole address; JSON and CSV have it.
     parts = urlsplit(published.source_url)
     owner_and_repository = parts.path.strip("/").split("/")[:2]
     return "/".join(owner_and_repository) if parts.netloc == "github.com" else parts.netloc
@@ -205,6 +207,7 @@ def _reference_of(board: Board) -> str:
 
 
 def _records(boards: Sequence[Board], columns: str) -> Records:
+    # A file without rows has the header of the default suite.
     suites = dict.fromkeys(board.suite for board in boards) or {DEFAULT_SUITE: None}
     shown = {one.column_key: one for suite in suites for one in _shown_ids(suite, columns)}
     # Overall metrics first: several suites may contribute columns.

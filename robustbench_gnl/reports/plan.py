@@ -155,6 +155,7 @@ def change_lines(plan: PlanReport) -> list[str]:
             f"{'minute' if plan.minutes == 1 else 'minutes'} at the speed of {plan.model}"
         )
     for one in plan.changes:
+        # A rule names what it allows; a plan detects it as an increase.
         increase = one.rule.text.partition(":")[2].strip().removeprefix("+")
         lines.append(
             f"an increase of {increase} in {one.rule.subject_text} is detected with "

@@ -58,6 +58,7 @@ def runs_document(documents: Sequence[Document]) -> Document:
     """One document for several runs; that of a single run is returned unchanged."""
     if len(documents) == 1:
         return documents[0]
+    # Runs of several suites have different columns; CSV has all of them.
     columns = dict.fromkeys(key for one in documents for key in one.records.columns)
     return Document(
         ", ".join(one.title for one in documents),
@@ -119,6 +120,7 @@ def _blocks(
     *,
     intervals: bool,
 ) -> list[Block]:
+    # A column of dashes says less than its absence, whose reason is in the notes.
     shown = details if intervals and details and details.numbers.intervals else None
     model, *about = about_run(run)
     blocks: list[Block] = [Heading(model), Notes(tuple(about))]

@@ -80,6 +80,7 @@ def run_data(
         "n_images": protocol.n_images,
         "n_image_classes": details.n_image_classes if details else None,
         "n_skipped": n_skipped(run),
+        # The key is older than suites: these are the main cells of any suite.
         "n_common_cells": summary.n_main_cells,
         **{one.key: summary.values.get(one.key) for one in headline},
         "groups": dict(summary.groups),
@@ -189,6 +190,7 @@ def corruption_rows(summary: Summary, details: RunStatistics | None) -> list[Row
     suite, intervals = summary.suite, details.numbers.intervals if details else {}
     rows: list[Row] = []
     for name, one in summary.corruptions.items():
+        # JSON has it as null with a reason, for which a row of CSV has no room.
         if one.error is None:
             continue
         row: dict[str, Any] = {

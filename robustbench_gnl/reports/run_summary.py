@@ -100,6 +100,7 @@ def number_lines(
     lines = headline(summary, reference, details) if summary.suite.has_severities else []
     if details is None:
         return lines
+    # Only metrics that divide by the reference need this warning.
     if summary.values.get(MCE.key) is not None:
         lines += filter(None, [subset_sentence(reference, details.n_image_classes)])
     if summary.suite.has_severities:
@@ -165,6 +166,7 @@ def interval_notes(details: RunStatistics, suite: Suite) -> list[str]:
 
 def _reach_of_cells(numbers: Numbers, suite: Suite) -> float | None:
     """The largest distance between the error of a single cell and the end of its interval."""
+    # One number, where an interval for each of the cells would fill the screen.
     reaches = []
     for condition in suite.conditions if suite.has_severities else ():
         path = MetricId(CORRUPTION_ERROR, condition.corruption, condition.severity).path

@@ -71,6 +71,7 @@ def interval_methods(intervals: Iterable[tuple[str, Interval]]) -> str:
         method: some_of(labels, most=len(labels), last=" and ")
         for method, labels in by_method.items()
     }
+    # Most metrics are resampled, so the exceptions are named instead.
     others = " for all others" if len(named) > 1 else ""
     phrases = {
         "wilson": f"Wilson's for {named.get('wilson')}",

@@ -66,6 +66,7 @@ def change_to_plan(verdict: Verdict) -> str | None:
     If the rule allows no increase, it is the increase that was found. If it requires a decrease, it
     is an increase of that size, which is equally hard to detect."""
     rule = verdict.rule
+    # Plans are made from the paired differences of single images.
     if rule.is_limit or not rule.subject.is_kept_by_image:
         return None
     if verdict.is_narrowed:
@@ -75,6 +76,7 @@ def change_to_plan(verdict: Verdict) -> str | None:
     if rule.threshold < 0:
         return rule.text.replace("-", "+", 1)
     unit = rule.subject.unit
+    # An increase of 0 would need infinitely many images.
     hundredths = max(0.01, round(float(unit.number(verdict.estimate)), 2))
     return f"{rule.subject_text}:+{hundredths:g}{unit.rule_unit}"
 

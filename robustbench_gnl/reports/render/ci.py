@@ -20,6 +20,7 @@ def junit_xml(document: Document) -> str:
     """
     checks = _checks_of(document)
     n_open, n_errors = checks.count("inconclusive"), checks.count("error")
+    # An inconclusive test is counted where it is written: as skipped, or as an error.
     n_skipped = 0 if checks.fail_inconclusive else n_open
     counts = {
         "tests": str(len(checks.checks)),

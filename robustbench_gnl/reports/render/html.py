@@ -59,6 +59,7 @@ def _escaped(text: str) -> str:
 def _block(block: Block) -> str:
     match block:
         case Heading():
+            # Colour only repeats the word: the text of the heading states the outcome.
             kind = f' class="{block.status}"' if block.status else ""
             return f"<h1{kind}>{_escaped(block.text)}</h1>"
         case Paragraph():

@@ -53,7 +53,7 @@ def terminal_text(document: Document, width: int | None = None) -> str:
 
 
 def _parts(document: Document, width: int) -> Iterator[RenderableType]:
-    """Whether an empty line comes before a block: unless a heading is directly above it."""
+    """The renderables of a document, with an empty line between blocks except below a heading."""
     previous: Block | None = None
     for block in document.blocks:
         if previous is not None and not isinstance(previous, Heading):
@@ -153,7 +153,7 @@ def _cell(table: Table, i: int, column: Column) -> str:
 
 
 def _rich_table(table: Table, width: int) -> RichTable:
-    """Whether a section of rows ends here."""
+    """The table as rich draws it, in which nothing is truncated."""
     shown = RichTable(
         title=_line(table.title) if table.title else None,
         title_justify="left",
