@@ -86,8 +86,8 @@ def jpeg_round_trip(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]
 
 
 def engine_version(engine: str = "gnlbench") -> str:
-    """The version in a protocol: it changes whenever the engine's code may change
-    a pixel. The numerical libraries below the package `imagecorruptions` are not part of it.
+    """The version in a protocol, which changes whenever the engine's code may change a pixel. The
+    libraries that the package `imagecorruptions` uses are not part of it.
 
     Raises:
         UnknownCorruptionError: No engine has that name.

@@ -2,8 +2,8 @@
 
 The package (installed as `imagecorruptions-imaug`, the maintained fork) draws from three
 generators: NumPy's global one, scikit-image's own (impulse_noise) and numba's own
-(glass_blur). Here each image has its own seed for all three, and NumPy's global
-state is put back afterwards.
+(glass_blur). Here each image has its own seed for all three, and NumPy's global state is put back
+afterwards.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def write_whole(path: Path, data: bytes, *, make_folder: bool = True) -> None:
     Raises:
         IsADirectoryError: The path is a folder.
         OSError: It cannot be written.
-        ValueError: It is no path.
+        ValueError: The path contains a null character.
     """
     mode = _mode_of(path)
     if mode is not None and stat.S_ISDIR(mode):

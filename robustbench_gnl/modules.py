@@ -63,7 +63,7 @@ def check_has_values(module: nn.Module) -> None:
     """Refuse a module with parameters or buffers whose shape or values are still to be set.
 
     Raises:
-        ModelError: It has one.
+        ModelError: A parameter or buffer has no shape or no values yet.
     """
     key = first_without_values(module)
     if key is not None:

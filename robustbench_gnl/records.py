@@ -169,8 +169,8 @@ class Model:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Counts by confidence: bin b holds the images whose top probability lies in
-    (b/15, (b+1)/15], as in Guo et al., "On Calibration of Modern Neural Networks", 2017."""
+    """Counts by confidence: bin b has the images whose top probability is in (b/15, (b+1)/15], as
+    in Guo et al., "On Calibration of Modern Neural Networks", 2017."""
 
     n_images: tuple[int, ...]
     n_top1: tuple[int, ...]

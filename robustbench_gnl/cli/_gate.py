@@ -103,7 +103,7 @@ def _check_options(request: GateRequest, rules: Sequence[Rule], *, evaluates: bo
         evaluates: The options of an evaluation name a model.
 
     Raises:
-        UsageError: They do.
+        UsageError: Two options contradict each other.
     """
     from robustbench_gnl.statistics.rules import no_baseline
 
@@ -128,7 +128,7 @@ def _check_no_gain_over_itself(report: GateReport) -> None:
     """Refuse to test a required gain on a run that is its own baseline.
 
     Raises:
-        UsageError: It is.
+        UsageError: The run is its own baseline, and a rule requires a gain.
     """
     gains = [one.rule.text for one in report.verdicts if one.rule.is_gain]
     if gains and report.is_the_baseline:
@@ -144,7 +144,7 @@ def _check_not_near_chance(report: GateReport) -> None:
     clean error rises, and with few images no rule may detect it.
 
     Raises:
-        UsageError: They are.
+        UsageError: The model is near chance, and no rule would notice.
     """
     from robustbench_gnl.metrics import is_run_near_chance
     from robustbench_gnl.reports.sentences import chance_sentences
@@ -238,7 +238,7 @@ def _check_same_files(session: Session, baseline: GivenRun) -> None:
     """Refuse to evaluate other files than the baseline read under the same names.
 
     Raises:
-        UsageError: They are others.
+        UsageError: The files differ from those that the baseline read.
     """
     difference = session.difference_from(baseline.run, baseline.contents)
     if difference is not None:

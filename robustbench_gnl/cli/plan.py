@@ -222,7 +222,7 @@ def _check_has(name: str, has: Sequence[Condition], named: Sequence[Condition]) 
     """Refuse to plan without what was asked for: all that was named, and some corruption.
 
     Raises:
-        UsageError: It is not there.
+        UsageError: A named condition, or every corruption, is missing.
     """
     missing = [cell for cell in named if cell not in has]
     if missing or not any(not cell.is_clean for cell in has):

@@ -44,18 +44,17 @@ def labels_of_folders(
 ) -> Labels:
     """The labels of class folders, for a model of `n_classes` outputs.
 
-    ImageNet's WordNet ids keep their index whichever folders are missing, and folders named
-    0 to n - 1 are their own index. Other folders are numbered as timm's training
-    numbers them (natural order, upper and lower case alike), which is only safe when the model
-    was trained on just these.
+    ImageNet's WordNet ids keep their index whichever folders are missing, and folders named 0 to
+    n - 1 are their own index. Other folders are numbered as timm numbers them for training (natural
+    order, upper and lower case alike), which is only safe if the model was trained on just these.
 
     Args:
-        class_map: Settles it instead.
+        class_map: Gives the classes instead.
 
     Raises:
         ModelError: The folders do not fit the model's number of classes, or their order is
             ambiguous.
-        DataError: The class map does not have them.
+        DataError: The class map lacks a folder.
     """
     if class_map is not None:
         return _mapped(folders, n_classes, class_map)

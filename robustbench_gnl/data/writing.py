@@ -105,7 +105,7 @@ def _check_same_files(root: Path, found: Manifest, wanted: Manifest) -> None:
     """Refuse to complete a tree from files that changed since it was begun.
 
     Raises:
-        UsageError: They did.
+        UsageError: Clean images have changed since the tree was begun.
     """
     before, now = found.clean_images or {}, wanted.clean_images or {}
     if found == replace(wanted, clean_images=before) and before.keys() == now.keys():

@@ -152,7 +152,7 @@ def checked_device(value: object) -> str:
     """The name of a device.
 
     Raises:
-        UsageError: It is none.
+        UsageError: There is no device of this name.
     """
     if not isinstance(value, str | torch.device):
         raise UsageError(f"expected a device such as 'cpu' or 'cuda:0', got {_kind(value)}")
@@ -177,7 +177,7 @@ def checked_store(store: object) -> Store | str | None:
     """An open store, or the place of one as text.
 
     Raises:
-        UsageError: It is neither.
+        UsageError: It is neither a store nor a path or URL.
     """
     if store is None or isinstance(store, str):
         return store
@@ -207,7 +207,7 @@ def checked_name(value: object, model: nn.Module) -> str:
     """What the run is called; by default the class of the model.
 
     Raises:
-        UsageError: It is no text.
+        UsageError: The name is not text.
     """
     if value is None:
         return type(model).__name__

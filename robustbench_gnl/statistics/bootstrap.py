@@ -83,8 +83,8 @@ def bootstrap(
 ) -> Replicates:
     """The replicates of a run's cells.
 
-    The counts are integers, and identical on every machine. Those of the first
-    100 resamples are the same whether 100 or 1,000 are asked for.
+    The counts are integers, and identical on every machine. Those of the first 100 resamples are
+    the same whether 100 or 1,000 are asked for.
     """
     counts = resampled_sums(outcomes.wrong, n_resamples=n_resamples, seed=seed)
     return Replicates(outcomes.conditions, outcomes.n_images, seed, outcomes.n_wrong, counts)
@@ -163,7 +163,7 @@ def percentile_intervals(replicates: Floats, level: float = LEVEL) -> list[Inter
     """The same of many numbers at once, (n_resamples, n_numbers).
 
     Percentiles are those of rank p (n + 1) (`weibull`): of 1,000 replicates 2.5 % lie at the
-    25th, so that the interval is not narrower for being found by chance.
+    25th, so that the interval is not too narrow.
 
     Raises:
         UsageError: There are too few replicates for that level.

@@ -53,7 +53,7 @@ def compare(
     """Compare two runs of one protocol.
 
     Raises:
-        UsageError: They share no cell.
+        UsageError: No complete cell is in both.
     """
     cells = common_cells(baseline, candidate)
     if not cells:

@@ -46,7 +46,7 @@ class Difference:
     difference: float
     """Candidate minus baseline: below 0 the candidate is better."""
     interval: Interval | None
-    """Of the difference, from resamples that both share, or by leaving out blocks."""
+    """Of the difference: from resamples that both runs share, or by leaving out blocks."""
     n_differing: int | None
     """Images whose scores differ; None for quantities that are stored by block."""
     mark: Mark
@@ -146,14 +146,13 @@ def with_two_more_images(interval: Interval, change: Floats, one_cell: float) ->
 
     Resampling underestimates the variance if only a few images changed, because the draws never
     contain other images that might have changed. For a single cell, two more images are what Bonett
-    & Price,
-    "Adjusted Wald confidence interval for a difference of binomial proportions based on paired
-    data", 2012, add. For metrics of several cells, the squared size of their change is sum d^4 /
-    sum d^2, which gives large changes the most weight.
+    & Price, "Adjusted Wald confidence interval for a difference of binomial proportions based on
+    paired data", 2012, add. For metrics of several cells, the squared size of their change is
+    sum d^4 / sum d^2, which gives large changes the most weight.
 
     Args:
         change: (n_images,): d_i, whose mean the interval is of.
-        one_cell: How much an image changes at least that changes in the cell of most weight.
+        one_cell: The change of an image that changes only in the cell with the largest weight.
     """
     squares = np.square(change)
     size_squared = max(one_cell**2, float((squares**2).sum() / (squares.sum() or 1.0)))

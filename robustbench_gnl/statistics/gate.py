@@ -1,16 +1,14 @@
 """The tests of gate rules on a run and its baseline, with one significance level for all rules.
 
-| rule | fails when the estimate is above what it allows and ... | test |
-|---|---|---|
-| `mCE:+0.5` | the increase is significant: the lower bound of the change is above 0 |
-`paired_tests` |
-| `mCE:-0.5` | the lower bound of the change is above -0.5 | `bounded_means` |
-| `mCE<=70` | the lower bound of the value is above 70 | `bounded_means` |
+A rule fails when the estimate is above what it allows and
+
+- for `mCE:+0.5`, the lower bound of the change is above 0 (tested by `paired_tests`);
+- for `mCE:-0.5`, the lower bound of the change is above -0.5 (`bounded_means`);
+- for `mCE<=70`, the lower bound of the value is above 70 (`bounded_means`).
 
 Quantities that are stored by block (`nll`, `ece`, `top5_error`) are tested by the jackknife
-instead. With
-several rules Holm's correction keeps the probability of a false positive (a run that truly
-satisfies all of them fails any) at most alpha.
+instead. With several rules Holm's correction keeps the probability of a false positive (a run that
+truly satisfies all of them fails any) at most alpha.
 
 A rule that does not fail is inconclusive if the images are too few to decide it; see
 `Verdict.is_inconclusive`.
@@ -51,34 +49,34 @@ class Verdict:
 
     rule: Rule
     baseline: float | None
-    """None of a limit, as are the difference and what is allowed."""
+    """None for a limit, as are the difference and what is allowed."""
     candidate: float
     difference: float | None
     """Candidate minus baseline."""
     allowed: float | None
-    """How far the rule lets it rise; below 0 where a gain is required."""
+    """The largest increase that the rule allows; below 0 if it requires a gain."""
     lower_bound: float | None
-    """What the true change, or the true value of a limit, is at least, at the level that Holm's
-    correction leaves this rule. None where nothing was tested, as are the p-values."""
+    """The lower confidence bound of the true change, or of the true value for a limit, at the level
+    that Holm's correction leaves this rule. None if nothing was tested, as are the p-values."""
     p_value: float | None
-    """One-sided: of no increase at all, of the required gain, or of a value at the limit."""
+    """One-sided. The null hypothesis is no increase, the required gain, or a value at the limit."""
     p_holm: float | None
     detectable: float | None
-    """The true change, or the true value of a limit, that fails with 80 % power. None where the
-    runs have the same errors, where an error would have to be above 1, or nothing is tested."""
+    """The true change, or the true value for a limit, that fails with 80 % power. None if the runs
+    have the same errors, if an error would have to be above 1, or if nothing is tested."""
     passed: bool
     """Whether the rule did not fail."""
     n_cells: int
     is_narrowed: bool
-    """Whether it looked at fewer cells than it selects, or at those that both runs have of all."""
+    """Whether it was tested on fewer cells than it selects, since not both runs have the others."""
     method: str | None
     """`binomial`, `signs`, `t` or `bootstrap` (over images), or `jackknife` (over blocks)."""
     n_differing: int | None
     """Images whose score is not the same in both runs."""
     limit: float | None = None
-    """How high the rule lets the value be; None of a change."""
+    """The highest value that the rule allows; None for a change."""
     upper_bound: float | None = None
-    """What the true change or value is at most, at the level of the lower bound."""
+    """The upper confidence bound, at the level of the lower bound."""
 
     @property
     def estimate(self) -> float:
@@ -142,11 +140,11 @@ def verdicts_of(
     """Test every rule.
 
     Args:
-        baseline: None where all rules are limits.
+        baseline: None if all rules are limits.
         alpha: The probability of any false positive, over all rules.
         strict: Fail on the estimate alone, significant or not; nothing is tested.
-        common_cells: Of changes, look only at the cells that both runs have.
-        block_size: Images of a whole block, to say how many images make enough blocks.
+        common_cells: Compute changes from the cells that both runs have.
+        block_size: Images in a whole block, for a message on how many images make enough blocks.
 
     Raises:
         UsageError: A cell or the baseline is missing, a number is not defined or cannot be
@@ -184,7 +182,7 @@ def _check_can_fail_and_pass(one: Measurement) -> None:
     already has that value), or that requires a gain larger than the baseline's value.
 
     Raises:
-        UsageError: It does.
+        UsageError: The rule cannot fail, or cannot be satisfied.
     """
     text, baseline = one.rule.text, one.baseline
     if baseline is None:

@@ -99,7 +99,7 @@ def check_pair(baseline: Outcomes, candidate: Outcomes) -> None:
     """Refuse two runs that are not of the same cells and images.
 
     Raises:
-        UsageError: They are not.
+        UsageError: Their cells or numbers of images differ.
     """
     if baseline.n_images != candidate.n_images:
         raise UsageError(

@@ -105,7 +105,7 @@ def _is_limit(text: str, match: re.Match[str]) -> bool:
     """Which of the two operators it is.
 
     Raises:
-        UsageError: It is neither.
+        UsageError: The operator is neither `:` nor `<=`.
     """
     operator = match["operator"]
     if operator in (CHANGE, LIMIT):
@@ -213,7 +213,7 @@ def _unit(text: str, subject: Subject, unit: str) -> RuleUnit:
     """The unit of a change that fits the subject.
 
     Raises:
-        UsageError: It does not.
+        UsageError: The unit does not fit the subject.
     """
     if unit == "%":
         return "%"

@@ -2,8 +2,8 @@
 
 Taori et al., "Measuring Robustness to Natural Distribution Shifts in Image Classification",
 2020, section 2: the distance to a regression line through other models. Here the line is fitted to
-the published results that state no resampling of the released images: mCE on clean
-error, both in percent, by least squares.
+the published results that state no resampling of the released images: mCE as a function of the
+clean error, both in percent, by least squares.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def parse_location(text: str) -> Location:
     """Read a path or a URL.
 
     Raises:
-        StoreError: It is neither.
+        StoreError: The text is neither a path nor a URL of a supported database.
     """
     if not text.strip():
         raise StoreError(f"the store has no name: {EXPECTED}", location=text)

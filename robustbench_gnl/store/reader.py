@@ -86,8 +86,8 @@ class StoreReader:
             with_pieces: Load its pieces and its image set too, for the frames per image.
 
         Raises:
-            StoreError: It has been deleted.
-            UsageError: It is no id.
+            StoreError: The run has been deleted.
+            UsageError: The text is not a run id.
         """
         with self._reading() as connection:
             run = reading.load_run(connection, run_id)

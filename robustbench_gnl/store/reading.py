@@ -78,8 +78,8 @@ def load_run(connection: Connection, run_id: str) -> Run:
     """The run of an id that was found in this store.
 
     Raises:
-        StoreError: It has been deleted.
-        UsageError: It is no id.
+        StoreError: The run has been deleted.
+        UsageError: The text is not a run id.
     """
     found = load_runs(connection, _runs.c.id == run_id)
     if not found:

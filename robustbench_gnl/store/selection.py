@@ -47,8 +47,8 @@ def run_key(connection: Connection, run_id: str, *, lock: bool = False) -> int:
         lock: Make other writers of the run wait.
 
     Raises:
-        StoreError: It has been deleted.
-        UsageError: It is no id.
+        StoreError: The run has been deleted.
+        UsageError: The text is not a run id.
     """
     query = select(_runs.c.key).where(_runs.c.id == run_id)
     key: int | None = connection.execute(query.with_for_update() if lock else query).scalar()
