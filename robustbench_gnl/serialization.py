@@ -63,10 +63,17 @@ def decode(
         GnlbenchError: As `error` says: a key is missing, unknown, or of another type.
     """
     record: Any = kind
-    stated = {**optional_fields(record), **_mapping(value, where, error)}
-    parts = check_entries(stated, _types(record), where, error)
-    arguments: dict[str, Any] = {}
+    defaults = {
+        name: default
+        for name, default in optional_fields(record).items()
+        if name not in _mapping(value, where, error)
+    }
+    expected = {key: hint for key, hint in _types(record).items() if key not in defaults}
+    parts = check_entries(value, expected, where, error)
+    arguments: dict[str, Any] = dict(defaults)
     for name, hint in _hints(record).items():
+        if name in defaults:
+            continue
         if hint is Condition:
             arguments[name] = Condition(*(parts[own] for own in _hints(Condition)))
         elif isinstance(hint, type) and is_dataclass(hint):

@@ -15,7 +15,7 @@ ENGINE = PACKAGE.parent / "corruptions"
 
 LAYERS = (
     {"_version", "errors", "text", "files", "fingerprints"},
-    {"records", "resources", "normalisation", "progress"},
+    {"records", "resources", "normalisation", "progress", "levels"},
     {"contents", "modules", "serialization"},
     {"suites"},
     {"metrics"},

@@ -18,8 +18,9 @@ import torch
 import yaml
 
 import robustbench_gnl.models  # noqa: F401  (gives timm our networks)
+from robustbench_gnl.levels import ALPHA, POWER
 from robustbench_gnl.statistics import parse_rule
-from robustbench_gnl.statistics.power import ALPHA, POWER, detectable_change, images_needed
+from robustbench_gnl.statistics.power import detectable_change, images_needed
 from tests.cli.stored import Stored
 from tests.conftest import CHECKOUT
 from tests.statistics.samples import chances, draw

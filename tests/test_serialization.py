@@ -55,6 +55,8 @@ class Outer:
     inner: Inner
     bits: bytes
     backend: str | None = added_later(None)
+    more_bits: bytes = added_later(b"")
+    labels: tuple[str, ...] = added_later(())
 
 
 OUTER = Outer(Condition("fog", 3), Inner((1.5,)), b"\0\xff")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from robustbench_gnl.cli._replicates import replicates_of
+from robustbench_gnl.levels import LEVEL
 
 if TYPE_CHECKING:
     from robustbench_gnl.metrics.reference import Reference
@@ -28,7 +29,7 @@ def details_of(
     db: str,
     reference: Reference,
     *,
-    level: float | None = None,
+    level: float = LEVEL,
     read: tuple[Outcomes, tuple[str, ...]] | None = None,
 ) -> RunStatistics:
     """The statistics of a run, with intervals from cached replicates where there are any.
@@ -36,7 +37,7 @@ def details_of(
     Args:
         read: What `stored_outcomes` gave at the moment at which the run was read.
     """
-    from robustbench_gnl.statistics import LEVEL, run_statistics
+    from robustbench_gnl.statistics import run_statistics
 
     outcomes, keys = read or stored_outcomes(store, run)
     return run_statistics(
@@ -44,6 +45,6 @@ def details_of(
         keys,
         reference.for_protocol(run.protocol),
         replicates=replicates_of(store, run, db, outcomes=outcomes) if run.cells else None,
-        level=LEVEL if level is None else level,
+        level=level,
         n_classes=run.model.n_classes,
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import typer
 
@@ -22,7 +23,9 @@ from robustbench_gnl.cli._conditions import (
 from robustbench_gnl.cli._options import (
     DEFAULT_JPEG_QUALITY,
     ENGINE_HELP,
+    FIRST_IMAGES,
     MOST_WORKERS,
+    SEED_HELP,
     WORKERS_HELP,
 )
 from robustbench_gnl.cli._request import (
@@ -42,6 +45,12 @@ MODEL, DATA, WORK = "Model", "Data", "Evaluation"
 _OWN_IMAGES = ", ".join(suite.title for suite in SUITES.values() if suite.layout is not None)
 
 
+MODEL_HELP = (
+    "Model to evaluate: a name of GroupNL or timm (see gnlbench models), torchvision:NAME, "
+    "hf-hub:OWNER/NAME, or your own function as FILE.py:FUNCTION, whose code is run."
+)
+
+
 @dataclass(frozen=True)
 class EvaluationOptions:
     """The values of the options; a command decorated with `with_evaluation_options` gets it."""
@@ -50,10 +59,8 @@ class EvaluationOptions:
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Model to evaluate: a name of GroupNL or timm (see gnlbench models), "
-            "torchvision:NAME, hf-hub:OWNER/NAME, or your own function as FILE.py:FUNCTION, whose "
-            "code is run. Repeat it, each with a --ckpt, to evaluate several models on the same "
-            "images. Without it, each --ckpt must name its architecture.",
+            help=f"{MODEL_HELP} Repeat it, each with a --ckpt, to evaluate several models on the "
+            "same images. Without it, each --ckpt must name its architecture.",
             rich_help_panel=MODEL,
         ),
     ] = None
@@ -169,11 +176,11 @@ class EvaluationOptions:
         typer.Option(
             min=1,
             metavar="N",
-            help="Evaluate only the first N images in the order of their paths.",
+            help=f"Evaluate {FIRST_IMAGES}",
             rich_help_panel=DATA,
         ),
     ] = None
-    seed: Annotated[int, typer.Option(help="Seed of the corruptions.", rich_help_panel=DATA)] = 0
+    seed: Annotated[int, typer.Option(help=SEED_HELP, rich_help_panel=DATA)] = 0
     engine: Annotated[
         str,
         typer.Option(
@@ -250,7 +257,7 @@ class EvaluationOptions:
     rerun: Annotated[
         bool,
         typer.Option(
-            "--rerun", help="Evaluate anew, even if this run is stored.", rich_help_panel=WORK
+            "--rerun", help="Evaluate again, even if this run is stored.", rich_help_panel=WORK
         ),
     ] = False
 
@@ -312,10 +319,21 @@ class EvaluationOptions:
         )
 
 
-def with_evaluation_options(command: Callable[..., None]) -> Callable[..., None]:
+def with_evaluation_options(
+    command: Callable[..., None], *, model_help: str | None = None
+) -> Callable[..., None]:
     """Replace the parameter `options` of a command by the options above, one parameter each: Typer
-    reads options from the signature of a function."""
+    reads options from the signature of a function.
+
+    Args:
+        model_help: The help of --model for a command of a single model.
+    """
     hints = get_type_hints(EvaluationOptions, include_extras=True)
+    if model_help is not None:
+        kind, option = get_args(hints["model"])
+        option = copy(option)
+        option.help = model_help
+        hints["model"] = Annotated[kind, option]
     typed = [
         inspect.Parameter(
             field.name,

@@ -13,7 +13,7 @@ import typer
 from robustbench_gnl.cli._evaluation_options import EvaluationOptions
 from robustbench_gnl.cli._given import GivenRun, given_runs, names_of
 from robustbench_gnl.cli._options import DEFAULT_STORE
-from robustbench_gnl.cli._reference import chosen_reference
+from robustbench_gnl.cli._reference import chosen_reference, note_unused_reference
 from robustbench_gnl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def gate_report(
     if run is None:
         run = _evaluated(context, options, request, rules, base)
     (candidate,) = given_runs([run], request.db)
+    note_unused_reference(request.reference, [candidate.run])
     if base is None:
         name, baseline_name = candidate.run.model.name, None
     else:
@@ -84,7 +85,7 @@ def gate_report(
         alpha=request.alpha,
         strict=request.strict,
         reference=divisor.name,
-        answers_alike=base is not None and _same_errors(base, candidate),
+        has_same_errors=base is not None and _same_errors(base, candidate),
         left_out=_left_out(rules, base, candidate) if request.common_cells and base else (),
         plan_words=_plan_words(request, run, len(rules)),
         fail_inconclusive=request.fail_inconclusive,
@@ -147,12 +148,16 @@ def _check_not_near_chance(report: GateReport) -> None:
         UsageError: The model is near chance, and no rule would notice.
     """
     from robustbench_gnl.metrics import is_run_near_chance
+    from robustbench_gnl.metrics.catalogue import CLEAN_ERROR
     from robustbench_gnl.reports.sentences import chance_sentences
+    from robustbench_gnl.suites import suite_of
 
     was_so = report.baseline is not None and is_run_near_chance(report.baseline)
     if is_run_near_chance(report.run) and not was_so:
         (guesses,) = chance_sentences(report.run, report.name)
-        rule = "clean_error<=25%" if report.baseline is None else "clean_error:+1pp"
+        suite = suite_of(report.protocol)
+        error = CLEAN_ERROR.key if suite.has_clean else suite.ranked_by[0]
+        rule = f"{error}<=25%" if report.baseline is None else f"{error}:+1pp"
         raise UsageError(
             f"{guesses.removesuffix('.')}, and no rule fails for it; look at the checkpoint, the "
             f"order of its classes and its normalisation, and add the rule {rule}"
@@ -173,7 +178,7 @@ def _left_out(rules: Sequence[Rule], one: GivenRun, other: GivenRun) -> tuple[st
 
 def _plan_words(request: GateRequest, run: str, n_rules: int) -> tuple[str, ...]:
     """The command that plans from the runs, at the level of one of the rules."""
-    from robustbench_gnl.statistics.power import ALPHA
+    from robustbench_gnl.levels import ALPHA
 
     db, reference, alpha = request.db, request.reference, request.alpha / n_rules
     # A URL may hold a password, and a store in the environment need not be named.

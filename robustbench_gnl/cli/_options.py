@@ -51,7 +51,9 @@ WorkersOption = Annotated[
         help=WORKERS_HELP,
     ),
 ]
-SeedOption = Annotated[int, typer.Option(help="Seed of the corruptions.")]
+SEED_HELP = "Seed of the corruptions."
+FIRST_IMAGES = "only the first N images in the order of their keys (class folder and file name)."
+SeedOption = Annotated[int, typer.Option(help=SEED_HELP)]
 EngineOption = Annotated[
     str,
     typer.Option(
@@ -72,4 +74,3 @@ LevelOption = Annotated[
     float, typer.Option(metavar="0-1", help="Confidence level of the intervals.")
 ]
 IntervalsOption = Annotated[bool, typer.Option("--ci/--no-ci", help="Show confidence intervals.")]
-DEFAULT_LEVEL = 0.95  # as `statistics.LEVEL`, which would load NumPy here

@@ -21,9 +21,6 @@ def each_replicates(
     store: Store,
     runs: Iterable[Run],
     db: str,
-    *,
-    n_resamples: int | None = None,
-    seed: int | None = None,
 ) -> Iterator[tuple[Run, Replicates]]:
     """The replicates of each run that has a complete cell, one run at a time: of 1,000 runs
     they take 600 MB. As `replicates_of` one by one."""
@@ -31,9 +28,9 @@ def each_replicates(
     for run in runs:
         if not run.cells:
             continue
-        found = _kept(store, run, n_resamples=n_resamples, seed=seed)
+        found = _kept(store, run)
         if found is None:
-            found = _computed(store, run, n_resamples=n_resamples, seed=seed)
+            found = _computed(store, run)
             new.append((run, found))
         yield run, found
         if len(new) == RUNS_A_COMMIT:
@@ -48,8 +45,6 @@ def replicates_of(
     db: str,
     *,
     outcomes: Outcomes | None = None,
-    n_resamples: int | None = None,
-    seed: int | None = None,
 ) -> Replicates:
     """The replicates of a run that has a complete cell.
 
@@ -58,56 +53,40 @@ def replicates_of(
         db: What names the store: computed replicates are kept there, if it can be written.
         outcomes: The run's, where it was read already; else it is read when it is needed.
     """
-    found = _kept(store, run, n_resamples=n_resamples, seed=seed)
+    found = _kept(store, run)
     if found is None:
-        found = _computed(store, run, outcomes, n_resamples=n_resamples, seed=seed)
+        found = _computed(store, run, outcomes)
         _keep(db, [(run, found)])
     return found
 
 
-def _kept(
-    store: Store, run: Run, *, n_resamples: int | None, seed: int | None
-) -> Replicates | None:
+def _kept(store: Store, run: Run) -> Replicates | None:
     from robustbench_gnl.statistics import DRAWS, N_RESAMPLES, SEED, from_bytes
 
-    n_resamples = N_RESAMPLES if n_resamples is None else n_resamples
-    seed = SEED if seed is None else seed
-    content = store.replicates(run, draws=DRAWS, seed=seed, n_resamples=n_resamples)
+    content = store.replicates(run, draws=DRAWS, seed=SEED, n_resamples=N_RESAMPLES)
     if content is None:
         return None
-    return from_bytes(content, run.cells, n_resamples=n_resamples, seed=seed)
+    return from_bytes(content, run.cells, n_resamples=N_RESAMPLES, seed=SEED)
 
 
-def _computed(
-    store: Store,
-    run: Run,
-    outcomes: Outcomes | None = None,
-    *,
-    n_resamples: int | None,
-    seed: int | None,
-) -> Replicates:
-    from robustbench_gnl.statistics import N_RESAMPLES, SEED, bootstrap, outcomes_of
+def _computed(store: Store, run: Run, outcomes: Outcomes | None = None) -> Replicates:
+    from robustbench_gnl.statistics import bootstrap, outcomes_of
 
     if outcomes is None:
         outcomes = outcomes_of(store.pieces(run.id), run.protocol.n_images)
-    return bootstrap(
-        outcomes.only(run.cells),  # Another process may have added cells since the run was read.
-        n_resamples=N_RESAMPLES if n_resamples is None else n_resamples,
-        seed=SEED if seed is None else seed,
-    )
+    # Another process may have added cells since the run was read.
+    return bootstrap(outcomes.only(run.cells))
 
 
 def _keep(db: str, new: Sequence[tuple[Run, Replicates]]) -> None:
-    """Replicates of the same seed and number of resamples."""
-    from robustbench_gnl.statistics import DRAWS, to_bytes
+    from robustbench_gnl.statistics import DRAWS, N_RESAMPLES, SEED, to_bytes
     from robustbench_gnl.store import open_store
 
     if not new:
         return
-    first = new[0][1]
     # Without the cache they are computed again the next time.
     with suppress(StoreError), open_store(db, write=True) as writing:
         writing.keep_replicates(
             [(run, to_bytes(replicates)) for run, replicates in new],
-            draws=DRAWS, seed=first.seed, n_resamples=first.n_resamples,
+            draws=DRAWS, seed=SEED, n_resamples=N_RESAMPLES,
         )  # fmt: skip

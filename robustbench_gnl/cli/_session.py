@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 class CommandObserver(Observer):
     """Messages and a progress bar on stderr."""
 
+    words_options = True
+
     def info(self, message: str) -> None:
         say(message)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,11 @@ import typer
 
 from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._errors import leave_stdout
-from robustbench_gnl.cli._evaluation_options import EvaluationOptions, with_evaluation_options
+from robustbench_gnl.cli._evaluation_options import (
+    MODEL_HELP,
+    EvaluationOptions,
+    with_evaluation_options,
+)
 from robustbench_gnl.cli._gate import GateRequest, gate_report
 from robustbench_gnl.cli._given import GIVEN_HELP
 from robustbench_gnl.cli._options import (
@@ -25,6 +30,7 @@ from robustbench_gnl.cli._options import (
 from robustbench_gnl.cli._output import emit, say
 from robustbench_gnl.cli._run_files import append, write_whole
 from robustbench_gnl.errors import GnlbenchError, StoreError, UsageError, as_options
+from robustbench_gnl.levels import ALPHA
 
 if TYPE_CHECKING:
     from robustbench_gnl.reports.document import Document
@@ -58,7 +64,10 @@ HELP = (
 
 
 @app.command(help=HELP)
-@with_evaluation_options
+@partial(
+    with_evaluation_options,
+    model_help=f"{MODEL_HELP} Without it, --ckpt must name its architecture.",
+)
 def check(
     context: typer.Context,
     options: EvaluationOptions,
@@ -84,7 +93,7 @@ def check(
             help="Significance level, for all rules together.",
             rich_help_panel=GATE,
         ),
-    ] = 0.05,
+    ] = ALPHA,
     strict: Annotated[
         bool,
         typer.Option(

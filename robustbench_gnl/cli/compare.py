@@ -10,7 +10,6 @@ import typer
 from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._given import GIVEN_HELP, given_runs, names_of
 from robustbench_gnl.cli._options import (
-    DEFAULT_LEVEL,
     DEFAULT_STORE,
     Format,
     FormatOption,
@@ -20,8 +19,9 @@ from robustbench_gnl.cli._options import (
     StoreOption,
 )
 from robustbench_gnl.cli._output import emit
-from robustbench_gnl.cli._reference import chosen_reference
+from robustbench_gnl.cli._reference import chosen_reference, note_unused_reference
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.levels import LEVEL
 
 HELP = (
     "Compare runs with a baseline: every metric of both, the difference, its paired confidence "
@@ -40,7 +40,7 @@ def compare(
     db: StoreOption = str(DEFAULT_STORE),
     format: FormatOption = Format.table,
     reference: ReferenceOption = None,
-    level: LevelOption = DEFAULT_LEVEL,
+    level: LevelOption = LEVEL,
     ci: IntervalsOption = True,
 ) -> None:
     from robustbench_gnl.reports.comparison import (
@@ -55,6 +55,7 @@ def compare(
         raise UsageError("expected a baseline and at least one run to compare with it, got one")
     divisor = chosen_reference(reference)
     found = given_runs(runs, db)
+    note_unused_reference(reference, [found[0].run])
     _check_each_once([one.run.id for one in found])
     names = names_of([one.run for one in found])
     check_comparable([(name, one.run) for name, one in zip(names, found, strict=True)])

@@ -20,6 +20,7 @@ from robustbench_gnl.cli._conditions import (
 )
 from robustbench_gnl.cli._options import (
     DEFAULT_JPEG_QUALITY,
+    FIRST_IMAGES,
     EngineOption,
     SeedOption,
     WorkersOption,
@@ -71,9 +72,7 @@ def corrupt(
     ] = DEFAULT_JPEG_QUALITY,
     limit: Annotated[
         int | None,
-        typer.Option(
-            min=1, metavar="N", help="Write only the first N images in the order of their keys."
-        ),
+        typer.Option(min=1, metavar="N", help=f"Write {FIRST_IMAGES}"),
     ] = None,
     kind: Annotated[
         str | None,

@@ -35,7 +35,7 @@ def demo(
     format: FormatOption = Format.table,
     workers: WorkersOption = None,
     rerun: Annotated[
-        bool, typer.Option("--rerun", help="Evaluate anew, even if the demo is stored.")
+        bool, typer.Option("--rerun", help="Evaluate again, even if the demo is stored.")
     ] = False,
 ) -> None:
     from robustbench_gnl.cli._session import evaluated_runs, requested_session

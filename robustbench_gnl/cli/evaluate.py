@@ -21,7 +21,7 @@ from robustbench_gnl.cli._options import (
     StoreOption,
 )
 from robustbench_gnl.cli._output import emit
-from robustbench_gnl.cli._reference import chosen_reference
+from robustbench_gnl.cli._reference import chosen_reference, note_unused_reference
 from robustbench_gnl.suites import DEFAULT_SUITE
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def evaluate(
             say_estimate(session)
             return
         runs = evaluated_runs(session, db)
+    note_unused_reference(reference, runs)
     print_runs(runs, format, db, divisor)
 
 

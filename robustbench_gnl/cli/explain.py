@@ -9,7 +9,6 @@ import typer
 from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._given import GIVEN_HELP, given_runs
 from robustbench_gnl.cli._options import (
-    DEFAULT_LEVEL,
     DEFAULT_STORE,
     Format,
     FormatOption,
@@ -18,7 +17,8 @@ from robustbench_gnl.cli._options import (
     StoreOption,
 )
 from robustbench_gnl.cli._output import emit
-from robustbench_gnl.cli._reference import chosen_reference
+from robustbench_gnl.cli._reference import chosen_reference, note_unused_reference
+from robustbench_gnl.levels import LEVEL
 
 HELP = (
     "Explain every metric of a run: its meaning, its formula, the formula with the numbers of the "
@@ -31,7 +31,7 @@ HELP = (
 def explain(
     run: Annotated[str, typer.Argument(metavar="RUN", help=GIVEN_HELP)],
     reference: ReferenceOption = None,
-    level: LevelOption = DEFAULT_LEVEL,
+    level: LevelOption = LEVEL,
     db: StoreOption = str(DEFAULT_STORE),
     format: FormatOption = Format.table,
 ) -> None:
@@ -40,6 +40,7 @@ def explain(
 
     divisor = chosen_reference(reference)
     (given,) = given_runs([run], db)
+    note_unused_reference(reference, [given.run])
     divisor = divisor.for_protocol(given.run.protocol)
     details = run_statistics(
         given.outcomes, given.keys, divisor, level=level, n_classes=given.run.model.n_classes

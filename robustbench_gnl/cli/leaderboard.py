@@ -9,7 +9,6 @@ import typer
 
 from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._options import (
-    DEFAULT_LEVEL,
     DEFAULT_STORE,
     REFERENCE_NAME,
     Format,
@@ -19,8 +18,9 @@ from robustbench_gnl.cli._options import (
     StoreOption,
 )
 from robustbench_gnl.cli._output import emit, no_runs_in, say
-from robustbench_gnl.cli._reference import chosen_reference
+from robustbench_gnl.cli._reference import chosen_reference, note_unused_reference
 from robustbench_gnl.errors import NEWER, UsageError
+from robustbench_gnl.levels import LEVEL, check_level
 from robustbench_gnl.suites import DEFAULT_SUITE, SUITES
 from robustbench_gnl.text import counted, some_of
 
@@ -76,7 +76,7 @@ def leaderboard(
     ci: Annotated[
         bool, typer.Option("--ci", help="Show confidence intervals of the metrics and the ranks.")
     ] = False,
-    level: LevelOption = DEFAULT_LEVEL,
+    level: LevelOption = LEVEL,
     reference: ReferenceOption = None,
 ) -> None:
     from robustbench_gnl.leaderboard import boards, check_sort, limited, select_protocol
@@ -86,8 +86,7 @@ def leaderboard(
 
     check_sort(sort)
     check_columns(columns)
-    if not 0 < level < 1:
-        raise UsageError(f"expected a level between 0 and 1, such as 0.95, got {level:g}")
+    check_level(level)
     if published and reference is not None:
         raise UsageError(
             f"published mCEs are against {REFERENCE_NAME} and cannot stand beside those of another "
@@ -98,7 +97,9 @@ def leaderboard(
         runs, none = store.runs(), no_runs_in(store)
         if protocol is not None:
             runs = select_protocol(runs, protocol)
+        is_empty = not runs
         runs = _of_known_suites(runs)
+        note_unused_reference(reference, runs)
         found = boards(
             runs,
             sort=sort,
@@ -111,7 +112,7 @@ def leaderboard(
             found = _with_uncertainty(found, runs, store, db, level)
     if limit is not None:
         found = [limited(board, limit) for board in found]
-    if not found:
+    if not found and is_empty:
         say(
             f"There are {none}. Make the first with `gnlbench demo`, or with "
             "`gnlbench eval --model NAME --ckpt FILE --data FOLDER`."

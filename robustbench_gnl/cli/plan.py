@@ -30,8 +30,9 @@ from robustbench_gnl.cli._options import (
     StoreOption,
 )
 from robustbench_gnl.cli._output import emit
-from robustbench_gnl.cli._reference import chosen_reference
+from robustbench_gnl.cli._reference import chosen_reference, note_unused_reference
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.levels import ALPHA, POWER
 from robustbench_gnl.records import Condition
 from robustbench_gnl.suites import suite_of
 from robustbench_gnl.text import some_of
@@ -108,8 +109,10 @@ def plan(
             help="Assumed correlation of two runs, where only one is given; 0 is conservative."
         ),
     ] = 0.0,
-    alpha: Annotated[float, typer.Option(help="Significance level.")] = 0.05,
-    power: Annotated[float, typer.Option(help="Probability that the increase is detected.")] = 0.8,
+    alpha: Annotated[float, typer.Option(help="Significance level.")] = ALPHA,
+    power: Annotated[
+        float, typer.Option(help="Probability that the increase is detected.")
+    ] = POWER,
     reference: ReferenceOption = None,
     db: StoreOption = str(DEFAULT_STORE),
     format: FormatOption = Format.table,
@@ -123,6 +126,7 @@ def plan(
     check_conditions(corruptions, severities, None)
     planned_from = newest_run_id(db) if run is None else run
     found = given_runs([planned_from, *([] if against is None else [against])], db)
+    note_unused_reference(reference, [found[0].run])
     names = names_of([one.run for one in found])
     check_comparable([(name, one.run) for name, one in zip(names, found, strict=True)])
     divisor = divisor.for_protocol(found[0].run.protocol)

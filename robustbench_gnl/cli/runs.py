@@ -13,7 +13,6 @@ import typer
 
 from robustbench_gnl.cli._app import app
 from robustbench_gnl.cli._options import (
-    DEFAULT_LEVEL,
     DEFAULT_STORE,
     Format,
     FormatOption,
@@ -23,7 +22,7 @@ from robustbench_gnl.cli._options import (
     StoreOption,
 )
 from robustbench_gnl.cli._output import emit, no_runs_in, print_text, say
-from robustbench_gnl.cli._reference import chosen_reference
+from robustbench_gnl.cli._reference import chosen_reference, note_unused_reference
 from robustbench_gnl.cli._run_files import read_runs, write_whole
 from robustbench_gnl.cli._tags import (
     check_free,
@@ -32,6 +31,7 @@ from robustbench_gnl.cli._tags import (
     say_repeated_tags,
 )
 from robustbench_gnl.errors import StoreError, UsageError
+from robustbench_gnl.levels import LEVEL
 from robustbench_gnl.suites import DEFAULT_SUITE, SUITES
 from robustbench_gnl.text import counted, printable
 
@@ -87,7 +87,7 @@ def show_run(
     db: StoreOption = str(DEFAULT_STORE),
     format: FormatOption = Format.table,
     reference: ReferenceOption = None,
-    level: LevelOption = DEFAULT_LEVEL,
+    level: LevelOption = LEVEL,
     ci: IntervalsOption = True,
 ) -> None:
     from robustbench_gnl.cli._details import details_of, stored_outcomes
@@ -100,6 +100,7 @@ def show_run(
             found = store.resolve(run)
             n_pieces = len(store.stored_pieces(found.id))
             read = stored_outcomes(store, found)
+        note_unused_reference(reference, [found])
         details = details_of(store, found, db, divisor, level=level, read=read)
     emit(run_document(found, divisor, details, intervals=ci, n_pieces=n_pieces), format)
 

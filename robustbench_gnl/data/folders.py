@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from robustbench_gnl.data.listing import is_folder, is_image_name, subfolders
-from robustbench_gnl.suites import DEFAULT_SUITE
+from robustbench_gnl.suites import DEFAULT_SUITE, Suite
 from robustbench_gnl.text import some_of
 
 MOST_ENTRIES = 2000  # looked at in one folder
@@ -46,22 +46,24 @@ def read_folder(folder: Path) -> Content:
     return content
 
 
-def corruption_named(folder: str) -> str | None:
+def corruption_named(folder: str, suite: Suite = DEFAULT_SUITE) -> str | None:
     """The corruption that a folder is named for, in whatever letters: `FOG`, `Glass-Blur`."""
     name = re.sub(r"[\s-]", "_", folder.lower())
-    return name if name in DEFAULT_SUITE.all_corruptions else None
+    return name if name in suite.all_corruptions else None
 
 
-def corruption_folders(root: Path, folders: Sequence[str]) -> dict[str, Path]:
+def corruption_folders(
+    root: Path, folders: Sequence[str], suite: Suite = DEFAULT_SUITE
+) -> dict[str, Path]:
     """Corruption name to its folder, also inside the folder of its group (blur/fog/...)."""
     found: dict[str, Path] = {}
     places = [(root, folders)]
     for group in folders:
-        if group.lower() in DEFAULT_SUITE.selections:
+        if group.lower() in suite.selections:
             places.append((root / group, subfolders(root / group)))
     for place, names in places:
         for folder in names:
-            name = corruption_named(folder)
+            name = corruption_named(folder, suite)
             if name is not None and (name not in found or folder == name):
                 found[name] = place / folder
     return found

@@ -70,38 +70,44 @@ def open_source(
     named = None if suite is None else get_suite(suite)
     if named is not None and named.layout is not None:
         return _own_images(root, named, kind, clean_root, class_map)
+    of_suite = named or DEFAULT_SUITE
     # A tree that gnlbench made is generated as well.
     takes_trees = kind != "generated" or _made_by_gnlbench(root)
-    root, notes = find_tree_or_classes(root, tree=takes_trees, classes=kind != "released")
-    found = corruption_folders(root, subfolders(root)) if takes_trees else {}
+    root, notes = find_tree_or_classes(
+        root, tree=takes_trees, classes=kind != "released", suite=of_suite
+    )
+    found = corruption_folders(root, subfolders(root), of_suite) if takes_trees else {}
     if found:
-        source = _made_tree(root, found, class_map)
+        source = _made_tree(root, found, class_map, of_suite)
         source = replace(source, notes=notes + source.notes)
         return source if clean_root is None else _with_clean(source, clean_root, kind is not None)
-    explicit = kind is not None or named is not None
+    # Naming the suite says nothing of what these images are: they may be corrupted already.
+    explicit = kind is not None
     if not explicit:
         refuse_part_of_a_tree(root, CLEAN_HINT)
     listed = _list_classes(root, class_map)
     # Before their size is looked at: the images of ImageNet-R, for one, may be small.
-    own = None if explicit or class_map else recognised_suite(*listed)
+    is_named = explicit or named is not None or class_map is not None
+    own = None if is_named else recognised_suite(*listed)
     if own is not None:
         if clean_root is not None:
             raise UsageError(
                 f"{root} is {own.title} by the names of its files, which has no clean images; "
-                f"{option('clean_data')} goes beside an ImageNet-C tree only"
+                f"{option('clean_data')} can only be combined with a tree of corruptions"
             )
         note = (
             f"{root} is {own.title} by the names of its files, evaluated as it is; to corrupt its "
             f"images instead use {option('source', 'generated')}"
         )
         return open_own_images(root, own, (*notes, note))
-    similar = None if explicit or class_map else similar_suite(*listed)
+    similar = None if is_named else similar_suite(*listed)
     notes = (*notes, similar) if similar else notes
     source = _clean_tree(root, listed, recipe or Recipe(), class_map, explicit=explicit)
+    source = replace(source, suite=of_suite)
     if clean_root is not None and clean_root.resolve() != root.resolve():
         raise UsageError(
-            f"{root} holds clean images already; {option('clean_data')} goes beside an "
-            f"ImageNet-C tree only"
+            f"{root} holds clean images already; {option('clean_data')} can only be combined with "
+            "a tree of corruptions"
         )
     return replace(source, notes=notes + source.notes)
 
@@ -190,10 +196,12 @@ def _clean_tree(
     )
 
 
-def _made_tree(root: Path, found: Mapping[str, Path], class_map: ClassMap | None) -> Source:
+def _made_tree(
+    root: Path, found: Mapping[str, Path], class_map: ClassMap | None, suite: Suite
+) -> Source:
     trees = {}
     for name, folder in found.items():
-        for severity in DEFAULT_SUITE.severities:
+        for severity in suite.severities:
             if os.path.isdir(folder / str(severity)):  # no permission is no data
                 trees[Condition(name, severity)] = folder / str(severity)
     if not trees:
@@ -217,6 +225,7 @@ def _made_tree(root: Path, found: Mapping[str, Path], class_map: ClassMap | None
         trees=trees,
         manifest=manifest,
         class_map=class_map,
+        suite=suite,
         notes=tuple(
             f"{folder} is taken for {name}" for name, folder in found.items() if folder.name != name
         ),

@@ -31,7 +31,7 @@ from robustbench_gnl.data.other_data import (
     refuse_part_of_a_tree,
 )
 from robustbench_gnl.errors import DataError
-from robustbench_gnl.suites import DEFAULT_SUITE
+from robustbench_gnl.suites import DEFAULT_SUITE, Suite
 
 MOST_LEVELS = 4  # Kaggle's ILSVRC/Data/CLS-LOC/val lies that deep
 MOST_FOLDERS = 200  # looked into in one search
@@ -40,13 +40,14 @@ SPLITS = VALIDATION | {"train", "test"}
 
 
 def find_tree_or_classes(
-    root: Path, *, tree: bool = True, classes: bool = True
+    root: Path, *, tree: bool = True, classes: bool = True, suite: Suite = DEFAULT_SUITE
 ) -> tuple[Path, tuple[str, ...]]:
     """The folder itself or the only one below it that contains data, and notes for the user.
 
     Args:
-        tree: Whether a tree in the layout of ImageNet-C is looked for.
+        tree: Whether a tree of corruptions is looked for.
         classes: Whether class folders are looked for.
+        suite: The suite whose corruptions the tree has.
 
     Raises:
         DataError: The folder is missing, several folders may be meant, or it is data that
@@ -58,19 +59,19 @@ def find_tree_or_classes(
             path=root,
         )
     folders = subfolders(root)
-    if tree and corruption_folders(root, folders) and not has_videos(root):
+    if tree and corruption_folders(root, folders, suite) and not has_videos(root):
         return root, ()
     if classes and _holds_classes(root, folders):
         note = f"{root} holds training images by its name; errors on them are too low"
         return root, (note,) if _is_train(root.resolve()) else ()
     refuse_part_of_a_tree(root, only_clean=not tree)
-    if not tree and _holds_tree(root, folders):
+    if not tree and _holds_tree(root, folders, suite):
         raise DataError(
-            f"{root} holds the corrupted images of an ImageNet-C tree, and clean images were "
+            f"{root} holds the corrupted images of a tree of {suite.title}, and clean images were "
             "expected; give the folder of the clean images",
             path=root,
         )
-    search = _search(root, tree=tree, classes=classes)
+    search = _search(root, suite, tree=tree, classes=classes)
     if len(search.found) == 1:
         meant, kind = search.found[0]
         return meant, (f"{root} holds {kind} in {meant}, which are used",)
@@ -87,7 +88,7 @@ def find_tree_or_classes(
         raise DataError(reason if names_root else f"{root} holds no data: {reason}", path=root)
     if not classes:
         raise DataError(
-            f"{root} is not laid out as ImageNet-C: expected folders such as "
+            f"{root} is not laid out as {suite.title}: expected folders such as "
             f"fog/3/n01440764, found {some(folders)}",
             path=root,
         )
@@ -103,18 +104,18 @@ class _Search:
     """Reasons why data that was found cannot be used, the most helpful first."""
 
 
-def _search(root: Path, *, tree: bool, classes: bool) -> _Search:
+def _search(root: Path, suite: Suite, *, tree: bool, classes: bool) -> _Search:
     search, train = _Search(), None
     val: list[str] = []
     others: list[str] = []
-    for folder, content in _walk(root):
+    for folder, content in _walk(root, suite):
         if (other := other_data_set(folder, content)) is not None:
             search.reasons.append(other)
         elif folder != root and _is_train(folder):
             train = train or (folder if _holds_classes(folder, content.folders) else None)
-        elif folder != root and _holds_tree(folder, content.folders):
+        elif folder != root and _holds_tree(folder, content.folders, suite):
             if tree:
-                search.found.append((folder, "the corrupted images of an ImageNet-C tree"))
+                search.found.append((folder, f"the corrupted images of a tree of {suite.title}"))
             else:
                 search.reasons.append(
                     f"{root} holds corrupted images ({folder}), and clean images were expected"
@@ -140,7 +141,7 @@ def _search(root: Path, *, tree: bool, classes: bool) -> _Search:
     return search
 
 
-def _walk(root: Path) -> Iterator[tuple[Path, Content]]:
+def _walk(root: Path, suite: Suite) -> Iterator[tuple[Path, Content]]:
     """Folders level by level with what lies in them; none below class folders and data, and none
     twice where links lead to it."""
     level, seen = [root], set()
@@ -159,7 +160,7 @@ def _walk(root: Path) -> Iterator[tuple[Path, Content]]:
             yield folder, content
             if folder != root and (
                 _is_train(folder)
-                or _holds_tree(folder, content.folders)
+                or _holds_tree(folder, content.folders, suite)
                 or _surely_holds_classes(folder, content.folders)
             ):
                 continue
@@ -175,16 +176,16 @@ def _is_train(folder: Path) -> bool:
     return folder.name.lower() == "train"
 
 
-def _holds_tree(root: Path, folders: Sequence[str]) -> bool:
+def _holds_tree(root: Path, folders: Sequence[str], suite: Suite) -> bool:
     """Whether a corruption's folder has a severity with a folder in it."""
     try:
-        found = corruption_folders(root, folders)
+        found = corruption_folders(root, folders, suite)
     except DataError:  # a group's folder cannot be read
         return False
     return any(
         read_folder(folder / str(severity)).folders
         for folder in found.values()
-        for severity in DEFAULT_SUITE.severities
+        for severity in suite.severities
     )
 
 

@@ -67,7 +67,9 @@ class Source:
             return False
         if not condition.severity:
             return self.clean_tree is not None
-        return self.recipe is not None or condition in self.trees
+        # An engine makes its own corruptions only, whatever the suite consists of.
+        is_made = self.recipe is not None and condition.corruption in corruptions.names("all")
+        return is_made or condition in self.trees
 
     def is_made_here(self, condition: Condition) -> bool:
         """Whether pixels come from images that are resized and cropped here (True), or from files
@@ -124,7 +126,7 @@ class Source:
             if stated is not None and not digest.hex().startswith(stated):
                 (path,) = self.paths(condition, [key])
                 raise DataError(
-                    f"{path} was changed since gnlbench wrote it; write it anew with `gnlbench "
+                    f"{path} was changed since gnlbench wrote it; write it again with `gnlbench "
                     f"corrupt` after removing it, or remove {MANIFEST_NAME} to have the tree "
                     "treated as one of unknown origin",
                     path=path,

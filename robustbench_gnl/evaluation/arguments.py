@@ -1,4 +1,7 @@
-"""Validation of the arguments of `evaluate`."""
+"""Validation of the arguments of `evaluate` and `Session`.
+
+torch is imported in the functions that need it: sessions start their workers before it is loaded.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +10,25 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
-
 from robustbench_gnl.data import Source, open_sample, open_source, read_class_map
 from robustbench_gnl.data.listing import is_unicode
 from robustbench_gnl.errors import UsageError, option
-from robustbench_gnl.evaluation.observer import Observer, ProgressObserver
+from robustbench_gnl.evaluation.observer import Observer, ProgressObserver, worded
 from robustbench_gnl.evaluation.settings import LARGEST_INPUT, SMALLEST_INPUT
 from robustbench_gnl.records import CLEAN, Condition
 from robustbench_gnl.suites import get_suite
 from robustbench_gnl.text import some_of
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from robustbench_gnl.store import Store
 
 
 def checked_model(model: object) -> nn.Module:
     """Raises UsageError for what is no module."""
+    from torch import nn
+
     if isinstance(model, type) and issubclass(model, nn.Module):
         raise UsageError(
             f"expected a model, got its class {model.__name__}; pass an instance of it"
@@ -154,6 +158,8 @@ def checked_device(value: object) -> str:
     Raises:
         UsageError: There is no device of this name.
     """
+    import torch
+
     if not isinstance(value, str | torch.device):
         raise UsageError(f"expected a device such as 'cpu' or 'cuda:0', got {_kind(value)}")
     return str(value)
@@ -197,10 +203,10 @@ def checked_observer(progress: object) -> Observer:
         UsageError: It is neither a truth value nor an observer.
     """
     if isinstance(progress, bool):
-        return ProgressObserver() if progress else Observer()
+        return worded(ProgressObserver() if progress else Observer())
     if not isinstance(progress, Observer):
         raise UsageError(f"expected True, False or an Observer as progress, got {_kind(progress)}")
-    return progress
+    return worded(progress)
 
 
 def checked_name(value: object, model: nn.Module) -> str:

@@ -52,7 +52,11 @@ def estimate_of(session: Session) -> Estimate:
     session.find_stored_runs()
     check_trees(session.source, session.conditions)
     layout = session.layout
-    wanted = [(b, condition) for b in range(layout.n_blocks) for condition in session.conditions]
+    wanted = {
+        # Stored runs may have blocks of different sizes.
+        each: each.pieces_of(session.source, session.conditions)
+        for each in session.models
+    }
     n_images_left = session.n_images_left()
     return Estimate(
         models=tuple(
@@ -60,10 +64,10 @@ def estimate_of(session: Session) -> Estimate:
                 each.model.name,
                 each.protocol,
                 each.run_id,
-                n_pieces=len(wanted),
-                n_stored=sum(place in each.stored for place in wanted),
+                n_pieces=len(pieces),
+                n_stored=sum(piece in each.stored for piece in pieces),
             )
-            for each in session.models
+            for each, pieces in wanted.items()
         ),
         n_images=session.source.n_images,
         n_blocks=layout.n_blocks,

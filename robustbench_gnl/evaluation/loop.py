@@ -78,7 +78,8 @@ def evaluate_pieces(
         images = slice(batch.start, batch.start + len(batch.images))
         source.check_written(batch.condition, all_keys[images], batch.digests)
         for index, logits in outputs.items():
-            check_finite(logits, batch.condition, models[index].image_set.keys[batch.start])
+            first_key = models[index].image_set.keys[batch.start]
+            check_finite(logits, models[index].model.name, batch.condition, first_key)
             accumulator = unfinished.setdefault(
                 index, PieceAccumulator(batch.block, batch.condition, classes)
             )
@@ -142,7 +143,7 @@ def _check_unchanged(piece: Piece, stored: StoredPieces, source: Source) -> None
     if contents.source is not None and known and contents.source not in known:
         raise DataError(
             f"the images of {source.root} changed since this run began (block {piece.block}); "
-            f"put them back, or begin anew with {option('rerun')}",
+            f"put them back, or start again with {option('rerun')}",
             block=piece.block,
         )
 

@@ -18,6 +18,7 @@ from robustbench_gnl.evaluation.settings import Settings
 from robustbench_gnl.metrics import cells_of
 from robustbench_gnl.modules import LoadedModel, has_initial_weights
 from robustbench_gnl.records import BLOCK_SIZE, Condition, ImageSet, Model, Piece, Protocol, Run
+from robustbench_gnl.text import counted
 
 if TYPE_CHECKING:
     from robustbench_gnl.store import Store
@@ -47,6 +48,18 @@ class EvaluatedModel:
     def needs(self, block: int, condition: Condition) -> bool:
         """Whether a piece is still to be evaluated."""
         return (block, condition) not in self.stored
+
+    def pieces_of(
+        self, source: Source, conditions: Sequence[Condition]
+    ) -> list[tuple[int, Condition]]:
+        """Block and condition of every piece of a complete run."""
+        n_blocks = layout_of(source, self.block_size).n_blocks
+        return [(block, condition) for block in range(n_blocks) for condition in conditions]
+
+    def forget_stored_run(self, block_size: int) -> None:
+        """Restore the state before a stored run was looked for."""
+        self.run_id, self.known_run_ids, self.block_size = None, None, block_size
+        self.stored, self.tags, self.is_finished = {}, (), False
 
     def find_stored_run(
         self,
@@ -85,7 +98,7 @@ class EvaluatedModel:
             else:
                 observer.note(
                     f"run {run.id} of this model and protocol read other files of the same "
-                    f"names (the first difference found: {difference}); it does not answer for "
+                    f"names (the first difference found: {difference}), so it is not used for "
                     "these"
                 )
         if incomplete:
@@ -93,7 +106,7 @@ class EvaluatedModel:
             raise DataError(
                 f"the images of {source.root} changed since this run began, or are others of the "
                 f"same names (run {run.id}, the first difference found: {difference}); put them "
-                f"back, or begin anew with {option('rerun')}",
+                f"back, or start again with {option('rerun')}",
                 path=source.root,
             )
 
@@ -121,7 +134,8 @@ class EvaluatedModel:
                 # Another process may have worked on it until the lock was ours.
                 self.stored = store.stored_pieces(self.run_id)
                 store.note_resumed(self.run_id, environment)
-                observer.info(f"Resuming run {self.run_id}: {len(self.stored)} pieces are stored")
+                stored = counted(len(self.stored), "piece is", "pieces are")
+                observer.info(f"Resuming run {self.run_id}: {stored} stored")
                 yield
             return
         with store.begin_run(
@@ -137,8 +151,8 @@ class EvaluatedModel:
             try:
                 yield
             except Exception:
-                # While its lock keeps others from going on with it. What failed is the news, be
-                # it that the run is gone.
+                # Deleted while its lock keeps others from resuming it. The first error is the
+                # one to report, even if the run is gone.
                 with suppress(StoreError):
                     if not store.stored_pieces(self.run_id):
                         store.delete_run(self.run_id)

@@ -217,12 +217,12 @@ def _logits_of(output: Any) -> Any:
     return output
 
 
-def check_finite(logits: Tensor, condition: object, first_key: str) -> None:
+def check_finite(logits: Tensor, model_name: str, condition: object, first_key: str) -> None:
     """Raises ModelError when an output is not a number or infinite."""
     if not bool(torch.isfinite(logits).all()):
         n_bad = int((~torch.isfinite(logits).all(dim=1)).sum())
         raise ModelError(
-            f"the model's outputs are not finite for {n_bad} of {len(logits)} images of "
+            f"the outputs of {model_name} are not finite for {n_bad} of {len(logits)} images of "
             f"{condition}, from {first_key} on; a diverged checkpoint or too small a precision "
             f"does this: try {option('precision', 'fp32')} and look at the weights",
             condition=condition,

@@ -31,6 +31,10 @@ class Observer:
     Derive from it to show more; every method may be replaced alone.
     """
 
+    words_options = False
+    """Whether messages have parameters marked by `errors.option`, which the observer words itself;
+    else they are worded as arguments of Python."""
+
     def info(self, message: str) -> None:
         """What the session does or has found."""
 
@@ -57,6 +61,34 @@ class ProgressObserver(Observer):
             yield progress
 
 
+class _AsArguments(Observer):
+    """Words messages for users of Python, and passes everything on."""
+
+    words_options = True
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def info(self, message: str) -> None:
+        self._observer.info(as_arguments(message))
+
+    def note(self, message: str) -> None:
+        self._observer.note(as_arguments(message))
+
+    def warning(self, message: str) -> None:
+        self._observer.warning(as_arguments(message))
+
+    @contextmanager
+    def task(self, total: int, label: str) -> Iterator[Task]:
+        with self._observer.task(total, label) as task:
+            yield task
+
+
+def worded(observer: Observer) -> Observer:
+    """The observer of messages with marked parameters."""
+    return observer if observer.words_options else _AsArguments(observer)
+
+
 class _Unobserved:
     def advance(self, what: object, n_images: int) -> None:
         pass
@@ -70,4 +102,4 @@ def _warn(message: str) -> None:
     frame, stacklevel = sys._getframe(), 1
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame, stacklevel = frame.f_back, stacklevel + 1
-    warnings.warn(as_arguments(message), GnlbenchWarning, stacklevel=stacklevel)
+    warnings.warn(message, GnlbenchWarning, stacklevel=stacklevel)

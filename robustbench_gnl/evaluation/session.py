@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,8 @@ from robustbench_gnl.data import (
     start_workers,
 )
 from robustbench_gnl.errors import DataError, UsageError, option
-from robustbench_gnl.evaluation.observer import Observer
+from robustbench_gnl.evaluation import arguments
+from robustbench_gnl.evaluation.observer import Observer, worded
 from robustbench_gnl.evaluation.settings import Settings
 from robustbench_gnl.metrics.chance import near_chance_warning
 from robustbench_gnl.records import Condition, Piece, Run
@@ -46,10 +48,10 @@ class Session:
         self,
         models: Iterable[LoadedModel],
         source: Source,
-        conditions: Sequence[Condition],
+        conditions: Iterable[Condition | str] | None = None,
         settings: Settings | None = None,
         *,
-        store: Store | str | None = None,
+        store: Store | str | Path | None = None,
         observer: Observer | None = None,
         command: str | None = None,
     ) -> None:
@@ -58,13 +60,19 @@ class Session:
         Args:
             models: Iterated over once, after the workers were started: a generator may load torch
                 and the models meanwhile.
-            conditions: Those of the source to evaluate, each once.
+            conditions: What to evaluate, as `Condition`s or by name; None: clean, and those that
+                the means of the suite are over, as far as the source has them.
             store: An open store, the path or URL of one, or None.
-            observer: Told what happens; by default notes and warnings become Python warnings.
-            command: Noted in the run's environment; by default the arguments of the process.
+            observer: Receives messages and progress; by default notes and warnings become Python
+                warnings.
+            command: Stored in the run's environment; by default the arguments of the process.
+
+        Raises:
+            UsageError: A condition is unknown, given twice or not in the source, or the store is
+                neither a store nor a path or URL.
         """
         self.source = source
-        self.conditions = tuple(conditions)
+        self.conditions = arguments.checked_conditions(conditions, source)
         self.settings = settings or Settings()
         self.input_size = self.settings.input_size_for(source.suite)
         self.n_workers = (
@@ -73,8 +81,8 @@ class Session:
         self.models: list[EvaluatedModel] = []
         """Each model once, ready to be evaluated; filled by the `with` statement."""
         self._unloaded = models
-        self._store = store
-        self._observer = observer or Observer()
+        self._store = arguments.checked_store(store)
+        self._observer = worded(observer or Observer())
         self._command = command
         self._opened = ExitStack()
 
@@ -84,7 +92,8 @@ class Session:
         Raises:
             StoreError: The store cannot be read.
             DataError: No image can be used, or an image has a class that the suite does not have.
-            UsageError: The device or precision is not there, or weights are random.
+            UsageError: There is no model, the device or precision is not there, or weights are
+                random.
             ModelError: A model fails, or does not fit the classes of the source.
         """
         if isinstance(self._store, str):
@@ -99,6 +108,8 @@ class Session:
             if self.settings.skip_bad_images:
                 self.source = self._without_bad_images()
             loaded = list(self._unloaded)
+            if not loaded:
+                raise UsageError("expected at least one model to evaluate, got none")
             from robustbench_gnl.evaluation.model import prepare_model
 
             self.models = self._each_once(
@@ -124,14 +135,15 @@ class Session:
 
     @property
     def layout(self) -> Layout:
-        """One layout for all the models, since they share the images.
+        """One layout for all models that are to be evaluated, since they share the images.
 
         Raises:
             UsageError: Their stored runs have blocks of different sizes.
         """
         from robustbench_gnl.evaluation.model import layout_of
 
-        sizes = {each.block_size for each in self.models}
+        models = self._unfinished() or self.models[:1]
+        sizes = {each.block_size for each in models}
         if len(sizes) > 1:
             raise UsageError(
                 "the stored runs of these models were cut into blocks of different sizes "
@@ -173,7 +185,7 @@ class Session:
         from robustbench_gnl.evaluation.loop import remaining_work
 
         layout = self.layout
-        work = remaining_work(self.models, self.conditions, layout)
+        work = remaining_work(self._unfinished(), self.conditions, layout)
         return sum(len(layout.block(block)) * len(todo) for block, todo in work.items())
 
     # Evaluating
@@ -193,32 +205,31 @@ class Session:
             StoreError: The store cannot be written, or another process writes the same run.
         """
         from robustbench_gnl.evaluation.environment import environment
-        from robustbench_gnl.evaluation.model import lacks, now
+        from robustbench_gnl.evaluation.model import now
 
+        if not self.models:
+            raise UsageError("use the session in a `with` statement, which prepares its models")
         if self._store is None:
             created_at = now()
             # A missing folder is reported before the first image is evaluated.
             check_trees(self.source, self.conditions)
             made: dict[EvaluatedModel, list[Piece]] = {each: [] for each in self.models}
-            self._make_pieces(lambda model, piece: made[model].append(piece), on_piece)
+            self._make_pieces(self.models, lambda model, piece: made[model].append(piece), on_piece)
             here = environment(self.device, self._command)
             return [
                 each.unstored_run(made[each], created_at, self.source.skipped, here)
                 for each in self.models
             ]
-        with self._open_store(write=True) as store:
+        with self._open_store(write=True) as store, self._forgetting_runs():
             self._find_runs_in(store)
-            layout = self.layout
-            unfinished = [
-                each for each in self.models if lacks(each.stored, self.conditions, layout)
-            ]
+            unfinished = self._unfinished()
             if unfinished:
                 check_trees(self.source, self.conditions)  # before a run is begun
                 self._evaluate_into(store, unfinished, on_piece)
             else:
                 self._observer.info(
                     "Everything that was asked for is stored already; "
-                    f"{option('rerun')} evaluates anew"
+                    f"{option('rerun')} evaluates it again"
                 )
             run_ids = []
             for each in self.models:
@@ -250,21 +261,24 @@ class Session:
                 locks.enter_context(
                     each.locked_run(store, self.settings, self.source.skipped, here, self._observer)
                 )
-            self._make_pieces(commit, on_piece)
+            self._make_pieces(unfinished, commit, on_piece)
 
     def _make_pieces(
         self,
+        models: Sequence[EvaluatedModel],
         keep: Callable[[EvaluatedModel, Piece], None],
         on_piece: Callable[[Piece], None] | None,
     ) -> None:
         """Make the pieces that the models need; each is kept at once."""
         from robustbench_gnl.evaluation.loop import evaluate_pieces
 
+        suite = self.source.suite
+
         def finish(model: EvaluatedModel, piece: Piece) -> None:
             keep(model, piece)
-            if piece.condition.is_clean and piece.block == 0:
+            if piece.condition == suite.chance_condition and piece.block == 0:
                 warning = near_chance_warning(
-                    model.model.name, piece.n_top1, piece.n_images, model.model.n_classes
+                    model.model.name, suite, piece.n_top1, piece.n_images, model.model.n_classes
                 )
                 if warning is not None:
                     self._observer.warning(warning)
@@ -274,7 +288,7 @@ class Session:
         try:
             with self._observer.task(self.n_images_left(), "starting") as task:
                 evaluate_pieces(
-                    self.models,
+                    models,
                     self.source,
                     self.conditions,
                     self.layout,
@@ -308,7 +322,8 @@ class Session:
         for key, reason in list(bad.items())[:N_BAD_IMAGES_NAMED]:
             self._observer.info(f"Left out: {key} ({reason})")
         self._observer.info(
-            f"{len(bad)} of {self.source.n_images} images leave every cell; the protocol is partial"
+            f"{len(bad)} of {self.source.n_images} images are left out of every condition; the "
+            "protocol is partial"
         )
         return self.source.without(bad)
 
@@ -334,6 +349,25 @@ class Session:
 
         with open_store(self._store, write=write) as store:
             yield store
+
+    @contextmanager
+    def _forgetting_runs(self) -> Iterator[None]:
+        """Afterwards the stored runs are unknown again, so that a session can evaluate twice."""
+        try:
+            yield
+        finally:
+            for each in self.models:
+                each.forget_stored_run(self.settings.block_size)
+
+    def _unfinished(self) -> list[EvaluatedModel]:
+        """The models that lack a piece, as far as their stored runs have been looked for."""
+        from robustbench_gnl.evaluation.model import lacks, layout_of
+
+        return [
+            each
+            for each in self.models
+            if lacks(each.stored, self.conditions, layout_of(self.source, each.block_size))
+        ]
 
     def _find_runs_in(self, store: Store) -> None:
         for each in self.models:

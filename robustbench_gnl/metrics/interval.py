@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from robustbench_gnl.levels import LEVEL
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -11,7 +13,7 @@ class Interval:
 
     low: float
     high: float
-    level: float = 0.95
+    level: float = LEVEL
     """The confidence level."""
     method: str = "bootstrap"
     """`bootstrap` (over images), `wilson` (one proportion) or `jackknife` (over blocks)."""

@@ -37,7 +37,11 @@ CellSelection = Callable[[Suite, str], Sequence[Condition]]
 
 @dataclass(frozen=True, eq=False)  # each is declared once, so it is compared by identity
 class Metric:
-    """A named number of a run. Exactly one of `definition` and `quantity` is set."""
+    """A named number of a run.
+
+    It has a `definition` or a `quantity`; metrics that have neither are computed where they are
+    used: the mean over shared cells in comparisons, and effective robustness from a fitted line.
+    """
 
     key: str
     """The path in JSON of a metric of the whole run; the last part of the path of others."""
@@ -45,8 +49,8 @@ class Metric:
     """Without its unit, and without the name of the corruption or group."""
     unit: Unit
     meaning: str
-    """One phrase. The placeholders are `{reference}`, `{n}` (of how many it is a mean), `{n_cells}`
-    and `{of}` (the corruption or group)."""
+    """One phrase. The placeholders, also of `formula`, are `{reference}`, `{n}` (the number of
+    corruptions that the mean is over), `{n_all}` (with the extra ones) and `{n_cells}`."""
     formula: str
     source: str
     scope: Scope = Scope.OVERALL
@@ -59,6 +63,7 @@ class Metric:
     of_cell: Quantity | None = None
     """What it is at a single severity; None if it is defined only for whole corruptions."""
     lower_is_better: bool = True
+    """False only for metrics that are merely shown."""
     qualifier: str = ""
     """An addition to the label where there is space, such as `not normalised`."""
     rule: str = ""
@@ -75,6 +80,14 @@ class Metric:
     """Whether it is one of the few numbers that stand first, computed from counts alone."""
     is_optional: bool = False
     """Whether reports leave it out where it is undefined."""
+
+    def __post_init__(self) -> None:
+        is_used = self.is_column or self.rule or self.is_compared or self.is_planned
+        if is_used and not self.lower_is_better:
+            raise ValueError(
+                f"ranks, rules and comparisons take lower as better: declare {self.key} as an "
+                "error, or leave it out of them"
+            )
 
     @property
     def title(self) -> str:
@@ -203,7 +216,6 @@ class MetricId:
         members = suite.groups.get(self.of, suite.corruptions)
         return text.format(
             reference=reference.name,
-            of=self.of,
             n=len(members),
             n_all=len(suite.all_corruptions),
             n_cells=len(suite.main_conditions),

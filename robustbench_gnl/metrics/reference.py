@@ -178,7 +178,7 @@ def undefined_reference(suite: Suite) -> Reference:
     )
 
 
-def load_reference(path: Path, suite: Suite = DEFAULT_SUITE) -> Reference:
+def load_reference(path: Path) -> Reference:
     """A user's own reference, instead of the suite's, for other data or other models.
 
     The file is a CSV with the columns `corruption` and `severity_1`, `severity_2` and so on, with
@@ -189,13 +189,15 @@ def load_reference(path: Path, suite: Suite = DEFAULT_SUITE) -> Reference:
     Raises:
         DataError: The file has another format, or errors outside [0, 1].
     """
+    suite = DEFAULT_SUITE  # the only one with CE
     rows = _rows(path, what=f"a reference in {path}", next_step="check the path")
     columns = ["corruption", *(f"severity_{severity}" for severity in suite.severities)]
     missing = [name for name in columns if not rows or name not in rows[0]]
     if missing:
         raise DataError(
             f"expected a CSV with the columns {', '.join(columns)} in {path}, got none called "
-            f"{', '.join(missing)}; `gnlbench runs show RUN --format csv` writes such a file",
+            f"{', '.join(missing)}; `gnlbench runs show RUN --format csv` writes such a file of a "
+            f"run of {suite.title}",
             path=path,
         )
     clean_error: float | None = None

@@ -201,7 +201,7 @@ def why_undefined(
         return f"{reference.name} has no errors for {', '.join(unknown)}"
     if expression.uses_reference_clean and reference.clean_error is None:
         return f"{reference.name} has no clean error"
-    return f"{reference.name} loses nothing there, so there is nothing to divide by"
+    return f"the error of {reference.name} does not increase there: there is nothing to divide by"
 
 
 def _missing(needed: Sequence[Condition], errors: Mapping[Condition, float]) -> list[str]:

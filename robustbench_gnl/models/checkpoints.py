@@ -259,7 +259,7 @@ def _usable(file: Path, key: str, value: Tensor) -> Tensor:
     if n_bytes > max(_LARGEST_EXPANDED, 2 * value.untyped_storage().nbytes()):
         raise ModelError(
             f"{file} has {value.untyped_storage().nbytes():,} bytes for the {value.numel():,} "
-            f"numbers of {key!r}; save model.state_dict() anew.",
+            f"numbers of {key!r}; save model.state_dict() again.",
             path=file,
             key=key,
         )

@@ -106,7 +106,7 @@ class GroupNLConv2d(nn.Module):
         self.reset_waves()
 
     def reset_waves(self) -> None:
-        """Draw periods and shifts anew, uniformly from [1, 2)."""
+        """Draw new periods and shifts, uniformly from [1, 2)."""
         with torch.no_grad():
             self.periods.uniform_(1, 2)
             self.shifts.uniform_(1, 2)

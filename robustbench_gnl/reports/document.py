@@ -19,6 +19,8 @@ from robustbench_gnl.text import printable
 Row = Mapping[str, Any]
 """Raw values by column key."""
 Status = Literal["passed", "inconclusive", "failed"]
+CHECK_COMMAND = "gnlbench check"
+"""The name of a gate on CI servers."""
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ from robustbench_gnl.reports.formatting import (
     or_dash,
 )
 from robustbench_gnl.reports.run_summary import worst_of_all
+from robustbench_gnl.suites import Suite
 from robustbench_gnl.text import counted
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def explanations(run: Run, reference: Reference, details: RunStatistics) -> list
     return [
         *(one.explanation(id_) for id_ in _explained_ids(one.summary)),
         *([_worst_corruption(one.summary)] if one.summary.suite.has_severities else []),
-        _worst_class(details),
+        _worst_class(details, one.summary.suite),
     ]
 
 
@@ -298,14 +299,15 @@ def _worst_corruption(summary: Summary) -> Explanation:
     return _named("worst corruption", name, meaning, worked, reason)
 
 
-def _worst_class(details: RunStatistics) -> Explanation:
+def _worst_class(details: RunStatistics, suite: Suite) -> Explanation:
+    where = "mean error over the corruption cells" if suite.has_severities else "error"
     worst, worked = details.worst_class, DASH
     if worst is not None:
         worked = f"{FRACTION.value(worst.error)} of {counted(worst.n_images, 'image')}"
     return _named(
         "worst class",
         worst.name if worst else None,
-        "the class with the highest mean error over the corruption cells",
+        f"the class with the highest {where}",
         worked,
         details.reasons.get("worst_class"),
     )

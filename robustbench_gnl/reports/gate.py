@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from robustbench_gnl.records import SCHEMA_VERSION, Protocol, Run
 from robustbench_gnl.reports.document import (
+    CHECK_COMMAND,
     Check,
     Checks,
     Column,
@@ -60,7 +61,7 @@ class GateReport:
     strict: bool
     reference: str
     """Name of the reference, whose errors CE divides by."""
-    answers_alike: bool
+    has_same_errors: bool
     """Whether both runs have the same errors on every image."""
     left_out: tuple[str, ...] = ()
     """Cells that only one of the runs has, if rules were restricted to shared cells."""
@@ -138,14 +139,14 @@ def failure_document(kind: str, message: str, rule: str | None = None) -> Docume
         kind: Name of the error's class.
         rule: The rule that could not be tested, if the error is about one.
     """
-    title = "gnlbench check could not decide"
-    check = Check(rule or "gnlbench check", "error", message, kind=kind)
+    title = f"{CHECK_COMMAND} could not decide"
+    check = Check(rule or CHECK_COMMAND, "error", message, kind=kind)
     return Document(
         title,
         (Heading(title), Paragraph(message)),
         {"schema_version": SCHEMA_VERSION, "error": message, "kind": kind},
         Records(("kind", "error"), [{"kind": kind, "error": message}]),
-        Checks("gnlbench check", (check,)),
+        Checks(CHECK_COMMAND, (check,)),
     )
 
 
@@ -312,7 +313,7 @@ def _what_was_compared(report: GateReport) -> list[str]:
     if report.same_checkpoint:
         checkpoint = report.run.model.checkpoint_sha256[:8]
         notes.append(f"Both runs are of the same checkpoint, {checkpoint}.")
-    if report.answers_alike:
+    if report.has_same_errors:
         notes.append("Both runs have the same errors on every image.")
     if report.baseline is not None and all(one.rule.is_limit for one in report.verdicts):
         notes.append(f"No rule compares with {report.baseline_name}: all are limits.")
@@ -340,7 +341,7 @@ def _what_is_detected(report: GateReport) -> list[str]:
             )
             notes.append(f"With {_these_images(report)} {detectable_sentence(verdict)}{too_few}.")
     unknown = [one.rule.subject_text for one in report.verdicts if one.detectable is None]
-    if unknown and not report.answers_alike:
+    if unknown and not report.has_same_errors:
         notes.append(f"These images do not show what would be detected in {', '.join(unknown)}.")
     return notes
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from robustbench_gnl.errors import UsageError, did_you_mean
 from robustbench_gnl.leaderboard import N_PARAMS, Board, Entry, stated_protocol
 from robustbench_gnl.metrics import Interval, MetricId, Scope, column_ids, ids_by_path
+from robustbench_gnl.metrics.chance import images_of
 from robustbench_gnl.metrics.reference import Published
 from robustbench_gnl.records import SCHEMA_VERSION
 from robustbench_gnl.reports.document import (
@@ -168,8 +169,8 @@ def _remark(entry: Entry) -> str | None:
     remarks = []
     if entry.summary is not None and not entry.is_complete:
         remarks.append(progress_phrase(entry.summary))
-    if entry.is_near_chance:
-        remarks.append("near chance on clean images")
+    if entry.summary is not None and entry.is_near_chance:
+        remarks.append(f"near chance on {images_of(entry.summary.suite)}")
     return "; ".join(remarks) or None
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from robustbench_gnl.metrics import FRACTION, Interval, Summary, is_run_near_chance
+from robustbench_gnl.metrics.chance import chance_cell, images_of, n_candidates
 from robustbench_gnl.metrics.reference import NO_REFERENCE, NOT_DEFINED, Reference
-from robustbench_gnl.records import CLEAN, Protocol, Run
+from robustbench_gnl.records import Protocol, Run
 from robustbench_gnl.reports.formatting import as_count
 from robustbench_gnl.suites import Suite, suite_of
 from robustbench_gnl.text import counted, some_of
@@ -39,13 +40,15 @@ def protocol_warnings(protocol: Protocol) -> list[str]:
 
 
 def chance_sentences(run: Run, name: str | None = None) -> list[str]:
-    """A sentence if the model is near chance on clean images."""
-    if not is_run_near_chance(run):
+    """A sentence if the model is near chance."""
+    cell = chance_cell(run)
+    if cell is None or not is_run_near_chance(run):
         return []
-    accuracy, chance = 1 - run.cells[CLEAN].error, 1 / run.model.n_classes
+    suite = suite_of(run.protocol)
+    chance = 1 / n_candidates(suite, run.model.n_classes)
     return [
-        f"{name or run.model.name} is right on {FRACTION.value(accuracy)} of the clean images, "
-        f"which is near chance ({FRACTION.value(chance)})."
+        f"{name or run.model.name} is right on {FRACTION.value(1 - cell.error)} of the "
+        f"{images_of(suite)}, which is near chance ({FRACTION.value(chance)})."
     ]
 
 

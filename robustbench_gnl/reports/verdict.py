@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from robustbench_gnl.levels import POWER
 from robustbench_gnl.reports.document import Check, Row
+from robustbench_gnl.reports.formatting import as_share
 from robustbench_gnl.statistics.rules import LIMIT
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def verdict_sentence(verdict: Verdict) -> str:
 
 
 def detectable_sentence(verdict: Verdict) -> str:
-    """The smallest increase that is detected with 80 % power; it must be known."""
+    """The smallest increase that is detected with the power `POWER`; it must be known."""
     unit, name, least = verdict.rule.subject.unit, verdict.rule.subject_text, verdict.detectable
     assert least is not None
     if verdict.rule.is_limit:
@@ -44,7 +46,7 @@ def detectable_sentence(verdict: Verdict) -> str:
         what = f"a change of {unit.change(least)} or more in {name}"
     else:
         what = f"an increase of {unit.change(least).removeprefix('+')} in {name}"
-    return f"{what} is detected with 80 % power"
+    return f"{what} is detected with {as_share(POWER)} power"
 
 
 def why_inconclusive(verdict: Verdict) -> str:

@@ -44,7 +44,6 @@ runs come in as their pieces. SciPy is loaded only by what tests or has a t in i
 
 from robustbench_gnl.statistics.bootstrap import (
     DRAWS,
-    LEVEL,
     N_RESAMPLES,
     SEED,
     Replicates,
@@ -121,7 +120,6 @@ from robustbench_gnl.statistics.trend import Trend, published_trend
 __all__ = [
     "DRAWS",
     "FEWEST_BLOCKS",
-    "LEVEL",
     "N_RESAMPLES",
     "SEED",
     "BlockValues",

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.levels import LEVEL, check_level
 from robustbench_gnl.metrics.interval import Interval
 from robustbench_gnl.records import Condition
 from robustbench_gnl.statistics.linear_metrics import LinearMetric
 from robustbench_gnl.statistics.outcomes import Counts, Floats, Outcomes
 
-LEVEL = 0.95
 N_RESAMPLES = 1000
 SEED = 0
 DRAWS = "philox-1"
@@ -140,18 +140,6 @@ def image_counts(
             index = (halves * np.uint64(n_images)) >> 32
             row[:] = np.bincount(index.astype(np.intp), minlength=n_images)
         yield counts
-
-
-def check_level(level: float) -> None:
-    """Raise UsageError if the confidence level is not between 0 and 1.
-
-    Raises:
-        UsageError: It is not between 0 and 1.
-    """
-    if not 0 < level < 1:
-        raise UsageError(
-            f"expected a level between 0 and 1, such as 0.95, got {level:g}", level=level
-        )
 
 
 def percentile_interval(replicates: Floats, level: float = LEVEL) -> Interval:

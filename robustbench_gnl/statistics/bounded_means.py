@@ -22,6 +22,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from robustbench_gnl.levels import ALPHA
 from robustbench_gnl.statistics.outcomes import Counts, Floats
 from robustbench_gnl.statistics.paired_tests import MOST_ENUMERATED, standard_deviation
 
@@ -56,12 +57,12 @@ class BoundedMean:
         """One-sided p of the test that the true mean is above the limit."""
         return _share_at_most(np.append(self.values, self.low), limit)
 
-    def lower_bound(self, alpha: float = 0.05) -> float:
+    def lower_bound(self, alpha: float = ALPHA) -> float:
         """A lower confidence bound of the true mean, at level 1 - alpha."""
         drawn = np.append(self.values, self.low)
         return _solve(lambda limit: _share_at_most(drawn, limit) - alpha, self.low, self.mean)
 
-    def upper_bound(self, alpha: float = 0.05) -> float:
+    def upper_bound(self, alpha: float = ALPHA) -> float:
         """An upper confidence bound of the true mean, at level 1 - alpha."""
         # Mirrored at 0, an upper bound is a lower one.
         return -BoundedMean(-self.values, -self.high, -self.low).lower_bound(alpha)

@@ -8,12 +8,12 @@ from itertools import combinations
 
 from robustbench_gnl.contents import differing_cells
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.levels import LEVEL
 from robustbench_gnl.metrics.catalogue import MEAN_ERROR
 from robustbench_gnl.metrics.lookup import ids_by_path
 from robustbench_gnl.metrics.quantities import BLOCK_QUANTITIES, Quantity
 from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.records import Condition, Protocol, Run
-from robustbench_gnl.statistics.bootstrap import LEVEL
 from robustbench_gnl.statistics.differences import (
     CellTest,
     Difference,
@@ -130,8 +130,8 @@ def check_protocols(protocols: Iterable[tuple[str, Protocol]]) -> None:
             )
             raise UsageError(
                 f"{first_name} and {name} were evaluated under different protocols, and their "
-                f"numbers are not comparable: {listed}. Evaluate both alike, or name other runs "
-                "(`gnlbench runs list`)",
+                f"numbers are not comparable: {listed}. Evaluate both with the same settings, or "
+                "name other runs (`gnlbench runs list`)",
                 differences=differing,
             )
 

@@ -11,10 +11,10 @@ from typing import Literal
 
 import numpy as np
 
+from robustbench_gnl.levels import LEVEL
 from robustbench_gnl.metrics.interval import Interval
 from robustbench_gnl.records import Condition
 from robustbench_gnl.statistics.bootstrap import (
-    LEVEL,
     N_RESAMPLES,
     SEED,
     Replicates,

@@ -24,6 +24,7 @@ from typing import Literal
 import numpy as np
 
 from robustbench_gnl.errors import UsageError, option
+from robustbench_gnl.levels import ALPHA, POWER
 from robustbench_gnl.metrics.catalogue import RELATIVE_MCE
 from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.statistics.bounded_means import BoundedMean
@@ -31,7 +32,7 @@ from robustbench_gnl.statistics.jackknife import FEWEST_BLOCKS, Jackknife
 from robustbench_gnl.statistics.measurements import Measurement, measure_change, measure_value
 from robustbench_gnl.statistics.outcomes import Outcomes
 from robustbench_gnl.statistics.paired_tests import holm
-from robustbench_gnl.statistics.power import ALPHA, POWER, detectable_change
+from robustbench_gnl.statistics.power import detectable_change
 from robustbench_gnl.statistics.rules import Rule, no_baseline
 from robustbench_gnl.text import counted
 

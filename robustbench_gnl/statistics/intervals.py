@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from robustbench_gnl.levels import LEVEL
 from robustbench_gnl.metrics.interval import Interval
 from robustbench_gnl.metrics.lookup import metric_ids
 from robustbench_gnl.metrics.metric import MetricId
 from robustbench_gnl.metrics.quantities import BLOCK_QUANTITIES, Quantity
 from robustbench_gnl.metrics.reference import Reference
 from robustbench_gnl.records import Condition
-from robustbench_gnl.statistics.bootstrap import LEVEL, Replicates, bootstrap
+from robustbench_gnl.statistics.bootstrap import Replicates, bootstrap
 from robustbench_gnl.statistics.jackknife import BlockValues, block_values
 from robustbench_gnl.statistics.linear_metrics import LinearMetric, linear_metrics
 from robustbench_gnl.statistics.outcomes import Outcomes

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.levels import ALPHA, LEVEL
 from robustbench_gnl.metrics.interval import Interval
 from robustbench_gnl.metrics.quantities import (
     CALIBRATION_ERROR,
@@ -27,7 +28,6 @@ from robustbench_gnl.metrics.quantities import (
     Quantity,
 )
 from robustbench_gnl.records import Condition
-from robustbench_gnl.statistics.bootstrap import LEVEL
 from robustbench_gnl.statistics.calibration import calibration_error
 from robustbench_gnl.statistics.outcomes import Counts, Floats, Outcomes
 from robustbench_gnl.text import counted
@@ -112,13 +112,13 @@ class Jackknife:
         half = self._t_quantile((1 + level) / 2) * self.standard_error
         return Interval(self.value - half, self.value + half, level, "jackknife")
 
-    def lower_bound(self, alpha: float = 0.05) -> float | None:
+    def lower_bound(self, alpha: float = ALPHA) -> float | None:
         """A lower confidence bound of the true value, at level 1 - alpha."""
         if self.standard_error is None:
             return None
         return self.value - self._t_quantile(1 - alpha) * self.standard_error
 
-    def upper_bound(self, alpha: float = 0.05) -> float | None:
+    def upper_bound(self, alpha: float = ALPHA) -> float | None:
         """An upper confidence bound of the true value, at level 1 - alpha."""
         if self.standard_error is None:
             return None

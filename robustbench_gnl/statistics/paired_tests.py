@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.levels import ALPHA
 from robustbench_gnl.statistics.linear_metrics import LinearMetric
 from robustbench_gnl.statistics.outcomes import Counts, Floats, Outcomes
 from robustbench_gnl.text import some_of
@@ -51,7 +52,7 @@ class PairedTest:
     n_above: int
     """Images whose d_i is above 0."""
 
-    def lower_bound(self, alpha: float = 0.05) -> float:
+    def lower_bound(self, alpha: float = ALPHA) -> float:
         """A lower confidence bound of the true difference, at level 1 - alpha.
 
         Above 0 exactly when `p_value` is at most alpha.

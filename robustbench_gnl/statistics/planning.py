@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.levels import ALPHA, POWER
 from robustbench_gnl.metrics.catalogue import CLEAN_ERROR, MEAN_ERROR, METRICS
 from robustbench_gnl.metrics.metric import Scope
 from robustbench_gnl.metrics.reference import Reference
@@ -18,8 +19,6 @@ from robustbench_gnl.statistics.linear_metrics import (
 )
 from robustbench_gnl.statistics.outcomes import Outcomes, common_cells
 from robustbench_gnl.statistics.power import (
-    ALPHA,
-    POWER,
     assumed_sd,
     detectable_change,
     images_needed,

@@ -18,12 +18,11 @@ import math
 from statistics import NormalDist
 
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.levels import ALPHA, POWER
 from robustbench_gnl.statistics.linear_metrics import LinearMetric
 from robustbench_gnl.statistics.outcomes import Outcomes
 from robustbench_gnl.statistics.paired_tests import paired_differences, standard_deviation
 
-ALPHA = 0.05
-POWER = 0.8
 # Far beyond any data set; without a bound the search for a tiny change would not end.
 _MOST_IMAGES = 2**40
 

@@ -6,8 +6,8 @@ import math
 from statistics import NormalDist
 
 from robustbench_gnl.errors import UsageError
+from robustbench_gnl.levels import LEVEL, check_level
 from robustbench_gnl.metrics.interval import Interval
-from robustbench_gnl.statistics.bootstrap import LEVEL, check_level
 
 
 def wilson(n_wrong: int, n_images: int, level: float = LEVEL) -> Interval:

@@ -9,7 +9,7 @@ from statistics import NormalDist
 import numpy as np
 
 from robustbench_gnl.errors import UsageError
-from robustbench_gnl.statistics.bootstrap import LEVEL
+from robustbench_gnl.levels import LEVEL
 from robustbench_gnl.statistics.outcomes import Floats
 
 _ROUNDING = 1e-9

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from robustbench_gnl.levels import LEVEL
 from robustbench_gnl.metrics.catalogue import CLEAN_ERROR
 from robustbench_gnl.metrics.chance import is_near_chance
 from robustbench_gnl.metrics.reference import Reference, default_reference
 from robustbench_gnl.records import CLEAN
-from robustbench_gnl.statistics.bootstrap import LEVEL, Replicates, bootstrap
+from robustbench_gnl.statistics.bootstrap import Replicates, bootstrap
 from robustbench_gnl.statistics.calibration import calibration_gaps
 from robustbench_gnl.statistics.intervals import NO_SPREAD, Numbers, metric_intervals, run_numbers
 from robustbench_gnl.statistics.linear_metrics import linear_metrics

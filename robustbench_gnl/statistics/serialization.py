@@ -26,7 +26,7 @@ def from_bytes(
     conditions = tuple(cells)
     n_images = next((cell.n_images for cell in cells.values()), 0)
     dtype = _dtype(n_images)
-    # The cache may be damaged or of another version; then it is computed anew.
+    # The cache may be damaged or of another version; then it is computed again.
     if not conditions or len(content) != n_resamples * len(conditions) * dtype.itemsize:
         return None
     counts = np.frombuffer(content, dtype).reshape(n_resamples, len(conditions))

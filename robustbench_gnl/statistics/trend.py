@@ -41,10 +41,6 @@ class Trend:
             f"not {100 * clean_error:.2f} %"
         )
 
-    def expected_mce(self, clean_error: float) -> float:
-        """The mCE that the line predicts for a clean error, a fraction in [0, 1]."""
-        return self.intercept + self.slope * 100 * clean_error
-
     def __str__(self) -> str:
         return (
             f"mCE = {self.intercept:.2f} + {self.slope:.3f} x clean error in %, least squares "

@@ -207,7 +207,7 @@ def _insert_once(connection: Connection, table: Table, values: Mapping[str, Any]
 
 
 def _sum_cell(connection: Connection, key: int, condition: Condition) -> None:
-    """Sum the cell anew, in the order of its blocks: the order they came in leaves no trace."""
+    """Sum the cell again in the order of its blocks: the order of arrival must not matter."""
     cells, pieces = schema.cells, schema.pieces
     place = {"run": key, "corruption": condition.corruption, "severity": condition.severity}
     connection.execute(delete(cells).where(*(cells.c[k] == v for k, v in place.items())))

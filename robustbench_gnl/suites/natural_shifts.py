@@ -27,6 +27,8 @@ def _natural_shift(
     citation: str,
     layout: ClassFolderLayout,
     labels: LabelSpace = IMAGENET_LABELS,
+    *,
+    is_adversarial: bool = False,
 ) -> Suite:
     """A suite with a single condition: its images without corruption."""
     return Suite(
@@ -39,7 +41,7 @@ def _natural_shift(
         metrics=_METRICS,
         ranked_by=("top1_error",),
         layout=layout,
-        n_published_images=layout.n_images,
+        is_adversarial=is_adversarial,
     )
 
 
@@ -51,7 +53,6 @@ IMAGENET_V2 = _natural_shift(
     ClassFolderLayout(
         file_name=re.compile(r"[0-9a-f]{40}\.jpe?g"),
         folders_are_indices=True,
-        n_images_per_class=10,
         n_images=10_000,
     ),
 )
@@ -67,6 +68,7 @@ IMAGENET_A = _natural_shift(
     "hendrycks2021natural",
     ClassFolderLayout(file_name=re.compile(r"\d\.\d+_.+_\d\.\d+\.jpg"), n_images=7_500),
     replace(IMAGENET_LABELS, subset_list="imagenet_a_wnids.txt"),
+    is_adversarial=True,
 )
 IMAGENET_R = _natural_shift(
     "imagenet-r",

@@ -74,8 +74,6 @@ class ClassFolderLayout:
     """Pattern of the file names; None if they have none."""
     folders_are_indices: bool = False
     """Whether the folders are class indices, and not WordNet ids."""
-    n_images_per_class: int | None = None
-    """None if classes differ in size."""
     n_images: int | None = None
     """Number of images of the complete data set."""
 
@@ -107,6 +105,8 @@ class Suite:
     """Group of the paper to its corruptions."""
     has_clean: bool = False
     """Whether it has clean images beside its conditions."""
+    is_adversarial: bool = False
+    """Whether its images were chosen because trained models misclassify them."""
     reference: ReferenceErrors | None = None
     layout: ClassFolderLayout | None = None
     """How a data set with its own images is detected; None for a tree of corruptions."""
@@ -131,6 +131,15 @@ class Suite:
         """Every condition, clean first."""
         clean = (CLEAN,) if self.has_clean else ()
         return clean + conditions_of(self.all_corruptions, self.severities)
+
+    @property
+    def chance_condition(self) -> Condition | None:
+        """The condition on which trained models are far above chance, so that accuracy near chance
+        shows a mistake in the setup; None if there is no such condition."""
+        if self.has_clean:
+            return CLEAN
+        is_single = len(self.main_conditions) == 1
+        return self.main_conditions[0] if is_single and not self.is_adversarial else None
 
     def has(self, condition: Condition) -> bool:
         return condition in self._known_conditions

@@ -28,7 +28,7 @@ def checked(stored: Stored, *arguments: object, code: int) -> dict:
     return json.loads(check(stored, *arguments, "--format", "json", code=code).stdout)
 
 
-def test_a_run_that_answers_alike_keeps_every_rule(stored: Stored) -> None:
+def test_a_run_that_has_same_errors_keeps_every_rule(stored: Stored) -> None:
     rules = (
         "mCE:+0", "relative_mCE:+0", "CE[fog]:+0", "CE[blur]:+0", "clean_error:+0pp",
         "error:+0pp", "error[blur,5]:+0pp", "top5_error:+0pp", "nll:+0nats", "ece:+0%",

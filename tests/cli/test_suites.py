@@ -249,7 +249,7 @@ def test_a_suite_is_taken_by_name_whatever_its_files_are_called(
          "ImageNet-R has images and labels of its own; leave out --source"),
         (("--suite", "imagenet-r", "--clean-data", "."),
          "ImageNet-R has images and labels of its own; leave out --clean-data"),
-        (("--clean-data", "."), "which has no clean images; --clean-data goes beside an"),
+        (("--clean-data", "."), "which has no clean images; --clean-data can only be combined"),
     ],
     ids=lambda value: "_".join(value) if isinstance(value, tuple) else "",
 )  # fmt: skip
@@ -300,6 +300,25 @@ def test_options_of_corruptions_made_here_make_no_difference(
     ).stderr  # fmt: skip
     assert "are read as they are; --seed, --jpeg-quality made no difference" in said
     assert f"run {evaluated.ids['imagenet-r', 0]}, 1 of 1 pieces stored" in said
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("runs", "show"), ("explain",), ("plan",), ("check", "--fail-on", "top1_error<=100%")],
+    ids=" ".join,
+)
+def test_a_reference_that_is_not_used_is_noted(
+    evaluated: Evaluated, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    file = tmp_path / "reference.csv"
+    file.write_text(
+        "corruption,severity_1,severity_2,severity_3,severity_4,severity_5\nfog,.1,.2,.3,.4,.5\n"
+    )
+    rest = ("--db", evaluated.db, "--reference", file)
+    note = "Note: --reference is not used for ImageNet-R, which has no CE\n"
+    run = evaluated.ids["imagenet-r", 0]
+    assert note in gnlbench(*command, run, *rest).stderr
+    assert note not in gnlbench(*command, run, *rest[:2]).stderr
 
 
 def test_an_interrupted_run_is_resumed(evaluated: Evaluated, tmp_path: Path) -> None:
@@ -439,6 +458,7 @@ def test_a_run_is_explained(evaluated: Evaluated, format: str) -> None:
         "explain", evaluated.ids["imagenet-a", 0], "--format", format, "--db", evaluated.db
     ).stdout
     assert "top-1 error" in shown or "top1_error" in shown
+    assert "corruption cells" not in shown
     assert "mCE" not in shown
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,15 @@ from robustbench_gnl.data import open_clean, open_source, recognition
 from robustbench_gnl.data.headers import read_header
 from robustbench_gnl.errors import DataError
 from robustbench_gnl.records import Condition
-from tests.trees import make_clean_tree, make_empty_files, make_released_tree, photo, wnids
+from robustbench_gnl.suites import DEFAULT_SUITE, SUITES
+from tests.trees import (
+    make_clean_tree,
+    make_empty_files,
+    make_released_tree,
+    photo,
+    wnids,
+    write_photo,
+)
 
 ONE = wnids(1)[0]
 
@@ -157,9 +166,47 @@ def test_a_tree_below_the_folder_is_found(tmp_path: Path, grouped: bool) -> None
 
     assert (source.root, len(source.trees)) == (tree, 2)
     assert source.notes == (
-        f"{tmp_path} holds the corrupted images of an ImageNet-C tree in {tree}, which are used",
+        f"{tmp_path} holds the corrupted images of a tree of ImageNet-C in {tree}, which are used",
     )
     assert open_source(tmp_path, kind="released").root == tree
+
+
+def test_a_named_suite_does_not_make_corrupted_images_clean(released_tree: Path) -> None:
+    part = released_tree / "fog" / "1"
+    for name in (None, "imagenet-c"):
+        with pytest.raises(DataError, match="holds images that are corrupted already"):
+            open_source(part, suite=name)
+    assert open_source(part, kind="generated").recipe is not None
+
+
+def test_a_tree_of_another_suite_is_read_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second benchmark of corruptions needs nothing but its declaration."""
+    other = replace(
+        DEFAULT_SUITE,
+        name="imagenet-cave",
+        title="ImageNet-Cave",
+        corruptions=("fog", "darkness"),
+        extra_corruptions=(),
+        severities=(2, 3),
+        groups={"light": ("fog", "darkness")},
+    )
+    monkeypatch.setitem(SUITES, other.name, other)
+    tree = tmp_path / "below" / "cave"
+    for place in ("light/fog/2", "light/darkness/2", "light/darkness/3", "light/snow/2"):
+        write_photo(tree / place / ONE / "a.JPEG")
+    source = open_source(tmp_path, suite=other.name)
+    assert (source.suite, source.root) == (other, tree)
+    assert set(map(str, source.trees)) == {"fog/2", "darkness/2", "darkness/3"}
+    assert source.protocol(
+        source.image_set(1000), input_size=224, precision="fp32"
+    ).suite == other.name  # fmt: skip
+    assert open_source(tree).suite is DEFAULT_SUITE
+    clean = open_source(make_clean_tree(tmp_path / "val"), suite=other.name)
+    assert [clean.has(Condition(*one)) for one in (("fog", 2), ("fog", 1), ("darkness", 2))] == [
+        True, False, False,  # severity 1 is not part of it; no engine makes darkness
+    ]  # fmt: skip
 
 
 def test_a_groups_folder_is_a_tree_of_its_corruptions(tmp_path: Path) -> None:

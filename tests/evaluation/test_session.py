@@ -231,6 +231,86 @@ def test_stored_runs_of_other_block_sizes_are_refused(source: Source, tmp_path: 
         both.evaluate()
 
 
+def test_complete_runs_of_other_block_sizes_are_returned(source: Source, tmp_path: Path) -> None:
+    db, models = str(tmp_path / "runs.sqlite"), [loaded(Linear(0)), loaded(Linear(1))]
+    runs = []
+    for model, block_size in zip(models, (2, 4), strict=True):
+        settings = Settings(n_workers=0, block_size=block_size)
+        with Session([model], source, CONDITIONS, settings, store=db, observer=Recorder()) as one:
+            runs += one.evaluate()
+    settings = Settings(n_workers=0)
+    with Session(models, source, CONDITIONS, settings, store=db, observer=Recorder()) as both:
+        estimate = estimate_of(both)
+        assert both.evaluate() == runs
+    assert estimate.n_images_left == 0
+    assert [(one.n_pieces, one.n_stored) for one in estimate.models] == [(9, 9), (6, 6)]
+
+
+def test_a_session_evaluates_again_after_a_failure_and_after_a_success(
+    source: Source, tmp_path: Path
+) -> None:
+    class Recovers(Linear):
+        fails = True
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            logits = super().forward(images)
+            return logits / 0 if self.fails and len(images) > 1 else logits
+
+    db, module = str(tmp_path / "runs.sqlite"), Recovers()
+    settings, told = Settings(n_workers=0, block_size=4), Recorder()
+    with Session([loaded(module)], source, CONDITIONS, settings, store=db, observer=told) as one:
+        with pytest.raises(ModelError, match="outputs of linear are not finite"):
+            one.evaluate()
+        module.fails = False
+        (run,) = one.evaluate()
+        assert run.finished_at
+        assert one.evaluate() == [run]
+    assert "resumed" not in run.environment
+    assert not any("Resuming" in message for message in told.messages)
+
+
+def test_observers_get_messages_for_python(source: Source, tmp_path: Path) -> None:
+    db, told = str(tmp_path / "runs.sqlite"), Recorder()
+    settings = Settings(n_workers=0)
+    for _ in range(2):
+        with Session([loaded(Linear())], source, [CLEAN], settings, store=db, observer=told) as one:
+            one.evaluate()
+    text = "\n".join(told.messages)
+    assert "another normalisation (mean, std)" in text
+    assert "rerun=True evaluates it again" in text
+    assert "\ue000" not in text
+
+
+@pytest.mark.parametrize(("arguments", "options", "sentence"), [
+    ([[], None], {}, "expected at least one model"),
+    ([[CLEAN, CLEAN]], {}, "the condition clean was given twice"),
+    ([[]], {}, "no condition was given"),
+    ([[Condition("haze", 1)]], {}, "expected conditions of ImageNet-C"),
+    ([[CLEAN]], {"store": 5}, "expected a path, a URL or an open Store"),
+])  # fmt: skip
+def test_what_no_session_can_be_made_of(
+    source: Source, arguments: list[object], options: dict[str, object], sentence: str
+) -> None:
+    models, conditions = ([], None) if len(arguments) == 2 else ([loaded(Linear())], arguments[0])
+    with (
+        pytest.raises(UsageError, match=sentence),
+        Session(models, source, conditions, Settings(n_workers=0), **options),  # type: ignore[arg-type]
+    ):
+        pass
+
+
+def test_a_session_takes_a_path_and_names_of_conditions(source: Source, tmp_path: Path) -> None:
+    db, settings = tmp_path / "runs.sqlite", Settings(n_workers=0)
+    session = Session([loaded(Linear())], source, ["clean", "fog/1"], settings, store=db)
+    with pytest.raises(UsageError, match="in a `with` statement"):
+        session.evaluate()
+    with pytest.warns(GnlbenchWarning, match="near chance"), session:
+        (run,) = session.evaluate()
+    assert list(run.cells) == [CLEAN, FOG]
+    with open_store(str(db)) as store:
+        assert store.run(run.id) == run
+
+
 def test_what_the_device_corrupts_is_made_once_for_all_models(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from robustbench_gnl.errors import UsageError
 from robustbench_gnl.metrics import METRICS, default_reference, ids_by_path, metric_id, summarize
+from robustbench_gnl.metrics.catalogue import CLEAN_ERROR
 from robustbench_gnl.metrics.lookup import linear_expressions, overall_metrics
 from robustbench_gnl.metrics.metric import MetricId, Scope
 from robustbench_gnl.metrics.quantities import QUANTITIES
@@ -35,6 +37,17 @@ def test_a_metric_says_what_it_is(metric) -> None:
         one = MetricId(metric, "fog" if metric.scope is Scope.CORRUPTION else "")
         for text in (one.meaning, one.formula):
             assert "{" not in text(suite, default_reference(suite))
+
+
+@pytest.mark.parametrize(
+    "use", [{"is_column": True}, {"rule": "x"}, {"is_compared": True}, {"is_planned": True}]
+)
+def test_a_metric_that_is_ranked_or_tested_is_better_when_lower(use: dict[str, object]) -> None:
+    """Ranks, bold numbers, rules and marks take the lower value as the better one."""
+    base = {"is_column": False, "rule": "", "is_compared": False, "is_planned": False}
+    with pytest.raises(ValueError, match="take lower as better: declare clean_error as an error"):
+        replace(CLEAN_ERROR, lower_is_better=False, **{**base, **use})
+    assert not replace(CLEAN_ERROR, lower_is_better=False, **base).lower_is_better
 
 
 def test_no_two_metrics_share_a_key_or_a_name() -> None:

@@ -212,7 +212,7 @@ def test_a_reference_that_loses_nothing_cannot_be_divided_by() -> None:
     summary = summarize(alexnet_cells(), reference)
 
     assert summary.mce is None
-    assert "perfect loses nothing" in summary.reasons["mce"]
+    assert "the error of perfect does not increase there" in summary.reasons["mce"]
 
 
 @given(errors=counts, reference=counts)

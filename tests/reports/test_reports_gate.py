@@ -91,7 +91,7 @@ def report_of(run: Judged, *verdicts: Verdict, **changes: Any) -> GateReport:
         "alpha": 0.05,
         "strict": False,
         "reference": "AlexNet",
-        "answers_alike": False,
+        "has_same_errors": False,
         "plan_words": ("gnlbench", "plan", "new", "--against", "old"),
     }
     return GateReport(verdicts=verdicts, **{**fields, **changes})
@@ -374,7 +374,7 @@ def test_two_runs_of_one_checkpoint_are_told_in_every_format(run: Judged) -> Non
 
 
 def test_a_run_that_is_the_baseline_says_that_nothing_was_compared(run: Judged) -> None:
-    report = report_of(run, KEPT, answers_alike=True)
+    report = report_of(run, KEPT, has_same_errors=True)
     itself = replace(report, run=report.baseline)
     notes = notes_of(itself)
 
@@ -430,7 +430,7 @@ def test_what_cannot_be_said_is_said_to_be_so(run: Judged) -> None:
     untold = "These images do not show what would be detected in error[fog]."
 
     assert untold in notes_of(report_of(run, KEPT, unknown))
-    alike = notes_of(report_of(run, unknown, answers_alike=True))
+    alike = notes_of(report_of(run, unknown, has_same_errors=True))
     assert "Both runs have the same errors on every image." in alike
     assert untold not in alike
 

@@ -147,6 +147,13 @@ def test_other_runs_are_ranked_beside_a_run_of_an_unknown_suite(future: tuple[st
     ] == [known]
 
 
+def test_a_store_with_runs_of_an_unknown_suite_alone_is_not_called_empty(future: tuple[str, str]):
+    _gnlbench("runs", "delete", future[1], "--yes")
+    _, said = _gnlbench("leaderboard")
+    assert "Note: 1 run of unknown suites left out" in said
+    assert "There are no runs" not in said
+
+
 def test_nothing_is_written_into_a_run_of_an_unknown_suite(future: tuple[str, str]):
     unknown, _ = future
     _gnlbench("runs", "export", unknown, "-o", "new.json")

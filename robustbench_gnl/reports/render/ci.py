@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Literal
 from xml.etree import ElementTree
 
-from robustbench_gnl.reports.document import Check, Checks, Document
+from robustbench_gnl.reports.document import CHECK_COMMAND, Check, Checks, Document
 from robustbench_gnl.text import printable
 
-TOOL = "gnlbench check"
-CLASS_NAME = "gnlbench.check"
+CLASS_NAME = CHECK_COMMAND.replace(" ", ".")
 
 
 def junit_xml(document: Document) -> str:
@@ -70,11 +69,11 @@ def github_annotations(document: Document) -> str:
     """
     checks, lines = _checks_of(document), []
     for check in checks.checks:
-        title, message = f"{TOOL}: {check.name}", f"{checks.name}: {check.message}"
+        title, message = f"{CHECK_COMMAND}: {check.name}", f"{checks.name}: {check.message}"
         if check.status == "failed":
             lines.append(_command("error", f"{title} failed", message))
         elif check.status == "error":
-            lines.append(_command("error", f"{TOOL} could not decide", check.message))
+            lines.append(_command("error", f"{CHECK_COMMAND} could not decide", check.message))
         elif check.status == "inconclusive":
             why = f"{message}; inconclusive: {check.reason}"
             lines.append(_command("warning", f"{title} is inconclusive", why))
