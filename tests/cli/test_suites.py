@@ -304,7 +304,12 @@ def test_options_of_corruptions_made_here_make_no_difference(
 
 @pytest.mark.parametrize(
     "command",
-    [("runs", "show"), ("explain",), ("plan",), ("check", "--fail-on", "top1_error<=100%")],
+    [
+        ("runs", "show"),
+        ("explain",),
+        ("plan",),
+        ("check", "--fail-on", "top1_error<=99.9%", "--strict"),
+    ],
     ids=" ".join,
 )
 def test_a_reference_that_is_not_used_is_noted(

@@ -253,7 +253,7 @@ def test_other_protocols_are_refused_with_all_that_differs():
     assert str(caught.value) == (
         "A and C were evaluated under different protocols, and their numbers are not comparable: "
         "image_set: aaaaaaaa and bbbbbbbb; jpeg_quality: 85 and None; seed: 0 and 7. Evaluate "
-        "both alike, or name other runs (`gnlbench runs list`)"
+        "both with the same settings, or name other runs (`gnlbench runs list`)"
     )
     assert caught.value.differences == {
         "image_set": ("a" * 64, "b" * 64),
