@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Literal
 
 from robustbench_gnl.metrics.expressions import CellError, Expression
@@ -136,7 +137,7 @@ class MetricId:
     """The group or the corruption; empty overall."""
     severity: int | None = None
 
-    @property
+    @cached_property
     def path(self) -> str:
         """The path in the JSON of a run: `mce`, `groups.noise`, `corruptions.fog.ce`,
         `corruptions.fog.severities.3`, `corruptions.fog.severities.3.top5_error`."""
@@ -177,7 +178,7 @@ class MetricId:
             return "\n".join((*self.of.split("_"), self.metric.label))
         return self.metric.narrow_title
 
-    @property
+    @cached_property
     def column_key(self) -> str:
         """`ce_fog`: its name where a path cannot be one, such as a column of a table."""
         return f"{self.metric.key}_{self.of}" if self.of else self.metric.key

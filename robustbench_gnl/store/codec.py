@@ -13,11 +13,11 @@ from robustbench_gnl.fingerprints import optional_fields
 from robustbench_gnl.records import (
     N_CALIBRATION_BINS,
     Calibration,
-    Condition,
     ImageSet,
     Model,
     Piece,
     Protocol,
+    condition_of,
 )
 from robustbench_gnl.serialization import decode, encode
 from robustbench_gnl.store.stored_run import RunHead
@@ -155,7 +155,7 @@ def unpack_piece(row: Mapping[str, Any]) -> Piece:
     n = N_CALIBRATION_BINS
     return Piece(
         block=row["block"],
-        condition=Condition(row["corruption"], row["severity"]),
+        condition=condition_of(row["corruption"], row["severity"]),
         n_images=row["n_images"],
         n_top1=row["n_top1"],
         n_top5=row["n_top5"],

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Select, null, select
 
 from robustbench_gnl.contents import Contents, cell_digests, pieces_contents
 from robustbench_gnl.errors import StoreError
-from robustbench_gnl.records import Cell, Condition, ImageSet, Piece, Run
+from robustbench_gnl.records import Cell, Condition, ImageSet, Piece, Run, condition_of
 from robustbench_gnl.store import schema
 from robustbench_gnl.store.bounds import is_too_deep
 from robustbench_gnl.store.checks import n_blocks_of
@@ -117,7 +117,7 @@ def load_contents(connection: Connection, run_id: str) -> dict[tuple[int, Condit
         select(*place, _pieces.c.digest, made_from).where(_pieces.c.run == key)
     )
     digests = [
-        _Digests(block, Condition(corruption, severity), digest, origin)
+        _Digests(block, condition_of(corruption, severity), digest, origin)
         for block, corruption, severity, digest, origin in rows
     ]
     fields = select(schema.protocols.c.fields).join(
@@ -263,7 +263,7 @@ def _placed(suite: str, corruption: str, severity: int) -> tuple[tuple[int, str,
         StoreError: The suite has no such condition. A run of a suite that this version does not
             know is shown with whatever conditions it has.
     """
-    condition = Condition(corruption, severity)
+    condition = condition_of(corruption, severity)
     if suite in SUITES and not SUITES[suite].has(condition):
         raise StoreError(f"{SUITES[suite].title} has no condition {condition}")
     return condition_order(condition), condition
