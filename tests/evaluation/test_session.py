@@ -269,6 +269,26 @@ def test_a_session_evaluates_again_after_a_failure_and_after_a_success(
     assert not any("Resuming" in message for message in told.messages)
 
 
+@pytest.mark.parametrize("n_workers", [0, 1])
+def test_an_interrupted_session_continues(source: Source, tmp_path: Path, n_workers: int) -> None:
+    db, made = tmp_path / "runs.sqlite", []
+    settings = Settings(n_workers=n_workers, block_size=4)
+
+    def interrupt(piece: object) -> None:
+        made.append(piece)
+        if len(made) == 2:
+            raise KeyboardInterrupt
+
+    told = Recorder()
+    with Session([loaded(Linear())], source, CONDITIONS, settings, store=db, observer=told) as one:
+        with pytest.raises(KeyboardInterrupt):
+            one.evaluate(on_piece=interrupt)
+        (run,) = one.evaluate(on_piece=made.append, with_pieces=True)
+    assert len(made) == len(run.pieces) == 2 * len(CONDITIONS)
+    assert "Resuming run" in "".join(told.messages)
+    assert facts(run) == facts(evaluated(source, Linear(), mean=0.5, std=0.5))
+
+
 def test_observers_get_messages_for_python(source: Source, tmp_path: Path) -> None:
     db, told = str(tmp_path / "runs.sqlite"), Recorder()
     settings = Settings(n_workers=0)
