@@ -91,7 +91,9 @@ def _seconds_for(session: Session, n_images: int) -> float:
 def _seconds_to_make(session: Session) -> float:
     """Processor seconds for one image of one condition, over one severity of each corruption."""
     # One severity of each corruption, the middle one, represents the others.
-    by_distance = sorted(session.conditions, key=lambda c: -abs(c.severity - 3))
+    severities = session.source.suite.severities
+    middle = severities[len(severities) // 2]
+    by_distance = sorted(session.conditions, key=lambda c: -abs(c.severity - middle))
     probed = list({condition.corruption: condition for condition in by_distance}.values())
     probe = session.executor.submit(seconds_to_make, session.source, probed, N_PROBED)
     return result_of(probe) / len(probed)
