@@ -52,7 +52,7 @@ class Condition:
 @lru_cache(maxsize=4096, typed=True)
 def condition_of(corruption: str, severity: int) -> Condition:
     """The condition, the same object each time: dictionaries find identical keys without comparing
-    them, which is a third of the time of a leaderboard."""
+    them, which a leaderboard does a hundred thousand times."""
     return Condition(corruption, severity)
 
 

@@ -63,11 +63,8 @@ def decode(
         GnlbenchError: As `error` says: a key is missing, unknown, or of another type.
     """
     record: Any = kind
-    defaults = {
-        name: default
-        for name, default in optional_fields(record).items()
-        if name not in _mapping(value, where, error)
-    }
+    stated = _mapping(value, where, error)
+    defaults = {k: default for k, default in optional_fields(record).items() if k not in stated}
     expected = {key: hint for key, hint in _types(record).items() if key not in defaults}
     parts = check_entries(value, expected, where, error)
     arguments: dict[str, Any] = dict(defaults)

@@ -16,6 +16,7 @@ import typer
 
 from corruptions import CorruptionError
 from robustbench_gnl.cli._output import say
+from robustbench_gnl.cli._process import is_memory_limited
 from robustbench_gnl.errors import DataError, GnlbenchError, UsageError
 
 # EX_SOFTWARE of sysexits.h.
@@ -144,17 +145,9 @@ def _exhausted_resource(error: BaseException) -> str | None:
         if isinstance(one, RuntimeError) and "can't start new thread" in str(one):
             return EXHAUSTED[errno.EAGAIN]
         # The interpreter's import loses a MemoryError where it has none left to raise it with.
-        if isinstance(one, SystemError) and "without" in str(one) and _memory_is_limited():
+        if isinstance(one, SystemError) and "without" in str(one) and is_memory_limited():
             return EXHAUSTED[errno.ENOMEM]
     return None
-
-
-def _memory_is_limited() -> bool:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return False
-    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 def _fail_internally(error: Exception) -> NoReturn:

@@ -61,13 +61,18 @@ def _writer(number: int) -> io.TextIOWrapper:
     return open(number, "w", encoding="utf-8", closefd=False)
 
 
-def _prepare_for_little_memory() -> None:
-    """Where memory is limited, use one BLAS thread, and raise an error where BLAS would exit."""
+def is_memory_limited() -> bool:
+    """Whether the process has a limit of address space (`ulimit -v`)."""
     try:
         import resource
     except ImportError:  # not on Windows
-        return
-    if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+        return False
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+
+
+def _prepare_for_little_memory() -> None:
+    """Where memory is limited, use one BLAS thread, and raise an error where BLAS would exit."""
+    if is_memory_limited():
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         # OpenBLAS ends the process when it cannot allocate its buffers: no error could be shown.
         sys.meta_path.insert(0, _MemoryBeforeNumpy())

@@ -103,13 +103,12 @@ def open_source(
     similar = None if is_named else similar_suite(*listed)
     notes = (*notes, similar) if similar else notes
     source = _clean_tree(root, listed, recipe or Recipe(), class_map, explicit=explicit)
-    source = replace(source, suite=of_suite)
     if clean_root is not None and clean_root.resolve() != root.resolve():
         raise UsageError(
             f"{root} holds clean images already; {option('clean_data')} can only be combined with "
             "a tree of corruptions"
         )
-    return replace(source, notes=notes + source.notes)
+    return replace(source, notes=notes + source.notes, suite=of_suite)
 
 
 def _own_images(
@@ -244,7 +243,7 @@ def _released_kind(folders: Sequence[str], files: Mapping[str, str]) -> str:
 
 
 def _with_clean(source: Source, clean_root: Path, explicit: bool) -> Source:
-    root, notes = find_tree_or_classes(clean_root, tree=False)
+    root, notes = find_tree_or_classes(clean_root, tree=False, suite=source.suite)
     kind = "released" if source.manifest is None else "generated"
     hint = f"; to take them as clean images nevertheless use {option('source', str(kind))}"
     if not explicit:

@@ -130,10 +130,7 @@ def evaluate(
     opened = arguments.checked_source(source, clean_data, class_map, suite).first(limit)
     for note in opened.notes:
         observer.note(note)
-    wanted = arguments.checked_conditions(conditions, opened)
     means, stds, assumed = (*given, None) if given else own_normalisation(model)
-    if assumed is not None:
-        observer.note(assumed)
 
     def loaded() -> Iterable[LoadedModel]:
         yield LoadedModel(
@@ -149,6 +146,9 @@ def evaluate(
             input_size=(3, opened.suite.input.crop, opened.suite.input.crop),
         )
 
-    with Session(loaded(), opened, wanted, settings, store=kept_in, observer=observer) as session:
+    session = Session(loaded(), opened, conditions, settings, store=kept_in, observer=observer)
+    if assumed is not None:
+        observer.note(assumed)
+    with session:
         (run,) = session.evaluate(on_piece=on_piece, with_pieces=True)
         return run

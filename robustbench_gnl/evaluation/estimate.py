@@ -10,6 +10,7 @@ import numpy as np
 from robustbench_gnl.data import check_trees, default_workers, result_of
 from robustbench_gnl.data.probe import seconds_to_make
 from robustbench_gnl.evaluation.inference_threads import inference_threads
+from robustbench_gnl.evaluation.model import pieces_of
 from robustbench_gnl.evaluation.session import Session
 from robustbench_gnl.records import Protocol
 
@@ -54,7 +55,7 @@ def estimate_of(session: Session) -> Estimate:
     layout = session.layout
     wanted = {
         # Stored runs may have blocks of different sizes.
-        each: each.pieces_of(session.source, session.conditions)
+        each: pieces_of(session.source, each.block_size, session.conditions)
         for each in session.models
     }
     n_images_left = session.n_images_left()

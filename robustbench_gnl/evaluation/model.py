@@ -49,13 +49,6 @@ class EvaluatedModel:
         """Whether a piece is still to be evaluated."""
         return (block, condition) not in self.stored
 
-    def pieces_of(
-        self, source: Source, conditions: Sequence[Condition]
-    ) -> list[tuple[int, Condition]]:
-        """Block and condition of every piece of a complete run."""
-        n_blocks = layout_of(source, self.block_size).n_blocks
-        return [(block, condition) for block in range(n_blocks) for condition in conditions]
-
     def forget_stored_run(self, block_size: int) -> None:
         """Restore the state before a stored run was looked for."""
         self.run_id, self.known_run_ids, self.block_size = None, None, block_size
@@ -93,7 +86,7 @@ class EvaluatedModel:
                 self.is_finished = run.finished_at is not None
                 self.stored = stored
                 return
-            if lacks(stored, conditions, layout_of(source, run.block_size)):
+            if not stored.keys() >= set(pieces_of(source, run.block_size, conditions)):
                 incomplete.append((run, difference))
             else:
                 observer.note(
@@ -240,10 +233,12 @@ def layout_of(source: Source, block_size: int, batch_size: int = 1) -> Layout:
     return Layout(source.n_images, block_size, batch_size)
 
 
-def lacks(stored: StoredPieces, conditions: Sequence[Condition], layout: Layout) -> bool:
-    """Whether a piece is still to be evaluated."""
-    blocks = range(layout.n_blocks)
-    return any((block, condition) not in stored for condition in conditions for block in blocks)
+def pieces_of(
+    source: Source, block_size: int, conditions: Sequence[Condition]
+) -> list[tuple[int, Condition]]:
+    """Block and condition of every piece of a complete run."""
+    n_blocks = layout_of(source, block_size).n_blocks
+    return [(block, condition) for block in range(n_blocks) for condition in conditions]
 
 
 def difference_from(source: Source, run: Run, stored: StoredPieces) -> str | None:

@@ -48,7 +48,7 @@ class Session:
         self,
         models: Iterable[LoadedModel],
         source: Source,
-        conditions: Iterable[Condition | str] | None = None,
+        conditions: Iterable[Condition | str] | Condition | str | None = None,
         settings: Settings | None = None,
         *,
         store: Store | str | Path | None = None,
@@ -182,10 +182,12 @@ class Session:
 
     def n_images_left(self) -> int:
         """Images that some model still has to see, each counted once per condition."""
+        return self._n_images_left(self._unfinished(), self.layout)
+
+    def _n_images_left(self, models: Sequence[EvaluatedModel], layout: Layout) -> int:
         from robustbench_gnl.evaluation.loop import remaining_work
 
-        layout = self.layout
-        work = remaining_work(self._unfinished(), self.conditions, layout)
+        work = remaining_work(models, self.conditions, layout)
         return sum(len(layout.block(block)) * len(todo) for block, todo in work.items())
 
     # Evaluating
@@ -214,7 +216,12 @@ class Session:
             # A missing folder is reported before the first image is evaluated.
             check_trees(self.source, self.conditions)
             made: dict[EvaluatedModel, list[Piece]] = {each: [] for each in self.models}
-            self._make_pieces(self.models, lambda model, piece: made[model].append(piece), on_piece)
+            self._make_pieces(
+                self.models,
+                self.layout,
+                lambda model, piece: made[model].append(piece),
+                on_piece,
+            )
             here = environment(self.device, self._command)
             return [
                 each.unstored_run(made[each], created_at, self.source.skipped, here)
@@ -224,8 +231,11 @@ class Session:
             self._find_runs_in(store)
             unfinished = self._unfinished()
             if unfinished:
-                check_trees(self.source, self.conditions)  # before a run is begun
-                self._evaluate_into(store, unfinished, on_piece)
+                # Before a run is begun, which this may refuse; and before the locks, since another
+                # process may finish one of the runs until they are held.
+                layout = self.layout
+                check_trees(self.source, self.conditions)
+                self._evaluate_into(store, unfinished, layout, on_piece)
             else:
                 self._observer.info(
                     "Everything that was asked for is stored already; "
@@ -245,6 +255,7 @@ class Session:
         self,
         store: Store,
         unfinished: Sequence[EvaluatedModel],
+        layout: Layout,
         on_piece: Callable[[Piece], None] | None,
     ) -> None:
         """Evaluate models into their runs, which are locked meanwhile."""
@@ -261,11 +272,12 @@ class Session:
                 locks.enter_context(
                     each.locked_run(store, self.settings, self.source.skipped, here, self._observer)
                 )
-            self._make_pieces(unfinished, commit, on_piece)
+            self._make_pieces(unfinished, layout, commit, on_piece)
 
     def _make_pieces(
         self,
         models: Sequence[EvaluatedModel],
+        layout: Layout,
         keep: Callable[[EvaluatedModel, Piece], None],
         on_piece: Callable[[Piece], None] | None,
     ) -> None:
@@ -286,12 +298,13 @@ class Session:
                 on_piece(piece)
 
         try:
-            with self._observer.task(self.n_images_left(), "starting") as task:
+            n_images = self._n_images_left(models, layout)
+            with self._observer.task(n_images, "starting") as task:
                 evaluate_pieces(
                     models,
                     self.source,
                     self.conditions,
-                    self.layout,
+                    layout,
                     self.executor,
                     n_workers=self.n_workers,
                     input_size=self.input_size,
@@ -361,12 +374,13 @@ class Session:
 
     def _unfinished(self) -> list[EvaluatedModel]:
         """The models that lack a piece, as far as their stored runs have been looked for."""
-        from robustbench_gnl.evaluation.model import lacks, layout_of
+        from robustbench_gnl.evaluation.model import pieces_of
 
         return [
             each
             for each in self.models
-            if lacks(each.stored, self.conditions, layout_of(self.source, each.block_size))
+            if not each.stored.keys()
+            >= set(pieces_of(self.source, each.block_size, self.conditions))
         ]
 
     def _find_runs_in(self, store: Store) -> None:

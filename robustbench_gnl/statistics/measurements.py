@@ -198,7 +198,7 @@ def _measure_block_value(
         counted = BoundedMean(wrong, 0.0, 1.0)
         return _of_value(rule, counted.mean, counted, 1.0, n_images, 1)
     mean = block_values(candidate, rule.subject.quantity).mean(cells)
-    # In a change the bias of both runs cancels; here it would be held against the run.
+    # In a change the bias of both runs cancels; in a single value it does not.
     spread = mean if mean.corrected is None else replace(mean, value=mean.corrected)
     return Measurement(
         rule,

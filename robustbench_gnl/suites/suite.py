@@ -44,7 +44,7 @@ class LabelSpace:
     def n_classes(self) -> int:
         return len(self.classes)
 
-    @property
+    @cached_property
     def subset(self) -> tuple[int, ...] | None:
         """The class indices that predictions are limited to; None if there is no limit."""
         if self.subset_list is None:

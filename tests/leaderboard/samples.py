@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from robustbench_gnl.leaderboard import (
     Board,
@@ -56,7 +57,8 @@ def board_of(runs: list[Judged], sort: str = "mce", level: float = 0.95) -> Boar
     return with_uncertainty(board, found, level)
 
 
-def sample_runs() -> list[Judged]:
+@pytest.fixture(scope="module")
+def runs() -> list[Judged]:
     """The second and the third differ by the answers for a few images under fog."""
     middle = judged("middle")
     fixed = np.flatnonzero(middle.answers[Condition("fog", 5)].wrong)[:3]
@@ -66,3 +68,8 @@ def sample_runs() -> list[Judged]:
         judged("twin", changed={Condition("fog", 5): fixed}),
         judged("last", harder=1.0),
     ]
+
+
+@pytest.fixture(scope="module")
+def board(runs: list[Judged]) -> Board:
+    return board_of(runs)

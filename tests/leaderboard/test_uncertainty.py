@@ -24,20 +24,9 @@ from tests.leaderboard.samples import (
     draws_of,
     entry_of,
     ranges,
-    sample_runs,
     with_draws,
 )
 from tests.reports.samples import N_IMAGES, Judged, judged
-
-
-@pytest.fixture(scope="module")
-def runs() -> list[Judged]:
-    return sample_runs()
-
-
-@pytest.fixture(scope="module")
-def board(runs: list[Judged]) -> Board:
-    return board_of(runs)
 
 
 def test_a_rank_goes_from_those_surely_better_to_those_surely_worse(make_run: Any) -> None:

@@ -19,21 +19,10 @@ from tests.leaderboard.samples import (
     ALTERNATING,
     board_of,
     entry_of,
-    sample_runs,
     with_draws,
 )
 from tests.reports.reading import READERS, captions, read_csv
 from tests.reports.samples import COMMON, Judged, judged
-
-
-@pytest.fixture(scope="module")
-def runs() -> list[Judged]:
-    return sample_runs()
-
-
-@pytest.fixture(scope="module")
-def board(runs: list[Judged]) -> Board:
-    return board_of(runs)
 
 
 def render_boards(found: list[Board], format: str, columns: str = "groups") -> str:

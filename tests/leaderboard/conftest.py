@@ -1,0 +1,3 @@
+"""Fixtures of boards."""
+
+from tests.leaderboard.samples import board, runs  # noqa: F401
